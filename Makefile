@@ -1,0 +1,48 @@
+# make install · make demo · make test · make lint · make types
+# The packages of the lock file are built once in a cache outside the checkout; .venv is a thin layer over them that
+# holds this checkout alone, so that several checkouts share one cache.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gracile
+KEY := $(shell (sha256sum 2>/dev/null || shasum -a 256) < requirements.lock | cut -c1-16)
+PACKAGES := $(CACHE)/packages-$(KEY)
+READY := $(PACKAGES)/.ready
+RUN := .venv/bin/python -m
+
+.PHONY: install demo test lint types check clean
+
+install: .venv/.ready-$(KEY)
+
+.venv/.ready-$(KEY): $(READY) pyproject.toml
+	@rm -rf .venv && $(PYTHON) -m venv --without-pip .venv
+	@site=$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	  "$(PACKAGES)/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$site/packages.pth"
+	@$(RUN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch "$@"
+
+$(READY):
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is missing: install it, or run make PYTHON=/path/to/python3."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: run make PYTHON=/path/to/a/newer/python3."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: on Debian, apt-get install python3-venv."; exit 1; }
+	@echo "Building the environment in $(PACKAGES): about 7 GB, a few minutes, once."
+	@rm -rf "$(PACKAGES)" && mkdir -p "$(CACHE)" && $(PYTHON) -m venv "$(PACKAGES)"
+	@"$(PACKAGES)/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch "$@"
+
+demo: install
+	@.venv/bin/gracile demo --out demo-output
+
+test: install
+	@$(RUN) pytest -q -n 2 --dist loadfile
+
+lint: install
+	@$(RUN) ruff check . && $(RUN) ruff format --check . && .venv/bin/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+types: install
+	@$(RUN) mypy
+
+check: lint types test
+
+clean:
+	rm -rf .venv demo-output .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""``python -m gracile``."""
+
+from gracile.cli import main
+
+main()

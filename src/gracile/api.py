@@ -1,0 +1,188 @@
+"""The functions that ``gracile`` exports. The command line runs the same ones."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gracile.bundle import Bundle, read_bundle
+from gracile.case import Case
+from gracile.data import find_cases, select
+from gracile.errors import BundleError
+from gracile.evaluation import Evaluation, find_protocol
+from gracile.evaluation import evaluate as evaluate_folders
+from gracile.inference import Options, Summary, find_inputs
+from gracile.inference import predict as predict_inputs
+from gracile.inference.predict import Observer, read_input
+from gracile.inference.reporting import ReportWriter
+from gracile.io.naming import stem
+from gracile.measure import measure
+from gracile.pipeline import Pipeline
+from gracile.recipe import ClassSpec, Recipe, read_recipe
+from gracile.result import Result
+from gracile.stages import build_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Model:
+    """A loaded bundle: call it with a picture to get a result."""
+
+    def __init__(self, bundle: Bundle, device: str = "auto") -> None:
+        self.recipe = bundle.recipe
+        self.card = bundle.card
+        self.checksums = bundle.checksums
+        stages = [build_stage(spec, bundle.recipe) for spec in bundle.recipe.stages]
+        for stage in stages:
+            try:
+                stage.load_bundle_state(bundle.weights[stage.name])
+            except (KeyError, RuntimeError) as error:
+                raise BundleError(
+                    f"The weights do not fit the recipe's stage {stage.name!r}: {error}.",
+                    "Settings of the network cannot be changed after training.",
+                ) from None
+        self.pipeline = Pipeline(bundle.recipe, stages, device)
+
+    def __call__(
+        self, image: str | Path | np.ndarray | Case, *, probabilities: bool = False, **measure_settings: Any
+    ) -> Result:
+        """Find and measure the recipe's structures.
+
+        Args:
+            image: A file, a channels-last uint8 array ``(height, width[, channels])``, or a case.
+            probabilities: Also keep the probability maps ``(classes, height, width)``.
+            measure_settings: Such as ``um_per_pixel=4.5`` or ``disc=(row, column, diameter)``.
+
+        Raises:
+            DataError: The picture cannot be read or is of the wrong kind.
+        """
+        if isinstance(image, str | Path):
+            case = read_input(Path(image), stem(image))
+        else:
+            case = image if isinstance(image, Case) else Case.from_array(image)
+        result = self.pipeline(case, keep_probabilities=probabilities)
+        measure(case, result, self.recipe, measure_settings)
+        return result
+
+
+def load(model: str | Path, *, settings: Sequence[str] = (), device: str = "auto") -> Model:
+    """Load a shipped model by name or a bundle folder, once, for many pictures.
+
+    Args:
+        model: A name that ``gracile models`` lists, or a folder.
+        settings: ``key=value`` changes to the recipe, such as ``stages.vessels.flips=true``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+    """
+    return Model(read_bundle(model, list(settings)), device)
+
+
+def train(
+    recipe: str | Path | Recipe,
+    data: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    settings: Sequence[str] = (),
+    cases: str = "",
+    exclude: str = "",
+    start: str | Path | None = None,
+    resume: bool = False,
+) -> Path:
+    """Train a recipe on labeled cases.
+
+    Args:
+        recipe: Name of a recipe, a YAML file, or a recipe.
+        data: One or several data folders or CSV files.
+        out: Folder of the run.
+        settings: ``key=value`` changes to the recipe.
+        cases: Comma-separated ids or file stems to take; empty takes all.
+        exclude: Those to leave out.
+        start: Bundle whose weights to start from.
+        resume: Continue the run in ``out``.
+
+    Returns:
+        The folder of the bundle.
+    """
+    from gracile.training import train as train_recipe
+    from gracile.training.run import read_run_recipe
+
+    chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
+    if resume:
+        chosen = read_run_recipe(Path(out))
+    sources = [data] if isinstance(data, str | Path) else list(data)
+    found = find_cases([Path(source) for source in sources], chosen)
+    found = select(found, include=cases, exclude=exclude)
+    return train_recipe(chosen, found, Path(out), start=start, resume=resume)
+
+
+def predict(
+    model: str | Path | Model,
+    inputs: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    options: Options | None = None,
+    report: bool = True,
+    progress: "Callable[[int, int, dict[str, Any]], None] | None" = None,
+) -> Summary:
+    """Predict files, folders or patterns and write masks, ``predictions.json`` and a report to ``out``.
+
+    Args:
+        model: A name, a folder or a loaded model.
+        inputs: What to predict.
+        out: Folder to write to.
+        settings: ``key=value`` changes to the recipe.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        options: Shard, field-of-view masks, probability maps, measurement settings.
+        report: Write ``out/report/index.html``.
+        progress: Called with (done, all, record) after each input.
+    """
+    patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    found = find_inputs([str(pattern) for pattern in patterns])
+    options = options or Options()
+    total = len(options.shard.part(found)) if options.shard else len(found)
+    loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
+    name = "model" if isinstance(model, Model) else Path(model).name
+    writer = ReportWriter(loaded.recipe, name, Path(out)) if report else None
+    done = 0
+
+    def observe(case: Case | None, result: Result | None, record: dict[str, Any]) -> None:
+        nonlocal done
+        done += 1
+        if writer:
+            writer.add(case, result, record)
+        if progress:
+            progress(done, total, record)
+
+    observer: Observer = observe
+    identity = {"name": name, "weights": loaded.checksums}
+    summary = predict_inputs(loaded.pipeline, identity, found, Path(out), options, observer)
+    if writer:
+        writer.write(shard=options.shard)
+    return summary
+
+
+def evaluate(
+    predictions: str | Path | Sequence[str | Path],
+    truth: str | Path,
+    protocol: str,
+    *,
+    classes: Sequence[ClassSpec] | None = None,
+    fov: str | Path | None = None,
+    probabilities: str | Path | Sequence[str | Path] | None = None,
+) -> Evaluation:
+    """Score predicted masks against labels; several prediction folders are runs, scored as mean and deviation.
+
+    Args:
+        predictions: Folder of masks, or one per run.
+        truth: Folder of labels.
+        protocol: A name of `gracile.names.PROTOCOLS`.
+        classes: Classes of the labels; those of the protocol when None.
+        fov: Folder of field-of-view masks.
+        probabilities: Folder of ``.npz`` probability maps, or one per run.
+    """
+    find_protocol(protocol)
+    chosen = list(classes) if classes else read_recipe("retina-av").classes
+    return evaluate_folders(predictions, truth, protocol, classes=chosen, fov=fov, probabilities=probabilities)

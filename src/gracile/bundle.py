@@ -1,0 +1,131 @@
+"""A bundle: a trained pipeline on disk. Plain data and safetensors only, so that loading one can run no code."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from gracile.errors import BundleError
+from gracile.io.atomic import write_bytes, write_text
+from gracile.names import MODELS, models_folder
+from gracile.recipe import Recipe, recipe_from
+
+FORMAT = 1
+"""Version of the bundle's layout on disk."""
+
+Weights = dict[str, Tensor]
+
+
+class WeightsFile(BaseModel):
+    """One weights file of a bundle."""
+
+    file: str
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """``bundle.json``: what the bundle is made of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int
+    recipe: dict[str, Any]
+    weights: dict[str, WeightsFile]
+    card: dict[str, Any]
+
+
+class Bundle(BaseModel):
+    """A trained recipe in memory: its weights and their checksums by stage name, and its card."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    recipe: Recipe
+    weights: dict[str, Weights]
+    card: dict[str, Any]
+    checksums: dict[str, str] = Field(default_factory=dict)
+
+
+def write_bundle(bundle: Bundle, folder: Path) -> Path:
+    """Write a bundle: one safetensors file per stage, ``bundle.json`` last, so that half a bundle is none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, WeightsFile] = {}
+    for stage, weights in bundle.weights.items():
+        content = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
+        write_bytes(folder / f"{stage}.safetensors", content)
+        files[stage] = WeightsFile(file=f"{stage}.safetensors", sha256=hashlib.sha256(content).hexdigest())
+    write_text(folder / "card.md", card_text(bundle.recipe, bundle.card))
+    manifest = Manifest(
+        format=FORMAT, recipe=bundle.recipe.model_dump(mode="json"), weights=files, card=bundle.card
+    )  # fmt: skip
+    write_text(folder / "bundle.json", json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False) + "\n")
+    return folder
+
+
+def read_bundle(name_or_folder: str | Path, settings: list[str] | None = None) -> Bundle:
+    """Read a shipped model by name, or a bundle folder.
+
+    Args:
+        name_or_folder: A name of `gracile.names.MODELS` or a folder with ``bundle.json`` (or a training run's folder).
+        settings: ``key=value`` changes to the recipe, such as ``stages.vessels.flips=true``.
+
+    Raises:
+        BundleError: Nothing there, damaged, or of a newer format.
+    """
+    folder = _folder(str(name_or_folder))
+    try:
+        manifest = Manifest.model_validate_json((folder / "bundle.json").read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BundleError(f"{folder} is no readable bundle: {error}.", "Copy it again, or train it anew.") from None
+    if manifest.format > FORMAT:
+        raise BundleError(f"{folder} was written by a newer Gracile.", "Update Gracile.")
+    weights = {stage: _weights(folder, entry) for stage, entry in manifest.weights.items()}
+    checksums = {stage: entry.sha256 for stage, entry in manifest.weights.items()}
+    recipe = recipe_from(manifest.recipe, settings)
+    return Bundle(recipe=recipe, weights=weights, card=manifest.card, checksums=checksums)
+
+
+def _folder(name: str) -> Path:
+    if name in MODELS:
+        return models_folder() / name
+    for folder in (Path(name), Path(name) / "bundle"):
+        if (folder / "bundle.json").is_file():
+            return folder
+    shipped = ", ".join(MODELS)
+    raise BundleError(f"There is no model {name!r}.", f"Name a bundle folder, or a shipped model: {shipped}.")
+
+
+def _weights(folder: Path, entry: WeightsFile) -> Weights:
+    path = folder / entry.file
+    if path.parent != folder:
+        raise BundleError(f"{folder} names a weights file outside itself.", "Do not use this bundle.")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}.", "Copy the bundle again.") from None
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise BundleError(f"{path} does not have the checksum of its bundle.", "Copy the bundle again.")
+    try:
+        return load_tensors(content)
+    except SafetensorError as error:
+        raise BundleError(f"{path} is damaged: {error}.", "Copy the bundle again.") from None
+
+
+def card_text(recipe: Recipe, card: dict[str, Any]) -> str:
+    """The model card as Markdown, for people."""
+    lines = [f"# {recipe.title}", "", recipe.summary, ""]
+    for heading, content in card.items():
+        lines += [f"## {heading.replace('_', ' ').capitalize()}", ""]
+        if isinstance(content, dict):
+            lines += [f"- {key}: {value}" for key, value in content.items()]
+        elif isinstance(content, list):
+            lines += [f"- {item}" for item in content]
+        else:
+            lines.append(str(content))
+        lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,52 @@
+"""A case: one image, volume or clip with its geometry and, where there is any, its truth."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from gracile.errors import DataError
+from gracile.geometry import Grid
+
+
+@dataclass
+class Case:
+    """One image, volume or clip as it came in.
+
+    Args:
+        id: Name that is unique within a data set or run.
+        image: ``(channels, *spatial)`` array, spatial axes in the order of the file; pictures
+            are uint8 RGB or gray.
+        grid: Grid of the spatial axes.
+        subject: Person (or animal) that the case belongs to; splits keep subjects together.
+        truth: ``(*spatial)`` uint8 class indices, or None.
+        region: ``(*spatial)`` bool, the part of the image that counts (a fundus photograph's
+            field of view, the scan in a screen picture), or None when none was given.
+        source: File that the image was read from.
+        notes: Remarks of the reader that belong into the result ("16-bit image scaled to 8 bits").
+    """
+
+    id: str
+    image: np.ndarray
+    grid: Grid
+    subject: str | None = None
+    truth: np.ndarray | None = None
+    region: np.ndarray | None = None
+    source: Path | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.image.shape[1:] != self.grid.shape:
+            raise DataError(f"{self.id}: the image has shape {self.image.shape[1:]}, its grid {self.grid.shape}.")
+        for name, array in (("truth", self.truth), ("region", self.region)):
+            if array is not None and array.shape != self.grid.shape:
+                raise DataError(
+                    f"{self.id}: the {name} has size {array.shape}, the image {self.grid.shape}.",
+                    "Labels and regions have the size of their image.",
+                )
+
+    @classmethod
+    def from_array(cls, image: np.ndarray, id: str = "image", **more) -> "Case":
+        """A case from a channels-last picture ``(height, width[, channels])``."""
+        channels_first = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+        return cls(id=id, image=channels_first, grid=Grid(tuple(channels_first.shape[1:])), **more)

@@ -1,0 +1,221 @@
+"""The command line: thin words around `gracile.api`. Nothing heavy is imported before a command runs."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gracile.errors import GracileError, UsageError
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES
+
+app = typer.Typer(
+    help="Gracile finds slender anatomy and delineates it.",
+    epilog="Exit codes: 0 all answered, 1 something failed (the rest is written), 2 wrong usage.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data_app = typer.Typer(help="Look at data before anything long.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+@app.callback()
+def _options(debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False) -> None:
+    _State.debug = debug
+
+
+class _State:
+    debug = False
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.")],
+    data: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    settings: Setting = None,
+    start: Annotated[str | None, typer.Option("--from", help="Start from this bundle's weights.")] = None,
+    cases: Annotated[str, typer.Option(help="Only these cases: comma-separated ids or file stems.")] = "",
+    exclude: Annotated[str, typer.Option(help="Without these cases.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
+) -> None:
+    """Train a recipe on labeled cases and write OUT/bundle."""
+    from gracile import api
+
+    bundle = api.train(
+        recipe, data, out, settings=settings or (), cases=cases, exclude=exclude, start=start, resume=resume
+    )
+    typer.echo(f"Bundle: {bundle}")
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    settings: Setting = None,
+    device: Device = "auto",
+    shard: Annotated[str | None, typer.Option(help="Only this part of the inputs, e.g. 2/8.")] = None,
+    fov: Annotated[Path | None, typer.Option(help="Folder of field-of-view masks.")] = None,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write probability maps.")] = False,
+    um_per_pixel: Annotated[float | None, typer.Option(help="Pixel size in micrometers.")] = None,
+    disc: Annotated[str | None, typer.Option(help="Optic disc as ROW,COLUMN,DIAMETER in pixels.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do not reuse what OUT holds.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML report.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Predict pictures: masks, predictions.json and OUT/report/index.html. Goes on where it was interrupted."""
+    from gracile import api
+    from gracile.inference import Options, Shard
+
+    measure: dict[str, Any] = {}
+    if um_per_pixel:
+        measure["um_per_pixel"] = um_per_pixel
+    if disc:
+        measure["disc"] = _numbers(disc, 3, "--disc")
+    options = Options(Shard.parse(shard) if shard else None, fov, probabilities, overwrite, measure)
+    with _Progress("Predicting", quiet=as_json) as progress:
+        summary = api.predict(
+            model, inputs, out, settings=settings or (), device=device, options=options, report=not no_report,
+            progress=progress.step,
+        )  # fmt: skip
+    if as_json:
+        typer.echo(summary.predictions.read_text(encoding="utf-8"))
+    else:
+        typer.echo(f"Answered {len(summary.answered)}, reused {len(summary.reused)}, failed {len(summary.failed)}.")
+        for name, reason in summary.failed.items():
+            typer.echo(f"  {name}: {reason}", err=True)
+        if not no_report:
+            typer.echo(f"Report: {out / 'report' / 'index.html'}")
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[list[Path], typer.Argument(help="Folder of masks (several: runs), then folder of labels.")],
+    protocol: Annotated[str, typer.Option(help=" | ".join(PROTOCOLS))],
+    recipe: Annotated[str | None, typer.Option(help="Recipe that names the classes of the labels.")] = None,
+    fov: Annotated[Path | None, typer.Option(help="Folder of field-of-view masks.")] = None,
+    probabilities: Annotated[list[Path] | None, typer.Option(help="Folder of probability maps, one per run.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the scores to this file.")] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the scores of each case to this file.")] = None,
+) -> None:
+    """Score masks against labels: gracile evaluate PREDICTIONS... TRUTH --protocol NAME."""
+    from rich.console import Console
+
+    from gracile import api
+    from gracile.recipe import read_recipe
+
+    if len(predictions) < 2:
+        raise UsageError("evaluate needs two folders.", "Name the predictions, then the labels.")
+    classes = read_recipe(recipe).classes if recipe else None
+    runs = predictions[:-1]
+    evaluation = api.evaluate(
+        runs, predictions[-1], protocol, classes=classes, fov=fov, probabilities=probabilities
+    )  # fmt: skip
+    Console().print(evaluation.table())
+    if json_file:
+        evaluation.to_json(json_file)
+    if csv_file:
+        evaluation.to_csv(csv_file)
+
+
+@data_app.command("check")
+def data_check(
+    source: Annotated[Path, typer.Argument(help="A data folder or a CSV of paths.")],
+    recipe: Annotated[str, typer.Option(help="Recipe that names the classes.")] = "retina-av",
+    as_json: AsJson = False,
+) -> None:
+    """List every problem of a data set at once; exit 1 when there are errors."""
+    from gracile.data import check_data
+    from gracile.recipe import read_recipe
+
+    report = check_data(source, read_recipe(recipe))
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=1))
+    else:
+        for problem in report.problems:
+            typer.echo(f"{problem.severity}: {problem.file}: {problem.message} {problem.remedy}".rstrip())
+        typer.echo(report.summary())
+    if any(problem.severity == "error" for problem in report.problems):
+        raise typer.Exit(1)
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the shipped models, recipes and networks."""
+    if as_json:
+        listing = {
+            "models": [vars(model) for model in MODELS.values()], "recipes": RECIPES, "networks": NETWORKS,
+            "protocols": PROTOCOLS,
+        }  # fmt: skip
+        typer.echo(json.dumps(listing, indent=1))
+        return
+    for title, rows in (
+        ("Models", {m.name: m.summary for m in MODELS.values()}), ("Recipes", RECIPES), ("Networks", NETWORKS),
+    ):  # fmt: skip
+        typer.echo(title)
+        for name, text in rows.items():
+            typer.echo(f"  {name:24} {text}")
+
+
+@app.command()
+def merge(out: Annotated[Path, typer.Argument(help="Folder with predictions.1of8.json and so on.")]) -> None:
+    """Join the predictions of array jobs into one predictions.json."""
+    from gracile.inference import merge_shards
+
+    typer.echo(f"Merged: {merge_shards(out)}")
+
+
+class _Progress:
+    """A bar with the time left; silent for programs."""
+
+    def __init__(self, title: str, quiet: bool) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.bar = Progress(
+            TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"),
+            disable=quiet,
+        )  # fmt: skip
+        self.task = self.bar.add_task("", total=None)
+
+    def __enter__(self) -> "_Progress":
+        self.bar.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.__exit__(*error)  # type: ignore[arg-type]
+
+    def step(self, done: int, total: int, record: dict[str, Any]) -> None:
+        self.bar.update(self.task, completed=done, total=total, description=f"{record['name']}: {record['status']}")
+
+
+def _numbers(text: str, count: int, option: str) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count:
+        raise UsageError(f"{option} needs {count} numbers with commas between, not {text!r}.")
+    return values
+
+
+def main() -> None:
+    """Run the command line; the user's own errors become one sentence and an exit code."""
+    try:
+        app()
+    except GracileError as error:
+        if _State.debug:
+            raise
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. Run the same command again to go on (training: with --resume).", err=True)
+        sys.exit(130)

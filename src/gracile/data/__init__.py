@@ -1,0 +1,23 @@
+"""Data sets: which files make a case, what is wrong with them, how they are split, and what identifies them."""
+
+from gracile.data.case_files import CaseFiles, labeled, read_case, select
+from gracile.data.check import Problem, Report, check_data
+from gracile.data.fingerprint import fingerprint
+from gracile.data.layouts import LAYOUTS, find_cases
+from gracile.data.splits import load_split, save_split, split_by_subject
+
+__all__ = [
+    "LAYOUTS",
+    "CaseFiles",
+    "Problem",
+    "Report",
+    "check_data",
+    "find_cases",
+    "fingerprint",
+    "labeled",
+    "load_split",
+    "read_case",
+    "save_split",
+    "select",
+    "split_by_subject",
+]

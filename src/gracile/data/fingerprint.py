@@ -1,0 +1,57 @@
+"""What identifies a data set, so that a run's record says which data it saw."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from gracile.data.case_files import CaseFiles, size_text
+from gracile.io import read_image
+
+
+def fingerprint(cases: list[CaseFiles]) -> dict[str, Any]:
+    """Checksums over the content of every file, independent of where the files lie and in which order they came.
+
+    Args:
+        cases: The cases of a run; ids are unique.
+
+    Returns:
+        ``cases`` and ``subjects`` (how many), ``labeled`` and ``with_region`` (how many), ``sizes`` (number of images
+        of each ``width x height``), ``ids``, ``files`` (per id its SHA-256 over image, label and region, and its
+        subject) and ``sha256`` over all of these.
+
+    Raises:
+        DataError: An image is unreadable.
+    """
+    ordered = sorted(cases, key=lambda case: case.id)
+    sizes: dict[str, int] = {}
+    files: dict[str, dict[str, str]] = {}
+    whole = hashlib.sha256()
+    for case in ordered:
+        size = size_text(read_image(case.image)[0].shape[1:])
+        sizes[size] = sizes.get(size, 0) + 1
+        checksum = _case_checksum(case)
+        files[case.id] = {"sha256": checksum, "subject": case.subject}
+        whole.update(f"{case.id}\0{case.subject}\0{checksum}\n".encode())
+    return {
+        "cases": len(ordered),
+        "subjects": len({case.subject for case in ordered}),
+        "labeled": sum(case.label is not None for case in ordered),
+        "with_region": sum(case.region is not None for case in ordered),
+        "sizes": dict(sorted(sizes.items())),
+        "ids": [case.id for case in ordered],
+        "files": files,
+        "sha256": whole.hexdigest(),
+    }
+
+
+def _case_checksum(case: CaseFiles) -> str:
+    """SHA-256 over the files' checksums, each under its role, so that swapped or missing files show."""
+    digest = hashlib.sha256()
+    for role, path in (("image", case.image), ("label", case.label), ("region", case.region)):
+        digest.update(f"{role} {_file_checksum(path) if path is not None else '-'}\n".encode())
+    return digest.hexdigest()
+
+
+def _file_checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,306 @@
+"""How data sets lie on disk: which files of a folder or table make a case."""
+
+import csv
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gracile.data.case_files import CaseFiles, unique_ids
+from gracile.errors import DataError
+from gracile.io import IMAGE_SUFFIXES, image_files, pair_files, stem
+from gracile.io.naming import subject_key
+from gracile.recipe import Recipe
+
+IMAGE_FOLDERS = ("images",)
+LABEL_FOLDERS = ("labels", "label", "masks", "1st_manual", "manual", "av")
+REGION_FOLDERS = ("fov", "mask")
+TRAINING_FOLDERS = ("training", "train")
+TEST_FOLDERS = ("test", "testing")
+CSV_COLUMNS = ("image", "label", "region", "subject", "id")
+_CHANNEL = re.compile(r"^(?P<id>.+)_(?P<channel>\d{4})$")
+_CSV_REMEDY = f"The header is image,label and, as needed, {','.join(CSV_COLUMNS[2:])}; paths are relative to the CSV."
+
+
+@dataclass
+class Listing:
+    """What one source holds.
+
+    Args:
+        cases: Every image with the files that belong to it.
+        faults: What keeps the source from being used as it is.
+        strays: Labels and regions that belong to no image.
+    """
+
+    cases: list[CaseFiles] = field(default_factory=list)
+    faults: list[DataError] = field(default_factory=list)
+    strays: list[Path] = field(default_factory=list)
+
+
+Finder = Callable[[Path, Recipe], Listing | None]
+
+
+def find_cases(source: str | Path | Sequence[str | Path], recipe: Recipe) -> list[CaseFiles]:
+    """Find the cases of one or several data folders or CSV files.
+
+    Each source is tried against `LAYOUTS` in their order. Images without a label are kept with ``label=None`` (see
+    `labeled`); labels without an image are left to `check_data`. A data-set folder with ``training/`` (or ``train/``)
+    and other parts stands for its training part only: a test part is used when it is named itself.
+    The subject is the CSV's, else the id: without a table every image counts as another person.
+
+    Args:
+        source: A folder or CSV file, or several; equal ids of several are told apart by the folder in front.
+        recipe: Whose class names an nnU-Net ``dataset.json`` must agree with.
+
+    Raises:
+        DataError: A source matches no layout, its files cannot be paired, or none of its images has a label although
+            it holds labels.
+    """
+    cases: list[CaseFiles] = []
+    for path in sources(source):
+        listing = list_files(path, recipe)
+        if listing.faults:
+            first, *more = listing.faults
+            also = f" {len(more)} more: run gracile data check." if more else ""
+            raise DataError(first.message, first.remedy + also)
+        if listing.strays and not any(case.label for case in listing.cases):
+            image, stray = listing.cases[0].image.name, listing.strays[0].name
+            raise DataError(
+                f"{path} holds no pair: no label's name fits an image's, e.g. {image} and {stray}.",
+                "Give a label the name of its image, or name the pairs in a CSV.",
+            )
+        cases.extend(listing.cases)
+    _refuse_repeats(cases)
+    return unique_ids(cases)
+
+
+def sources(source: str | Path | Sequence[str | Path]) -> list[Path]:
+    """One or several sources as a list without repeats. Raises DataError when it is empty."""
+    several = [source] if isinstance(source, str | Path) else list(source)
+    if not several:
+        raise DataError("No data was named.", "Name a data folder or a CSV of paths.")
+    return list({Path(path).resolve(): Path(path) for path in several}.values())
+
+
+def list_files(source: Path, recipe: Recipe) -> Listing:
+    """The files of one source by the first layout that it matches. Raises DataError when there is none."""
+    if not source.exists():
+        raise DataError(f"There is no folder or file {source}.", "Check the path.")
+    for find in LAYOUTS.values():
+        listing = find(source, recipe)
+        if listing is not None:
+            return listing
+    if source.is_file():
+        raise DataError(f"{source} is no data set.", "Name a folder or a .csv file of paths.")
+    raise DataError(
+        f"{source} matches no layout. Looked for: {'; '.join(LAYOUTS)}. {_contents(source)}",
+        "Lay the files out in one of these ways, or list them in a CSV; see docs/data-layouts.md.",
+    )
+
+
+def _contents(folder: Path) -> str:
+    names = sorted(p.name + ("/" if p.is_dir() else "") for p in folder.iterdir() if not p.name.startswith("."))
+    if not names:
+        return "The folder is empty."
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"The folder holds: {', '.join(names[:8])}{more}."
+
+
+def _refuse_repeats(cases: list[CaseFiles]) -> None:
+    seen: set[Path] = set()
+    for case in cases:
+        path = case.image.resolve()
+        if path in seen:
+            raise DataError(f"{case.image} is named twice.", "Name each image in one source only, and once.")
+        seen.add(path)
+
+
+# --- CSV of paths
+
+
+def _csv(source: Path, recipe: Recipe) -> Listing | None:
+    if source.suffix.lower() != ".csv" or not source.is_file():
+        return None
+    try:
+        lines = source.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{source} cannot be read ({error}).", "Save it as UTF-8 text.") from None
+    header = lines[0] if lines else ""
+    delimiter = next((mark for mark in ",;\t" if mark in header), ",")
+    rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
+    columns = [name.strip().lower() for name in rows.fieldnames or ()]
+    rows.fieldnames = columns
+    unknown = [name for name in columns if name not in CSV_COLUMNS]
+    if unknown or not {"image", "label"} <= set(columns):
+        # A mistyped "subject" that is passed over would put one person on both sides of a split.
+        reason = f"unknown columns {', '.join(unknown)}" if unknown else "no column image or no column label"
+        raise DataError(f"{source} has {reason}.", f"{_CSV_REMEDY} Rename or remove other columns.")
+    listing = Listing()
+    for row in rows:
+        try:
+            listing.cases.append(_csv_case(source, rows.line_num, row))
+        except DataError as fault:
+            listing.faults.append(fault)
+    if not listing.cases and not listing.faults:
+        listing.faults.append(DataError(f"{source} names no image.", _CSV_REMEDY))
+    return listing
+
+
+def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
+    cells = {name: (row.get(name) or "").strip() for name in CSV_COLUMNS}
+    if None in row:
+        raise DataError(f"{source}, line {line}: there are more cells than columns.", "Quote names that hold a comma.")
+    if not cells["image"]:
+        raise DataError(f"{source}, line {line}: no image is named.", _CSV_REMEDY)
+    image, label, region = (source.parent / cells[name] if cells[name] else None for name in CSV_COLUMNS[:3])
+    assert image is not None
+    for path in (image, label, region):
+        if path is not None and not path.is_file():
+            raise DataError(f"{source}, line {line}: there is no file {path}.", _CSV_REMEDY)
+    id = cells["id"] or stem(image)
+    if re.search(r"[/\\:\s]", cells["id"]) or id in (".", ".."):
+        raise DataError(f"{source}, line {line}: the id {id!r} cannot name a file.", "Use letters, digits, _ and -.")
+    return CaseFiles(id, image, label, region, cells["subject"] or id)
+
+
+# --- nnU-Net
+
+
+def _nnunet(source: Path, recipe: Recipe) -> Listing | None:
+    images, labels = source / "imagesTr", source / "labelsTr"
+    if not images.is_dir():
+        return None
+    listing = Listing()
+    fault = _class_fault(source / "dataset.json", recipe)
+    if fault is not None:
+        listing.faults.append(fault)
+    if not labels.is_dir():
+        listing.faults.append(DataError(f"{source} has imagesTr but no labelsTr.", "Put the labels into labelsTr."))
+    by_id = {stem(path): path for path in image_files(labels)} if labels.is_dir() else {}
+    found = image_files(images)
+    if not found:
+        listing.faults.append(_no_pictures(images))
+    for path in found:
+        match = _CHANNEL.match(stem(path))
+        if match is None or match["channel"] != "0000":
+            name = "is no first channel" if match else "lacks the channel suffix _0000"
+            listing.faults.append(
+                DataError(
+                    f"{path} {name}.", "Give one file per case, CASE_0000.png; join its channels into an RGB one."
+                )
+            )
+            continue
+        listing.cases.append(CaseFiles(match["id"], path, by_id.pop(match["id"], None), None, match["id"]))
+    listing.strays.extend(by_id.values())
+    return listing
+
+
+def _class_fault(path: Path, recipe: Recipe) -> DataError | None:
+    """What is wrong with the class names of a ``dataset.json``: ``{"vein": 2}`` or, in version 1, ``{"2": "vein"}``."""
+    if not path.is_file():
+        return None
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))["labels"]
+        pairs = [(i, name) if str(i).isdigit() else (name, i) for i, name in table.items()]
+        declared = {int(index): str(name) for index, name in pairs}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return DataError(f"{path} has no table of labels.", 'Write it as {"labels": {"background": 0, "nerve": 1}}.')
+    wanted = dict(enumerate(recipe.class_names))
+    if {i: n.casefold() for i, n in declared.items()} == {i: n.casefold() for i, n in wanted.items()}:
+        return None
+    shown = [", ".join(f"{i} {names[i]}" for i in sorted(names)) for names in (declared, wanted)]
+    return DataError(
+        f"{path} declares the classes {shown[0]}; the recipe {recipe.name} has {shown[1]}.",
+        "Name the same classes in the same order in both.",
+    )
+
+
+# --- folders of images and labels
+
+
+def _folders(source: Path, recipe: Recipe) -> Listing | None:
+    images = _subfolder(source, IMAGE_FOLDERS)
+    labels = _subfolder(source, LABEL_FOLDERS)
+    if not images or not (labels or _subfolder(source, REGION_FOLDERS)):
+        return None
+    if not labels:
+        raise DataError(
+            f"{source} has no folder of labels; its other folders may be labels or fields of view.",
+            f"Name the folder of labels labels/ (known: {', '.join(LABEL_FOLDERS)}) and fields of view fov/.",
+        )
+    regions = _subfolder(source, REGION_FOLDERS)
+    for role, folders in (("images", images), ("labels", labels), ("fields of view", regions)):
+        if len(folders) > 1:
+            raise DataError(
+                f"{source} has several folders that may hold {role}: {', '.join(folder.name for folder in folders)}.",
+                "Keep or rename one, or name the pairs in a CSV.",
+            )
+    pictures = image_files(images[0])
+    listing = Listing()
+    if not pictures:
+        listing.faults.append(_no_pictures(images[0]))
+    label_of = _paired(pictures, image_files(labels[0]), listing)
+    region_of = _paired(pictures, image_files(regions[0]), listing) if regions else {}
+    for path in pictures:
+        listing.cases.append(CaseFiles(stem(path), path, label_of.get(path), region_of.get(path), stem(path)))
+    return listing
+
+
+def _subfolder(source: Path, names: tuple[str, ...]) -> list[Path]:
+    """The subfolders with one of these names, in whatever case, in the order of the names."""
+    if not source.is_dir():
+        return []
+    found = [path for path in sorted(source.iterdir()) if path.is_dir() and path.name.lower() in names]
+    return sorted(found, key=lambda path: names.index(path.name.lower()))
+
+
+def _no_pictures(folder: Path) -> DataError:
+    return DataError(f"{folder} holds no pictures.", f"Readable are: {', '.join(IMAGE_SUFFIXES)}.")
+
+
+def _paired(images: list[Path], others: list[Path], listing: Listing) -> dict[Path, Path | None]:
+    """Pair files, noting names that are not clear and files that are left over.
+
+    All attempts of `pair_files` compare names that share a `subject_key`, so that pairing each such group by itself
+    gives the same pairs, and one unclear name does not hide the others.
+    """
+    groups: dict[str, tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
+    for role, paths in enumerate((images, others)):
+        for path in paths:
+            groups[subject_key(path)][role].append(path)
+    pairs: dict[Path, Path | None] = {}
+    for own, offered in groups.values():
+        try:
+            found = pair_files(own, offered)
+        except DataError as fault:
+            listing.faults.append(fault)
+            continue
+        pairs.update(found)
+        listing.strays.extend(path for path in offered if path not in found.values())
+    return pairs
+
+
+def _training_part(source: Path, recipe: Recipe) -> Listing | None:
+    parts = _subfolder(source, TRAINING_FOLDERS)
+    if len(parts) > 1:
+        raise DataError(
+            f"{source} has several training parts: {', '.join(part.name for part in parts)}.",
+            "Name the one that is meant.",
+        )
+    if parts:
+        return _nnunet(parts[0], recipe) or _folders(parts[0], recipe)
+    tests = [part for part in _subfolder(source, TEST_FOLDERS) if _folders(part, recipe) is not None]
+    if tests:
+        raise DataError(f"{source} has a test part only.", f"To use it all the same, name {tests[0]} itself.")
+    return None
+
+
+LAYOUTS: dict[str, Finder] = {
+    "a CSV file with the columns image,label": _csv,
+    "nnU-Net (imagesTr/, labelsTr/)": _nnunet,
+    f"images/ with {'/, '.join(LABEL_FOLDERS)}/ and optionally fov/ or mask/": _folders,
+    "such a folder as training/ or train/ inside": _training_part,
+}
+"""Every known layout, in the order in which a source is tried against them, and its finder."""

@@ -1,0 +1,24 @@
+"""Where computation runs: device, number format and threads."""
+
+import torch
+
+from gracile.errors import UsageError
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto`` takes a GPU when there is one; ``cpu`` and ``cuda`` (``cuda:1``) are taken by their word."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError("No CUDA device is available.", "Use --device cpu, or auto.")
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"There is no device {name!r}.", "Use auto, cpu or cuda.") from None
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is worth using: processors with AVX512-BF16 or AMX instructions, and GPUs that support it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -1,0 +1,116 @@
+"""The outcome of an evaluation: rows per case, their summary, and the ways to write them down."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from gracile.io import write_json, write_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_LABELS = ("case", "run", "status")
+
+
+@dataclass
+class Evaluation:
+    """Scores of a set of cases. All shares are from 0 to 1; an undefined score is None.
+
+    Args:
+        protocol: Name of the protocol.
+        runs: Number of runs (seeds) that were scored.
+        cases: One row per case (and run): ``case``, ``run`` when there are several, ``status``, and the scores.
+        classes: One row per case (and run) and class.
+        summary: Per score: ``mean`` over cases (over runs of it, when there are several), ``sd_cases`` over cases,
+            ``sd_runs`` over runs when there are several, ``cases`` where it is defined, ``total`` of a count.
+            Standard deviations are those of a sample (n - 1), None for a single value.
+        notes: What a reader must know.
+        headline: The scores that the table shows first.
+    """
+
+    protocol: str
+    runs: int
+    cases: list[dict[str, Any]]
+    classes: list[dict[str, Any]]
+    summary: dict[str, dict[str, float | int | None]]
+    notes: list[str] = field(default_factory=list)
+    headline: tuple[str, ...] = ()
+
+    def to_csv(self, path: Path | str, *, per_class: bool = False) -> None:
+        """Write a row per case, or per case and class; an undefined score is an empty field."""
+        rows = self.classes if per_class else self.cases
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        text = StringIO(newline="")
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(path, text.getvalue())
+
+    def to_json(self, path: Path | str) -> None:
+        """Write everything; an undefined score is null."""
+        write_json(path, self.as_dict())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain data, ready for JSON."""
+        return {
+            "protocol": self.protocol,
+            "runs": self.runs,
+            "notes": self.notes,
+            "summary": self.summary,
+            "cases": self.cases,
+            "classes": self.classes,
+        }
+
+    def table(self) -> "Table":
+        """The summary as a table for the terminal."""
+        from rich.table import Table
+
+        names = {row["case"] for row in self.cases}
+        table = Table(title=f"{self.protocol}, {len(names)} cases" + (f", {self.runs} runs" if self.runs > 1 else ""))
+        table.add_column("score")
+        columns = {"mean": "mean", "sd_cases": "sd over cases"} | ({"sd_runs": "sd over runs"} if self.runs > 1 else {})
+        for title in (*columns.values(), "cases"):
+            table.add_column(title, justify="right")
+        rest = [name for name in self.summary if name not in self.headline]
+        for name in (*(name for name in self.headline if name in self.summary), *rest):
+            entry = self.summary[name]
+            values = ["-" if entry[key] is None else f"{entry[key]:.4f}" for key in columns]
+            table.add_row(name, *values, str(entry["cases"]))
+        if self.notes:
+            table.caption = "; ".join(self.notes)
+        return table
+
+
+def summarize(rows: Sequence[dict[str, Any]], counts: Sequence[str] = ()) -> dict[str, dict[str, float | int | None]]:
+    """Mean over cases and deviations of every score; see `Evaluation`.
+
+    Args:
+        rows: Case rows, with ``run`` when there are several runs.
+        counts: Scores that also get a ``total`` (per run, on average).
+    """
+    runs = sorted({row.get("run", 1) for row in rows})
+    summary: dict[str, dict[str, float | int | None]] = {}
+    for name in dict.fromkeys(name for row in rows for name in row if name not in _LABELS):
+        by_run: dict[int, list[float]] = {run: [] for run in runs}
+        by_case: dict[str, list[float]] = {}
+        for row in rows:
+            if row.get(name) is not None:
+                by_run[row.get("run", 1)].append(row[name])
+                by_case.setdefault(row["case"], []).append(row[name])
+        means = [fmean(values) for values in by_run.values() if values]
+        over_cases = [fmean(values) for values in by_case.values()]
+        entry: dict[str, float | int | None] = {
+            "mean": fmean(means) if means else None,
+            "sd_cases": stdev(over_cases) if len(over_cases) > 1 else None,
+            "cases": len(over_cases),
+        }
+        if len(runs) > 1:
+            entry["sd_runs"] = stdev(means) if len(means) > 1 else None
+        if name in counts:
+            entry["total"] = sum(sum(values) for values in by_run.values()) / len(runs)
+        summary[name] = entry
+    return summary

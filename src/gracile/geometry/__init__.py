@@ -1,0 +1,5 @@
+"""Grids, curves and skeletons: geometry that knows neither files nor networks."""
+
+from gracile.geometry.grid import Grid
+
+__all__ = ["Grid"]

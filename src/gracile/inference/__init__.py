@@ -1,0 +1,7 @@
+"""Many inputs through a pipeline: shards, resume, files on disk, one report."""
+
+from gracile.inference.inputs import Input, Shard, find_inputs
+from gracile.inference.journal import merge_shards
+from gracile.inference.predict import Options, Summary, predict
+
+__all__ = ["Input", "Options", "Shard", "Summary", "find_inputs", "merge_shards", "predict"]

@@ -1,0 +1,122 @@
+"""What a prediction run has done so far, so that an interrupted one goes on where it stopped."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from gracile.errors import DataError, UsageError
+from gracile.inference.inputs import Shard
+from gracile.io.atomic import write_json
+
+VERSION = 1
+"""Version of ``predictions.json``."""
+
+
+class Journal:
+    """The records of a run: one line of JSON per finished input, ``predictions.json`` at the end.
+
+    Args:
+        out: Folder of the run.
+        shard: Part of the inputs, or None for all.
+        settings: What the results depend on (model, recipe, options). Records made with others are not reused.
+        overwrite: Start over even where the folder holds other predictions.
+
+    Raises:
+        UsageError: The folder holds predictions made with other settings.
+    """
+
+    def __init__(self, out: Path, shard: Shard | None, settings: dict[str, Any], overwrite: bool) -> None:
+        part = f".{shard.number}of{shard.count}" if shard else ""
+        self.out = out
+        self.target = out / f"predictions{part}.json"
+        self.lines = out / f".predictions{part}.jsonl"
+        self.settings = settings
+        self.key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        self.records: dict[str, dict[str, Any]] = {}
+        if not overwrite:
+            self._read_finished()
+            self._read_lines()
+        else:
+            self.lines.unlink(missing_ok=True)
+
+    def find(self, name: str, digest: str) -> dict[str, Any] | None:
+        """The record of an input that was answered before, if its file is unchanged and its outputs are there."""
+        record = self.records.get(name)
+        if record is None or record["sha256"] != digest or record["status"] == "failed":
+            return None
+        return record if all((self.out / file).is_file() for file in record["files"].values()) else None
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Keep a record; it is on disk when this returns."""
+        self.records[record["name"]] = record
+        self.out.mkdir(parents=True, exist_ok=True)
+        with self.lines.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": self.key, **record}, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def finish(self, names: list[str], model: dict[str, Any]) -> Path:
+        """Write ``predictions.json`` in the order of the inputs and drop the lines."""
+        content = {
+            "version": VERSION,
+            "model": model,
+            "key": self.key,
+            "settings": self.settings,
+            "inputs": [self.records[name] for name in names],
+        }
+        write_json(self.target, content)
+        self.lines.unlink(missing_ok=True)
+        return self.target
+
+    def _read_finished(self) -> None:
+        if not self.target.exists():
+            return
+        content = _read_predictions(self.target)
+        if content.get("key") != self.key:
+            raise UsageError(
+                f"{self.out} holds predictions of another model or with other settings.",
+                "Choose another --out, or add --overwrite.",
+            )
+        self.records = {record["name"]: record for record in content["inputs"]}
+
+    def _read_lines(self) -> None:
+        if not self.lines.exists():
+            return
+        for line in self.lines.read_text(encoding="utf-8").splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # the line that was being written when the run was killed
+            if record.pop("key", None) == self.key:
+                self.records[record["name"]] = record
+
+
+def merge_shards(out: Path) -> Path:
+    """Join ``predictions.1of8.json`` to ``predictions.8of8.json`` into one ``predictions.json``.
+
+    Raises:
+        DataError: A part is missing, or parts come from different models.
+    """
+    parts = sorted(out.glob("predictions.*of*.json"))
+    if not parts:
+        raise DataError(f"{out} holds no parts to merge.", "Parts are named predictions.2of8.json.")
+    counts = {int(part.name.split("of")[1].split(".")[0]) for part in parts}
+    count = max(counts)
+    missing = [f"predictions.{n}of{count}.json" for n in range(1, count + 1) if not (out / f"predictions.{n}of{count}.json").exists()]
+    if len(counts) > 1 or missing:
+        raise DataError(f"Parts are missing: {', '.join(missing) or 'parts of different counts lie together'}.", "Run those jobs first.")
+    contents = [_read_predictions(out / f"predictions.{n}of{count}.json") for n in range(1, count + 1)]
+    if len({content["key"] for content in contents}) > 1:
+        raise DataError("The parts were made by different models or settings.", "Run the odd ones again.")
+    inputs = sorted((record for content in contents for record in content["inputs"]), key=lambda record: record["name"])
+    write_json(out / "predictions.json", {**contents[0], "inputs": inputs})
+    return out / "predictions.json"
+
+
+def _read_predictions(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}.", "Delete it and predict again.") from None

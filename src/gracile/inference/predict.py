@@ -1,0 +1,165 @@
+"""Predict many inputs with one loaded pipeline, writing every result before the next input is read."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gracile.case import Case
+from gracile.errors import DataError, GracileError
+from gracile.geometry import Grid
+from gracile.inference.inputs import Input, Shard
+from gracile.inference.journal import Journal
+from gracile.io.atomic import writing
+from gracile.io.images import read_image, read_region
+from gracile.io.masks import write_labels
+from gracile.io.naming import image_files, pair_files
+from gracile.measure import measure
+from gracile.pipeline import Pipeline
+from gracile.result import Result
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a prediction run is asked for beside the masks.
+
+    Args:
+        shard: This job's part of the inputs.
+        regions: Folder of masks of the region of interest (field of view), by name.
+        probabilities: Also write ``probabilities/NAME.npz``.
+        overwrite: Do not reuse what the folder holds.
+        measure: Settings of the measurements, e.g. ``{"um_per_pixel": 4.5}``.
+    """
+
+    shard: Shard | None = None
+    regions: Path | None = None
+    probabilities: bool = False
+    overwrite: bool = False
+    measure: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Summary:
+    """What a run did. ``answered`` and ``reused`` are names; ``failed`` gives the reason by name."""
+
+    predictions: Path
+    answered: list[str] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+Observer = Callable[[Case | None, Result | None, dict[str, Any]], None]
+"""Told of each record with the case and result it came from; both None when the record was reused."""
+
+
+def predict(
+    pipeline: Pipeline, model: dict[str, Any], inputs: list[Input], out: Path, options: Options, observe: Observer
+) -> Summary:
+    """Predict inputs and write ``NAME.png`` each and one ``predictions.json``.
+
+    Args:
+        pipeline: Loaded once, used for all.
+        model: What identifies the model: name and checksums.
+        inputs: All inputs of the run; a shard takes its part of them.
+        out: Folder to write to.
+        options: See there.
+        observe: Called after each input, for progress and report.
+
+    Returns:
+        The summary; a failed input does not stop the others.
+    """
+    part = options.shard.part(inputs) if options.shard else inputs
+    settings = {
+        "model": model,
+        "recipe": pipeline.recipe.model_dump(mode="json"),
+        "measure": options.measure,
+        "regions": str(options.regions) if options.regions else None,
+        "probabilities": options.probabilities,
+    }
+    journal = Journal(out, options.shard, settings, options.overwrite)
+    regions = _regions(part, options.regions)
+    summary = Summary(journal.target)
+    for entry in part:
+        digest = _digest(entry.path)
+        record = journal.find(entry.name, digest)
+        if record is not None:
+            summary.reused.append(entry.name)
+            observe(None, None, record)
+            continue
+        case, result, record = _answer(pipeline, entry, regions.get(entry.path), out, options)
+        journal.add({**record, "sha256": digest})
+        if record["status"] == "failed":
+            summary.failed[entry.name] = record["reason"]
+        else:
+            summary.answered.append(entry.name)
+        observe(case, result, record)
+    summary.predictions = journal.finish([entry.name for entry in part], model)
+    return summary
+
+
+def _answer(
+    pipeline: Pipeline, entry: Input, region: Path | None, out: Path, options: Options
+) -> tuple[Case | None, Result | None, dict[str, Any]]:
+    """One input from file to files; its failure becomes a record, except one to write, which ends the run."""
+    base = {"name": entry.name, "input": str(entry.path), "files": {}}
+    start = time.perf_counter()
+    try:
+        case = read_input(entry.path, entry.name, region)
+        read = time.perf_counter() - start
+        result = pipeline(case, keep_probabilities=options.probabilities)
+        measure(case, result, pipeline.recipe, options.measure)
+    except GracileError as error:
+        return None, None, {**base, "status": "failed", "reason": str(error)}
+    except (MemoryError, RuntimeError) as error:
+        return None, None, {**base, "status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    result.seconds = {"read": read, **result.seconds}
+    written = time.perf_counter()
+    files = write_result(result, out)
+    result.seconds["write"] = time.perf_counter() - written
+    return case, result, {**base, **result.summary(), "files": files}
+
+
+def read_input(path: Path, name: str, region: Path | None = None) -> Case:
+    """Read a picture and, where given, its region of interest. Raises DataError."""
+    image, notes = read_image(path)
+    case = Case(name, image, Grid(image.shape[1:]), source=path, notes=notes)
+    if region is not None:
+        case.region = read_region(region)
+        if case.region.shape != case.grid.shape:
+            raise DataError(f"{region} has size {case.region.shape}, {path} {case.grid.shape}.", "They must be equal.")
+    return case
+
+
+def write_result(result: Result, out: Path) -> dict[str, str]:
+    """Write a result's mask and, when kept, its probabilities; returns the files by kind, relative to ``out``."""
+    files: dict[str, str] = {}
+    if result.mask is not None:
+        files["mask"] = f"{result.case_id}.png"
+        write_labels(out / files["mask"], result.mask)
+    if result.probabilities is not None:
+        files["probabilities"] = f"probabilities/{result.case_id}.npz"
+        with writing(out / files["probabilities"]) as path, path.open("wb") as file:
+            np.savez_compressed(file, probabilities=result.probabilities.astype(np.float16))
+    return files
+
+
+def _regions(inputs: list[Input], folder: Path | None) -> dict[Path, Path]:
+    if folder is None:
+        return {}
+    pairs = pair_files([entry.path for entry in inputs], image_files(folder))
+    missing = [image.name for image, region in pairs.items() if region is None]
+    if missing:
+        raise DataError(f"{folder} has no mask for {', '.join(missing[:5])}.", "Leave --fov out to find it by itself.")
+    return {image: region for image, region in pairs.items() if region is not None}
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

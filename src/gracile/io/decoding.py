@@ -1,0 +1,211 @@
+"""Decode a picture file into the values it really holds, before anyone scales or interprets them."""
+
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image, ImageOps
+
+from gracile.errors import DataError
+
+MAX_PIXELS = 300_000_000
+_TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    tifffile.TiffFileError,
+)
+# Pillow keeps only the high byte of a 16-bit color sample; decoded in the other byte order it gives the low byte.
+_OTHER_BYTE_ORDER = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
+_REMEDY = "Open it in an image viewer; if it does not show there either, copy or export it again."
+
+
+@dataclass
+class Decoded:
+    """What a picture file holds.
+
+    Args:
+        values: ``(height, width)`` or ``(height, width, channels)`` in the file's own number type;
+            palette files keep their indices.
+        palette: ``(colors, 3)`` uint8 of a palette file, else None.
+        lossy: Whether the file is a JPEG, whose values near edges are not the written ones.
+        alpha: ``(height, width)`` opacity from 0 to 1, or None when the file has none or is opaque.
+        notes: What the reader must know.
+    """
+
+    values: np.ndarray
+    palette: np.ndarray | None = None
+    lossy: bool = False
+    alpha: np.ndarray | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def without_palette(self) -> np.ndarray:
+        """The values, palette indices replaced by their colors (gray when every color is gray)."""
+        if self.palette is None:
+            return self.values
+        colors = self.palette[self.values]
+        gray = (colors[..., 0] == colors[..., 1]).all() and (colors[..., 0] == colors[..., 2]).all()
+        return colors[..., 0] if gray else colors
+
+
+def decode(path: Path | str) -> Decoded:
+    """Decode a PNG, TIF, JPEG, GIF or BMP file, turned upright by its EXIF or TIFF orientation.
+
+    The kind of file is told by its content, not by its suffix. Of several pages or frames the first is read.
+
+    Raises:
+        DataError: The file is absent, empty, truncated, unreadable or claims more than 300 megapixels.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened: {error.strerror or error}.", "Check the name and rights.") from error
+    if not magic:
+        raise DataError(f"{path} is empty (zero bytes).", "Copy or export the file again.")
+    try:
+        decoded = _decode_tiff(path) if magic in _TIFF_MAGIC else None
+        if decoded is None:
+            # By file object: given a name, Pillow maps uncompressed TIFFs and shears those on their side.
+            with _no_pillow_limit(), path.open("rb") as file, Image.open(file) as image:
+                _check_size(path, image.width, image.height)
+                decoded = _decode_pillow(path, image)
+    except _UNREADABLE as error:
+        reason = str(error).replace(str(path), path.name).rstrip(".")
+        raise DataError(f"{path} cannot be read as an image ({reason}).", _REMEDY) from error
+    _split_alpha(decoded)
+    return decoded
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{path} claims {width} x {height} pixels, more than the limit of {MAX_PIXELS // 10**6} megapixels.",
+            "Crop or downsample it, or check that the file is not damaged.",
+        )
+
+
+_pillow_lock = threading.RLock()
+
+
+@contextmanager
+def _no_pillow_limit() -> Iterator[None]:
+    """Put our own limit, which is checked before any pixel is decoded, in the place of Pillow's lower one."""
+    with _pillow_lock:
+        before = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _decode_pillow(path: Path, image: Image.Image) -> Decoded:
+    notes = []
+    if getattr(image, "n_frames", 1) > 1:
+        notes.append(f"the file has {getattr(image, 'n_frames', 1)} frames or pages; the first was read")
+    deep = _both_bytes(path, image)
+    if deep is not None:
+        return Decoded(deep, notes=notes)
+    if image.getexif().get(274, 1) not in (0, 1):
+        notes.append("turned upright as its EXIF orientation says")
+    lossy = image.format in ("JPEG", "MPO")
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("P", "PA") and "transparency" in image.info:
+        image = image.convert("RGBA")
+    if image.mode == "P":
+        flat = image.getpalette("RGB") or []
+        palette = np.zeros((256, 3), np.uint8)
+        palette[: len(flat) // 3] = np.array(flat, np.uint8).reshape(-1, 3)
+        return Decoded(np.array(image), palette, lossy, notes=notes)
+    if image.mode not in ("1", "L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"):
+        notes.append(f"converted from {image.mode} to RGB")
+        image = image.convert("RGBA" if image.mode in ("PA", "RGBa") else "RGB")
+    values = np.array(image)
+    return Decoded(values.astype(values.dtype.newbyteorder("=")), None, lossy, notes=notes)
+
+
+def _both_bytes(path: Path, image: Image.Image) -> np.ndarray | None:
+    """All 16 bits of a 16-bit color picture, or None for any other."""
+
+    tiles = getattr(image, "tile", [])
+    if image.mode not in ("RGB", "RGBA") or not tiles or not tiles[0].args:
+        return None
+    args = tiles[0].args
+    mode, _, order = str(args if isinstance(args, str) else args[0]).partition(";")
+    if order not in _OTHER_BYTE_ORDER:
+        return None
+    swapped = f"{mode};{_OTHER_BYTE_ORDER[order]}"
+    high = np.array(ImageOps.exif_transpose(image))
+    with path.open("rb") as file, Image.open(file) as other:
+        tiles = getattr(other, "tile", [])
+        swaps = [swapped if isinstance(tile.args, str) else (swapped, *tile.args[1:]) for tile in tiles]
+        vars(other)["tile"] = [tile._replace(args=swap) for tile, swap in zip(tiles, swaps, strict=True)]
+        low = np.array(ImageOps.exif_transpose(other))
+    return high.astype(np.uint16) << 8 | low
+
+
+def _decode_tiff(path: Path) -> Decoded | None:
+    """A TIFF with more than 8 bits or unusual channels; None where Pillow reads it as well or better."""
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        _check_size(path, page.imagewidth, page.imagelength)
+        plain = page.dtype == np.uint8 and page.samplesperpixel in (1, 3, 4)
+        if plain or page.bitspersample == 1 or page.photometric in (3, 5, 6):  # palette, CMYK, YCbCr
+            return None
+        try:
+            values = page.asarray()
+        except ValueError as error:
+            if "imagecodecs" in str(error):  # a compression that tifffile has no decoder for, and Pillow has
+                return None
+            raise
+        notes = [f"the file has {len(file.pages)} pages; the first was read"] if len(file.pages) > 1 else []
+        if page.photometric == 0 and values.dtype.kind == "u":
+            values = np.iinfo(values.dtype).max - values
+        if page.axes.startswith("S"):
+            values = np.moveaxis(values, 0, -1)
+        tag = page.tags.get(274)
+        orientation = int(tag.value) if tag is not None else 1
+    if values.ndim not in (2, 3):
+        raise ValueError(f"an array of {values.ndim} axes is not a picture")
+    if orientation not in (0, 1):
+        notes.append("turned upright as its TIFF orientation says")
+        values = _upright(values, orientation)
+    return Decoded(values, notes=notes)
+
+
+def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo an orientation from 2 to 8 (TIFF 6.0, tag 274: which sides row 0 and column 0 are)."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return np.ascontiguousarray(values[::rows, ::columns])
+
+
+def _split_alpha(decoded: Decoded) -> None:
+    """Take the opacity out of the values of a gray + alpha or RGB + alpha picture."""
+    values = decoded.values
+    if values.ndim == 3 and values.shape[2] == 1:
+        decoded.values = values[..., 0]
+    elif values.ndim == 3 and values.shape[2] in (2, 4):
+        full = np.iinfo(values.dtype).max if values.dtype.kind in "ui" else 1
+        opacity = values[..., -1]
+        decoded.values = values[..., 0] if values.shape[2] == 2 else np.ascontiguousarray(values[..., :3])
+        if (opacity != full).any():
+            decoded.alpha = opacity.astype(np.float32) / full

@@ -1,0 +1,105 @@
+"""Which files belong together, told by their names."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from gracile.errors import DataError
+
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".bmp")
+_DOUBLE_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff", ".seg.nrrd", ".mrk.json", ".tar.gz")
+_ROLE = re.compile(r"_(mask|masks|fov|avmanual|manual\d*|seg|label|labels|gt|av|0000)$", re.IGNORECASE)
+_PART = re.compile(r"_(training|train|test|validation|val)$", re.IGNORECASE)
+
+
+def stem(path: Path | str) -> str:
+    """The name without its suffix, double ones such as ``.nii.gz`` included.
+
+    Example:
+        >>> stem("scans/t2.nii.gz")
+        't2'
+    """
+    name = Path(path).name
+    for suffix in _DOUBLE_SUFFIXES:
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)]
+    return Path(name).stem
+
+
+def case_key(path: Path | str) -> str:
+    """The stem without the suffix that says which role the file plays: label, field of view, nnU-Net channel 0.
+
+    Example:
+        >>> [case_key(name) for name in ("05_g.jpg", "05_g_AVmanual.png", "05_g_mask.tif", "21_training_mask.gif")]
+        ['05_g', '05_g', '05_g', '21_training']
+    """
+    name = stem(path)
+    return _ROLE.sub("", name) or name
+
+
+def subject_key(path: Path | str) -> str:
+    """The case key without ``_training``, ``_test`` and the like: ``21_training.tif`` and ``21_manual1.gif`` meet."""
+    key = case_key(path)
+    return _PART.sub("", key) or key
+
+
+def pair_files(images: Iterable[Path], others: Iterable[Path]) -> dict[Path, Path | None]:
+    """Find for each image the one other file (label, field of view, prediction) that belongs to it.
+
+    Three attempts, each only for what the one before left over: equal stems; equal `case_key`; equal `subject_key`.
+
+    Args:
+        images: Image files.
+        others: Files of one role, e.g. all labels.
+
+    Returns:
+        For each image, in the order given, its file or None.
+
+    Raises:
+        DataError: Within one attempt two files could belong to one image, or one file to two images.
+    """
+    pairs: dict[Path, Path | None] = {Path(image): None for image in images}
+    left = [Path(other) for other in others]
+    attempts: tuple[Callable[[Path], str], ...] = (stem, case_key, subject_key)
+    for key in attempts:
+        waiting = _by_key((image for image, other in pairs.items() if other is None), key)
+        offered = _by_key(left, key)
+        for name in waiting.keys() & offered.keys():
+            if len(waiting[name]) > 1 or len(offered[name]) > 1:
+                raise DataError(
+                    f"It is not clear which files belong together under the name {name!r}: "
+                    f"{_names(waiting[name])} and {_names(offered[name])}.",
+                    "Keep one image and one file of each role per case, or give a CSV of paths.",
+                )
+            pairs[waiting[name][0]] = offered[name][0]
+        taken = set(pairs.values())
+        left = [other for other in left if other not in taken]
+    return pairs
+
+
+def _by_key(paths: Iterable[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        groups[key(path)].append(path)
+    return groups
+
+
+def _names(paths: list[Path]) -> str:
+    return ", ".join(path.name for path in paths)
+
+
+def image_files(folder: Path | str, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
+    """The picture files right in a folder, in the order of their names; hidden files are left out.
+
+    Raises:
+        DataError: The folder does not exist.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder.", "Check the name.")
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+    )

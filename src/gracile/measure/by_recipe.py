@@ -1,0 +1,53 @@
+"""Runs the measurements that a recipe names on a result."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gracile.case import Case
+from gracile.measure.areas import area_measurements
+from gracile.measure.disc import Disc
+from gracile.measure.vessels import fundus_measurements
+from gracile.recipe import Recipe
+from gracile.result import Result
+
+Settings = dict[str, Any]
+
+
+def measure(case: Case, result: Result, recipe: Recipe, settings: Settings) -> None:
+    """Add the recipe's measurements, marks and flags to a result.
+
+    Args:
+        case: The case the result belongs to.
+        result: Changed in place; ``seconds`` gains ``measure``-free plain data only.
+        recipe: Names the measurements.
+        settings: Given at prediction: ``um_per_pixel`` and ``disc`` (row, column, diameter in input pixels).
+    """
+    if result.mask is None:
+        return
+    for spec in recipe.measure:
+        MEASURES[spec.name](case, result, recipe, {**spec.options, **settings})
+
+
+def _vessels(case: Case, result: Result, recipe: Recipe, settings: Settings) -> None:
+    disc = settings.get("disc")
+    measurements, marks, flags = fundus_measurements(
+        case.image,
+        result.mask,
+        result.region,
+        trees=recipe.structures,
+        um_per_pixel=settings.get("um_per_pixel"),
+        disc=Disc(*disc, source="given") if disc else None,
+    )
+    result.measurements += measurements
+    result.marks.update(marks)
+    result.flags += flags
+
+
+def _areas(case: Case, result: Result, recipe: Recipe, settings: Settings) -> None:
+    spacing = result.grid.spacing_mm
+    if settings.get("um_per_pixel"):
+        spacing = (settings["um_per_pixel"] / 1000.0,) * 2
+    result.measurements += area_measurements(result.mask, recipe.class_names, spacing)
+
+
+MEASURES: dict[str, Callable[[Case, Result, Recipe, Settings], None]] = {"vessels": _vessels, "areas": _areas}

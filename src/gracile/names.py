@@ -1,0 +1,50 @@
+"""The tables of names as data: what the help, the choices and the listings show. Needs no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+NETWORKS: dict[str, str] = {
+    "refining-unet": "two U-Nets in a row: the second sees the image and the first one's answer",
+    "fusion-av": "artery branch, vein branch and all-class generator, fused (Zhou et al. 2021)",
+}
+"""Networks of our own, by name; ``smp:DECODER:ENCODER`` and ``monai:CLASS`` name those of the libraries."""
+
+LOSSES: dict[str, str] = {
+    "cross-entropy": "cross-entropy over all classes",
+    "dice": "soft Dice, mean over the foreground classes",
+    "tree": "cross-entropy and soft Dice of each structure that classes share, such as a vessel tree",
+    "cldice": "soft centerline Dice of each structure (Shit et al. 2021)",
+}
+
+PROTOCOLS: dict[str, str] = {
+    "av-multiclass": "arteries, veins and crossings, one against the rest, inside the field of view",
+    "segmentation": "Dice, IoU and surface distances per class",
+}
+
+RECIPES: dict[str, str] = {
+    "retina-av": "arteries and veins in fundus photographs: refining U-Net",
+    "retina-av-fusion": "arteries and veins in fundus photographs: adversarial branches, fused (Zhou et al. 2021)",
+    "structure-2d": "a structure of your own in pictures",
+}
+
+
+@dataclass(frozen=True)
+class ShippedModel:
+    """A trained bundle that comes with Gracile."""
+
+    name: str
+    recipe: str
+    summary: str
+
+
+MODELS: dict[str, ShippedModel] = {
+    "retina-av": ShippedModel("retina-av", "retina-av", "arteries and veins in color fundus photographs"),
+}
+
+
+def models_folder() -> Path:
+    """The folder of the shipped bundles: inside the wheel, or ``models/`` of a source checkout."""
+    inside = PACKAGE / "models"
+    return inside if inside.is_dir() else PACKAGE.parents[1] / "models"

@@ -1,0 +1,69 @@
+"""Builds any network by name: ours, segmentation-models-pytorch's and MONAI's."""
+
+import difflib
+import importlib
+import inspect
+from typing import Any
+
+from torch import nn
+
+from gracile.errors import RecipeError
+from gracile.names import NETWORKS
+
+OWN: dict[str, tuple[str, str]] = {
+    "refining-unet": ("gracile.networks.refining_unet", "RefiningUNet"),
+    "fusion-av": ("gracile.networks.fusion", "FusionGenerator"),
+    "unet-discriminator": ("gracile.networks.fusion", "UNetDiscriminator"),
+}
+"""Module and class of each network of our own; each takes ``in_channels`` and ``out_channels`` first."""
+
+
+def build_network(name: str, in_channels: int, out_channels: int, **options: Any) -> nn.Module:
+    """Build an untrained network that maps images to logits.
+
+    Args:
+        name: A name of `gracile.names.NETWORKS`; ``smp:Unet:resnet18`` for a decoder and encoder of
+            segmentation-models-pytorch; ``monai:UNet`` for a class of `monai.networks.nets`.
+        in_channels: Channels of the image.
+        out_channels: Number of classes, the background included.
+        options: Handed to the network's constructor.
+
+    Raises:
+        RecipeError: Unknown name or option; names the nearest.
+    """
+    try:
+        if name in OWN:
+            module, attribute = OWN[name]
+            return getattr(importlib.import_module(module), attribute)(in_channels, out_channels, **options)
+        library, _, rest = name.partition(":")
+        if library == "smp":
+            return _smp(rest, in_channels, out_channels, options)
+        if library == "monai":
+            return _monai(rest, in_channels, out_channels, options)
+    except (TypeError, KeyError, ValueError) as error:
+        raise RecipeError(f"The network {name!r} cannot be built: {error}.", "Check its options.") from None
+    raise RecipeError(f"There is no network {name!r}.", _nearest(name, [*NETWORKS, "smp:Unet:resnet18", "monai:UNet"]))
+
+
+def _smp(rest: str, in_channels: int, out_channels: int, options: dict[str, Any]) -> nn.Module:
+    import segmentation_models_pytorch as smp
+
+    decoder, _, encoder = rest.partition(":")
+    decoders = {n: c for n, c in vars(smp).items() if inspect.isclass(c) and issubclass(c, nn.Module)}
+    if decoder not in decoders:
+        raise RecipeError(f"There is no decoder {decoder!r}.", _nearest(decoder, list(decoders)))
+    settings = {"encoder_name": encoder or "resnet18", "encoder_weights": None, **options}
+    return decoders[decoder](in_channels=in_channels, classes=out_channels, **settings)
+
+
+def _monai(rest: str, in_channels: int, out_channels: int, options: dict[str, Any]) -> nn.Module:
+    from monai.networks import nets
+
+    if not hasattr(nets, rest):
+        raise RecipeError(f"MONAI has no network {rest!r}.", _nearest(rest, [n for n in dir(nets) if n[0].isupper()]))
+    return getattr(nets, rest)(in_channels=in_channels, out_channels=out_channels, **options)
+
+
+def _nearest(word: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(word, names, n=3, cutoff=0.4)
+    return f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(names)}."

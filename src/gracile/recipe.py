@@ -1,0 +1,326 @@
+"""A recipe: everything that defines a cascade, its training and its measurements, as plain typed data."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gracile.errors import RecipeError
+from gracile.names import PACKAGE, RECIPES
+
+Color = tuple[int, int, int]
+
+
+class Spec(BaseModel):
+    """Base of every part of a recipe: unknown settings are errors."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class ClassSpec(Spec):
+    """One class of the labels: its name and how it is drawn and recognized in color labels."""
+
+    name: str
+    color: Color
+    also: list[Color] = Field(default_factory=list, description="further colors that mean this class in color labels")
+
+    @property
+    def colors(self) -> list[Color]:
+        """All colors that stand for this class in color-coded labels."""
+        return [self.color, *self.also]
+
+
+class InputSpec(Spec):
+    """What a case of this recipe looks like."""
+
+    kind: Literal["image"] = "image"
+    channels: Literal[1, 3] = 3
+    region: Literal["fundus", "whole"] = "whole"
+    wrong_kind: Literal["refuse", "flag"] = "refuse"
+
+
+class PrepareSpec(Spec):
+    """How a case is brought to the network's grid and intensities.
+
+    ``diameter``: the region's extent in pixels after scaling (a fundus photograph's field of view, or the longer
+    side of the whole image); 0 leaves the scale alone.
+    """
+
+    diameter: int = 0
+    margin: int = 4
+    intensity: Literal["zscore", "unit", "percentile"] = "zscore"
+
+
+class NetworkSpec(Spec):
+    """A network by name with its options."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class LossSpec(Spec):
+    """One term of the loss."""
+
+    name: str
+    weight: float = 1.0
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class AugmentSpec(Spec):
+    """How training patches are varied. Intensities are in standard deviations of a prepared image; 0 turns a part off."""
+
+    rotation: float = Field(180.0, ge=0, description="largest angle in degrees")
+    flip: bool = True
+    scale: float = Field(0.25, ge=0, description="largest change of size, as a fraction")
+    shear: float = Field(0.1, ge=0)
+    elastic: float = Field(6.0, ge=0, description="standard deviation of the local shifts in pixels")
+    gain: float = Field(0.15, ge=0, description="logarithm of a factor on all channels")
+    channel_gain: float = Field(0.1, ge=0, description="logarithm of a factor on each channel")
+    bias: float = Field(0.2, ge=0, description="shift of all channels")
+    channel_bias: float = Field(0.15, ge=0, description="shift of each channel")
+    curve: float = Field(0.1, ge=0, description="bend of the tones, as a gamma would")
+    illumination: float = Field(0.25, ge=0, description="slow change of brightness over the patch")
+    noise: float = Field(0.1, ge=0)
+    blur: float = Field(0.15, ge=0, le=1, description="share of patches that are blurred")
+
+
+class SamplerSpec(Spec):
+    """Which patches a training epoch draws."""
+
+    patch: tuple[int, int] = (256, 256)
+    per_case: int = Field(8, ge=1, description="patches drawn from each case in an epoch")
+    foreground: float = Field(0.5, ge=0, le=1, description="share of patches centered on a labeled pixel")
+
+
+class DecisionSpec(Spec):
+    """How probabilities become classes.
+
+    ``argmax`` takes the likeliest class. ``foreground-first`` takes the likeliest foreground class where the
+    foreground classes together reach ``threshold``.
+    """
+
+    rule: Literal["argmax", "foreground-first"] = "argmax"
+    threshold: float = 0.5
+    smallest: int = Field(0, ge=0, description="foreground islands with fewer pixels are dropped")
+
+
+class SegmentSpec(Spec):
+    """Delineate the classes with one network."""
+
+    kind: Literal["segment"] = "segment"
+    name: str = "segment"
+    network: NetworkSpec
+    losses: list[LossSpec]
+    sampler: SamplerSpec = SamplerSpec()
+    augment: AugmentSpec = AugmentSpec()
+    decision: DecisionSpec = DecisionSpec()
+    flips: bool = False
+    largest_input: int = Field(4_000_000, description="prepared pixels above which the image is predicted in tiles")
+
+
+class FuseSpec(Spec):
+    """Artery branch, vein branch and an all-class generator whose last features are fused, trained adversarially.
+
+    Zhou et al., Learning to Address Intra-segment Misclassification in Retinal Imaging, MICCAI 2021.
+    """
+
+    kind: Literal["fuse"] = "fuse"
+    name: str = "fuse"
+    network: NetworkSpec
+    discriminator: NetworkSpec
+    branches: dict[str, list[str]]
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+    adversarial_weight: float = 0.08
+    cross_entropy_weight: float = 1.1
+    mse_weight: float = 0.5
+    side_weights: tuple[float, float, float] = (0.5, 0.25, 0.125)
+    size: tuple[int, int] = (512, 512)
+    augment: AugmentSpec = AugmentSpec()
+    decision: DecisionSpec = DecisionSpec()
+    flips: bool = False
+    keep_network_size: bool = Field(False, description="also keep the map at the network's own size")
+
+
+StageSpec = Annotated[SegmentSpec | FuseSpec, Field(discriminator="kind")]
+
+
+class TrainSpec(Spec):
+    """How the stages are trained."""
+
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(8, ge=1, description="over all devices together")
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = 3e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 1e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = Field(0.05, ge=0, le=1, description="share of the steps over which the rate rises")
+    clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 does not clip")
+    average_weights: float = Field(0.999, ge=0, lt=1, description="decay of the weights' moving average; 0 turns it off")
+    validation: float = Field(0.2, ge=0, lt=1, description="share of the subjects held back; 0 trains on all of them")
+    validate_every: int = Field(5, ge=1, description="epochs between validations")
+    seed: int = 0
+    minutes: float = Field(0, ge=0, description="end a stage's training after this time; 0 sets no limit")
+
+
+class TrainerSpec(Spec):
+    """Settings handed to Lightning's Trainer."""
+
+    accelerator: str = "auto"
+    devices: int | str = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = Field("auto", description="auto: bf16-mixed where the processor has it, else 32-true")
+    threads: int = Field(0, ge=0, description="processor threads per process; 0 leaves it to torch")
+
+
+class MeasureSpec(Spec):
+    """What is measured in a result."""
+
+    name: Literal["vessels", "areas"]
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Recipe(Spec):
+    """A whole cascade as data. Every value can be set from the command line by its dotted name."""
+
+    name: str
+    title: str
+    summary: str = ""
+    classes: list[ClassSpec]
+    trees: dict[str, list[str]] = Field(
+        default_factory=dict, description="structures that share classes: a crossing belongs to both vessel trees"
+    )
+    input: InputSpec = InputSpec()
+    prepare: PrepareSpec = PrepareSpec()
+    stages: list[StageSpec]
+    train: TrainSpec = TrainSpec()
+    trainer: TrainerSpec = TrainerSpec()
+    measure: list[MeasureSpec] = Field(default_factory=list)
+    protocol: str = "segmentation"
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> "Recipe":
+        names = self.class_names
+        if len(set(names)) != len(names) or len(names) < 2:
+            raise ValueError("a recipe has at least two classes with different names, the background first")
+        for tree, members in self.trees.items():
+            unknown = set(members) - set(names)
+            if unknown:
+                raise ValueError(f"tree {tree!r} names unknown classes: {', '.join(sorted(unknown))}")
+        stage_names = [stage.name for stage in self.stages]
+        if len(set(stage_names)) != len(stage_names):
+            raise ValueError("each stage has a name of its own")
+        return self
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes in the order of their indices, the background first."""
+        return [c.name for c in self.classes]
+
+    @property
+    def structures(self) -> dict[str, tuple[int, ...]]:
+        """Class indices of each structure: the declared trees, or each foreground class by itself."""
+        names = self.class_names
+        if self.trees:
+            return {tree: tuple(names.index(m) for m in members) for tree, members in self.trees.items()}
+        return {name: (index,) for index, name in enumerate(names) if index > 0}
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML, readable by `read_recipe`."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def read_recipe(source: str | Path, settings: list[str] | None = None) -> Recipe:
+    """Read a recipe by name or from a YAML file and apply ``key=value`` settings to it.
+
+    Args:
+        source: Name of a shipped recipe or path of a ``.yaml`` file.
+        settings: Dotted settings such as ``train.epochs=50`` or ``stages.vessels.network.name=refining-unet``.
+
+    Raises:
+        RecipeError: Unknown name, unreadable file, unknown setting or a value of the wrong kind.
+    """
+    path = _recipe_path(str(source))
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"The recipe {path} cannot be read: {error}.", "Check its path and its YAML.") from None
+    if not isinstance(data, dict):
+        raise RecipeError(f"{path} is not a recipe.", "A recipe is a YAML mapping; see docs/own-structure.md.")
+    return recipe_from(data, settings)
+
+
+def recipe_from(data: dict[str, Any], settings: list[str] | None = None) -> Recipe:
+    """Make a recipe from plain data, with settings applied. Raises RecipeError."""
+    recipe = _validated(data)
+    if not settings:
+        return recipe
+    full = recipe.model_dump(mode="json")
+    for setting in settings:
+        _apply(full, setting)
+    return _validated(full)
+
+
+def _recipe_path(source: str) -> Path:
+    if source in RECIPES:
+        return PACKAGE / "recipes" / f"{source}.yaml"
+    path = Path(source)
+    if path.suffix in {".yaml", ".yml"}:
+        return path
+    close = difflib.get_close_matches(source, RECIPES, n=2)
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(RECIPES)}; or a .yaml file."
+    raise RecipeError(f"There is no recipe {source!r}.", hint)
+
+
+def _validated(data: dict[str, Any]) -> Recipe:
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        problems = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
+        raise RecipeError(f"The recipe is not valid: {'; '.join(problems)}.", "See docs/recipes.md.") from None
+
+
+def _apply(data: dict[str, Any], setting: str) -> None:
+    """Set one dotted ``key=value`` in place; lists are entered by index or by their items' name."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"{setting!r} is not a setting.", "Write it as --set train.epochs=50.")
+    parts = key.strip().split(".")
+    node: Any = data
+    for depth, part in enumerate(parts[:-1]):
+        node = _enter(node, part, ".".join(parts[: depth + 1]))
+    last = parts[-1]
+    value = yaml.safe_load(text)
+    if isinstance(node, list):
+        node[_index(node, last, key)] = value
+    elif isinstance(node, dict):
+        if last not in node and parts[-2:-1] != ["options"]:
+            raise RecipeError(f"There is no setting {key!r}.", _nearest(last, node))
+        node[last] = value
+    else:
+        raise RecipeError(f"There is no setting {key!r}.", f"{'.'.join(parts[:-1])} is a single value.")
+
+
+def _enter(node: Any, part: str, so_far: str) -> Any:
+    if isinstance(node, list):
+        return node[_index(node, part, so_far)]
+    if isinstance(node, dict) and part in node:
+        return node[part]
+    raise RecipeError(f"There is no setting {so_far!r}.", _nearest(part, node if isinstance(node, dict) else {}))
+
+
+def _index(items: list[Any], part: str, so_far: str) -> int:
+    if part.isdigit() and int(part) < len(items):
+        return int(part)
+    names = [item.get("name") for item in items if isinstance(item, dict)]
+    if part in names:
+        return names.index(part)
+    raise RecipeError(f"There is no {so_far!r}.", f"There are: {', '.join(str(n) for n in names)}.")
+
+
+def _nearest(word: str, node: dict[str, Any]) -> str:
+    close = difflib.get_close_matches(word, node, n=3)
+    return f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(node)}."

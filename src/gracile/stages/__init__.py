@@ -1,0 +1,16 @@
+"""Stages: each is one decision, with a face that learns and a face that applies."""
+
+from gracile.recipe import FuseSpec, Recipe, SegmentSpec
+from gracile.stages.base import Finding, Stage
+from gracile.stages.fuse import FuseStage
+from gracile.stages.segment import SegmentStage
+
+STAGES: dict[str, type[Stage]] = {"segment": SegmentStage, "fuse": FuseStage}
+
+
+def build_stage(spec: SegmentSpec | FuseSpec, recipe: Recipe) -> Stage:
+    """The stage that a recipe's entry describes, with untrained networks."""
+    return STAGES[spec.kind](spec, recipe)
+
+
+__all__ = ["STAGES", "Finding", "FuseStage", "SegmentStage", "Stage", "build_stage"]

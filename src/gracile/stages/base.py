@@ -1,0 +1,84 @@
+"""What every stage has: networks, samples to learn from, losses, and the way it is applied."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from gracile.errors import BundleError
+from gracile.recipe import Recipe
+from gracile.transforms import Prepared
+
+Batch = dict[str, Tensor]
+
+
+@dataclass
+class Finding:
+    """What the stages have found so far, on the prepared grid.
+
+    Args:
+        probabilities: ``(classes, height, width)`` float32, or None before anything was delineated.
+        gates: Probability of presence that each gate gave.
+        absent: Why the cascade ended early; empty while it goes on.
+        extras: Further maps by name that a stage was asked to keep, such as those of the network's own size.
+    """
+
+    probabilities: np.ndarray | None = None
+    gates: dict[str, float] = field(default_factory=dict)
+    absent: str = ""
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Stage(nn.Module, ABC):
+    """One decision of a cascade. Its networks are its submodules; `bundle_state` is what a bundle stores of them."""
+
+    name: str
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+
+    @abstractmethod
+    def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
+        """Training samples drawn from prepared cases; index ``i`` always gives the same sample for a seed."""
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Weighted terms of the training loss; their sum is minimized."""
+
+    @abstractmethod
+    def logits(self, images: Tensor) -> Tensor:
+        """``(batch, channels, height, width)`` prepared images to ``(batch, classes, height, width)`` logits."""
+
+    @abstractmethod
+    def apply(self, prepared: Prepared, finding: Finding) -> Finding:
+        """Add this stage's answer to what was found so far."""
+
+    @abstractmethod
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """``(classes, height, width)`` probabilities to ``(height, width)`` uint8 class indices."""
+
+    def bundle_state(self) -> dict[str, Tensor]:
+        """The weights that a bundle stores: all that is needed to apply the stage."""
+        return self.state_dict()
+
+    def load_bundle_state(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over the weights of a bundle. Raises BundleError when they do not fit."""
+        expected = self.bundle_state()
+        wrong = sorted(set(expected) ^ set(weights))
+        wrong += [k for k in expected if k in weights and expected[k].shape != weights[k].shape]
+        if wrong:
+            raise BundleError(
+                f"The weights do not fit the stage {self.name!r} in {len(wrong)} places, such as {wrong[0]}.",
+                "Use the recipe they were trained with.",
+            )
+        self.load_state_dict(weights, strict=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.parameters()).device

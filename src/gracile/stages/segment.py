@@ -1,0 +1,95 @@
+"""The segment stage: one network delineates all classes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from monai.inferers import sliding_window_inference
+from skimage.measure import label
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from gracile.losses import build_loss
+from gracile.networks.zoo import build_network
+from gracile.recipe import DecisionSpec, Recipe, SegmentSpec
+from gracile.stages.base import Batch, Finding, Stage
+from gracile.transforms import Prepared
+from gracile.transforms.patches import PatchSamples
+
+
+class SegmentStage(Stage):
+    """Delineates the recipe's classes in a prepared picture.
+
+    The network answers logits ``(batch, classes, height, width)``; one that refines its answer in steps gives a list
+    of them while it trains, the last one counts in full and the earlier ones at half weight each.
+    """
+
+    def __init__(self, spec: SegmentSpec, recipe: Recipe) -> None:
+        super().__init__(recipe)
+        self.spec = spec
+        self.name = spec.name
+        self.network = build_network(
+            spec.network.name, recipe.input.channels, len(recipe.classes), **spec.network.options
+        )
+        structures = recipe.structures
+        self.terms = [(term, build_loss(term.name, structures, **term.options)) for term in spec.losses]
+
+    def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
+        return PatchSamples(cases, self.spec.sampler, self.spec.augment, seed)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        answers = self.network(batch["image"])
+        steps = answers if isinstance(answers, list | tuple) else [answers]
+        weights = [0.5] * (len(steps) - 1) + [1.0]
+        totals: dict[str, Tensor] = {}
+        for weight, answer in zip(weights, steps, strict=True):
+            for term, loss in self.terms:
+                value = weight * term.weight * loss(answer.float(), batch["truth"], batch["region"])
+                totals[term.name] = totals[term.name] + value if term.name in totals else value
+        return totals
+
+    def logits(self, images: Tensor) -> Tensor:
+        answers = self.network(images)
+        return answers[-1] if isinstance(answers, list | tuple) else answers
+
+    def apply(self, prepared: Prepared, finding: Finding) -> Finding:
+        image = torch.from_numpy(prepared.image)[None].to(self.device)
+        finding.probabilities = predict_probabilities(self, image, self.spec.flips, self.spec.largest_input)
+        return finding
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        return decide(probabilities, self.spec.decision)
+
+
+def predict_probabilities(stage: Stage, image: Tensor, flips: bool, largest_input: int) -> np.ndarray:
+    """Class probabilities of one prepared image ``(1, channels, height, width)``, averaged over four flips if asked.
+
+    Images above ``largest_input`` pixels are predicted in overlapping tiles with Gaussian weights.
+
+    Returns:
+        ``(classes, height, width)`` float32.
+    """
+    image = image.contiguous(memory_format=torch.channels_last)
+
+    def answer(part: Tensor) -> Tensor:
+        if part.shape[-1] * part.shape[-2] <= largest_input:
+            return stage.logits(part).float()
+        side = int(largest_input**0.5) // 64 * 64
+        return sliding_window_inference(part, (side, side), 1, lambda x: stage.logits(x).float(), 0.25, "gaussian")
+
+    turned: list[tuple[int, ...]] = [(), (2,), (3,), (2, 3)] if flips else [()]
+    total = sum(torch.flip(answer(torch.flip(image, axes)).softmax(dim=1), axes) for axes in turned)
+    return (total / len(turned))[0].cpu().numpy()
+
+
+def decide(probabilities: np.ndarray, spec: DecisionSpec) -> np.ndarray:
+    """Class indices ``(height, width)`` uint8 from ``(classes, height, width)`` probabilities by the recipe's rule."""
+    if spec.rule == "argmax":
+        mask = probabilities.argmax(axis=0).astype(np.uint8)
+    else:
+        likeliest = probabilities[1:].argmax(axis=0).astype(np.uint8) + np.uint8(1)
+        mask = np.where(1.0 - probabilities[0] >= spec.threshold, likeliest, np.uint8(0))
+    if spec.smallest:
+        islands = label(mask > 0, connectivity=2)
+        mask[np.bincount(islands.ravel())[islands] < spec.smallest] = 0
+    return mask

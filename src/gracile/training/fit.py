@@ -1,0 +1,113 @@
+"""Fits one stage with Lightning: data loaders, checkpoints, logs, averaged weights."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from gracile.devices import has_fast_bf16
+from gracile.errors import DataError
+from gracile.recipe import Recipe, TrainSpec
+from gracile.stages import FuseStage, Stage
+from gracile.training.adversarial import AdversarialModule
+from gracile.training.module import StageModule
+from gracile.training.sampling import EpochSampler
+from gracile.transforms import Prepared
+from gracile.transforms.patches import WholeSamples
+
+
+def fit_stage(
+    stage: Stage, training: Sequence[Prepared], validation: Sequence[Prepared], recipe: Recipe, out: Path
+) -> dict[str, Any]:
+    """Train a stage in place; continues from ``out/last.ckpt`` where there is one.
+
+    Args:
+        stage: The stage; holds the chosen weights afterwards: the best by validation Dice, or the last ones when
+            nothing was held back.
+        training: Prepared cases with truth.
+        validation: Held-back ones; may be empty.
+        recipe: Gives the training and trainer settings.
+        out: Folder for checkpoints and logs.
+
+    Returns:
+        The figures of the chosen weights: validation scores, epochs and steps seen.
+    """
+    spec = recipe.train
+    module = AdversarialModule(stage, spec) if isinstance(stage, FuseStage) else StageModule(stage, spec)
+    samples = stage.samples(training, spec.seed)
+    trainer = _trainer(recipe, out, bool(validation))
+    loader = _training_loader(samples, spec, trainer)
+    validation_loader = DataLoader(WholeSamples(validation), batch_size=1) if validation else None
+    last = out / "last.ckpt"
+    trainer.fit(module, loader, validation_loader, ckpt_path=last if last.exists() else None, weights_only=True)
+    chosen = out / "best.ckpt"
+    if validation and chosen.exists():
+        state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
+        stage.load_state_dict({k.removeprefix("stage."): v for k, v in state.items() if k.startswith("stage.")})
+    return {
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "chosen": "best validation Dice" if validation else "last epoch, fixed schedule, nothing held back",
+        **{k: round(float(v), 4) for k, v in trainer.callback_metrics.items() if k.startswith("validation")},
+    }
+
+
+def _training_loader(samples: Any, spec: TrainSpec, trainer: lightning.Trainer) -> DataLoader:
+    processes = trainer.world_size
+    if spec.batch_size % processes:
+        raise DataError(
+            f"A batch of {spec.batch_size} cannot be divided among {processes} processes.",
+            f"Choose --set train.batch_size={math.ceil(spec.batch_size / processes) * processes}.",
+        )
+    batch_size = min(spec.batch_size, len(samples) // processes * processes) or spec.batch_size
+    if len(samples) < batch_size:
+        raise DataError(f"{len(samples)} samples do not fill a batch of {batch_size}.", "Lower train.batch_size.")
+    sampler = EpochSampler(len(samples), batch_size, trainer.global_rank, processes, spec.seed)
+    return DataLoader(samples, batch_size=batch_size // processes, sampler=sampler, num_workers=0)
+
+
+def _trainer(recipe: Recipe, out: Path, validates: bool) -> lightning.Trainer:
+    settings = recipe.trainer
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    train = recipe.train
+    device = torch.device("cuda" if settings.accelerator in {"auto", "gpu", "cuda"} and torch.cuda.is_available() else "cpu")
+    precision = ("bf16-mixed" if has_fast_bf16(device) else "32-true") if settings.precision == "auto" else settings.precision
+    return lightning.Trainer(
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.num_nodes,
+        strategy=settings.strategy,
+        precision=precision,
+        max_epochs=train.epochs,
+        check_val_every_n_epoch=train.validate_every if validates else None,
+        limit_val_batches=None if validates else 0,
+        num_sanity_val_steps=0,
+        gradient_clip_val=(train.clip or None) if not any(s.kind == "fuse" for s in recipe.stages) else None,
+        use_distributed_sampler=False,
+        log_every_n_steps=1,
+        enable_model_summary=False,
+        default_root_dir=out,
+        callbacks=_callbacks(train, out, validates),
+        logger=[CSVLogger(out, name="", version="logs"), TensorBoardLogger(out, name="", version="tensorboard")],
+    )  # fmt: skip
+
+
+def _callbacks(train: TrainSpec, out: Path, validates: bool) -> list[Callback]:
+    callbacks: list[Callback] = [
+        ModelCheckpoint(out, filename="last", save_top_k=1, every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False),
+        RichProgressBar(leave=False),
+    ]  # fmt: skip
+    if validates:
+        callbacks.append(
+            ModelCheckpoint(out, filename="best", monitor="validation_dice", mode="max", enable_version_counter=False)
+        )
+    if train.average_weights:
+        callbacks.append(EMAWeightAveraging(decay=train.average_weights, use_buffers=True))
+    return callbacks

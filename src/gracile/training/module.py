@@ -1,0 +1,110 @@
+"""How one stage learns: a Lightning module around the stage's own losses."""
+
+import math
+import time
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from gracile.recipe import TrainSpec
+from gracile.stages import Stage
+
+
+class StageModule(lightning.LightningModule):
+    """Trains a stage's networks by gradient descent with warm-up and a cosine schedule.
+
+    Progress, from 0 to 1, is that of the steps or, where the recipe limits the minutes, that of the clock when it is
+    further: a run that is limited in time ends annealed. The minutes spent survive a resume.
+    """
+
+    def __init__(self, stage: Stage, train: TrainSpec) -> None:
+        super().__init__()
+        self.stage = stage
+        self.spec = train
+        self.spent_seconds = 0.0
+        self._tick = 0.0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam or AdamW, as the recipe says."""
+        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+        return kinds[self.spec.optimizer](
+            self.stage.parameters(),
+            lr=self.spec.learning_rate,
+            betas=self.spec.betas,
+            weight_decay=self.spec.weight_decay,
+        )
+
+    def progress(self) -> float:
+        """Share of the training that is done."""
+        by_steps = self.trainer.global_step / max(1, int(self.trainer.estimated_stepping_batches))
+        by_clock = self.spent_seconds / (60 * self.spec.minutes) if self.spec.minutes else 0.0
+        return min(1.0, max(by_steps, by_clock))
+
+    def on_train_start(self) -> None:
+        self._tick = time.monotonic()
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout draws the same numbers in an epoch whether or not the run was resumed before it.
+        torch.manual_seed((self.spec.seed * 1_000_003 + self.trainer.current_epoch) * 64 + self.global_rank)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
+        now = time.monotonic()
+        self.spent_seconds += now - self._tick
+        self._tick = now
+        progress = self.progress()
+        rate = self.spec.learning_rate * scheduled(progress, self.spec)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+        if self.spec.minutes and progress >= 1.0:
+            self.trainer.should_stop = True
+            return -1
+        return None
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        terms = self.stage.losses(batch)
+        total = torch.stack(list(terms.values())).sum()
+        log = {f"train_{name}": value.detach() for name, value in terms.items()}
+        self.log_dict({"train_loss": total.detach(), **log}, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
+        return total
+
+    def on_train_epoch_end(self) -> None:
+        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], rank_zero_only=True)
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        scores = validation_scores(self.stage, batch)
+        self.log_dict(scores, on_epoch=True, batch_size=1, sync_dist=True, prog_bar=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["spent_seconds"] = self.spent_seconds
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.spent_seconds = checkpoint["spent_seconds"]
+
+
+def scheduled(progress: float, spec: TrainSpec) -> float:
+    """Factor on the learning rate at a progress from 0 to 1: linear warm-up, then the schedule."""
+    rise = min(1.0, (progress + 1e-4) / spec.warmup) if spec.warmup else 1.0
+    if spec.schedule == "constant":
+        return rise
+    fall = max(0.0, progress - spec.warmup) / max(1e-6, 1.0 - spec.warmup)
+    return max(1e-3, rise * 0.5 * (1.0 + math.cos(math.pi * fall)))
+
+
+def validation_scores(stage: Stage, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Cross-entropy, and Dice of each structure by the likeliest class, of one whole prepared case."""
+    logits = stage.logits(batch["image"]).float()
+    truth, region = batch["truth"], batch["region"] > 0.5
+    entropy = -(truth * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True)[region].mean()
+    found, true = logits.argmax(dim=1, keepdim=True), truth.argmax(dim=1, keepdim=True)
+    scores = {"validation_loss": entropy}
+    dices = []
+    for name, classes in stage.recipe.structures.items():
+        members = torch.tensor(classes, device=logits.device)
+        a, b = torch.isin(found, members) & region, torch.isin(true, members) & region
+        both = a.sum() + b.sum()
+        dices.append(torch.where(both > 0, 2.0 * (a & b).sum() / both.clamp_min(1), torch.ones_like(entropy)))
+        scores[f"validation_dice_{name}"] = dices[-1]
+    scores["validation_dice"] = torch.stack(dices).mean()
+    return scores

@@ -1,0 +1,128 @@
+"""A training run: from recipe and cases to a bundle, with everything needed to repeat or resume it."""
+
+import json
+import platform
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+from gracile.bundle import Bundle, read_bundle, write_bundle
+from gracile.data import CaseFiles, fingerprint, labeled, load_split, save_split, split_by_subject
+from gracile.errors import DataError, UsageError
+from gracile.io.atomic import write_json, write_text
+from gracile.recipe import Recipe, recipe_from
+from gracile.stages import build_stage
+from gracile.training.fit import fit_stage
+from gracile.training.sampling import prepared_case
+
+PACKAGES = ("torch", "torchvision", "monai", "lightning", "numpy", "scipy", "scikit-image", "safetensors")
+
+
+def train(
+    recipe: Recipe, cases: list[CaseFiles], out: Path, *, start: str | Path | None = None, resume: bool = False
+) -> Path:
+    """Train every stage of a recipe and write the bundle.
+
+    Writes below ``out``: ``recipe.yaml`` (resolved), ``environment.json``, ``data.json`` (fingerprint), ``split.json``,
+    per stage ``metrics.csv``, TensorBoard events and the checkpoints ``last.ckpt`` and ``best.ckpt``, and ``bundle/``.
+
+    Args:
+        recipe: What to train.
+        cases: Labeled cases; those without a label are left out.
+        out: Folder of the run.
+        start: Bundle whose weights to start from.
+        resume: Continue the run in ``out`` with its own recipe and split.
+
+    Returns:
+        The folder of the bundle.
+
+    Raises:
+        DataError: No labeled case. UsageError: ``out`` holds a run and ``resume`` was not asked for, or the reverse.
+    """
+    usable = labeled(cases)
+    if not usable:
+        raise DataError("None of the cases has a label.", "Run: gracile data check DATA --recipe RECIPE.")
+    record = out / "recipe.yaml"
+    if record.exists() and not resume:
+        raise UsageError(f"{out} already holds a run.", "Add --resume to continue it, or choose another --out.")
+    training, validation = _split(usable, recipe, out, resume)
+    if rank_zero_only.rank == 0 and not resume:
+        _write_record(recipe, usable, out)
+    weights: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
+    source = read_bundle(start) if start else None
+    began = time.monotonic()
+    for spec in recipe.stages:
+        prepared = [[prepared_case(c, recipe, out / "cache") for c in part] for part in (training, validation)]
+        with torch.random.fork_rng():
+            torch.manual_seed(recipe.train.seed)
+            stage = build_stage(spec, recipe)
+        if source is not None:
+            stage.load_bundle_state(source.weights[spec.name])
+        figures[spec.name] = fit_stage(stage, prepared[0], prepared[1], recipe, out / spec.name)
+        weights[spec.name] = stage.bundle_state()
+    bundle = Bundle(recipe=recipe, weights=weights, card=_card(recipe, out, figures, time.monotonic() - began))
+    if rank_zero_only.rank == 0:
+        write_bundle(bundle, out / "bundle")
+    return out / "bundle"
+
+
+def read_run_recipe(out: Path) -> Recipe:
+    """The resolved recipe of a run. Raises UsageError when ``out`` holds none."""
+    import yaml
+
+    try:
+        return recipe_from(yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8")))
+    except OSError:
+        raise UsageError(f"{out} holds no run to resume.", "Leave --resume out to start one.") from None
+
+
+def _split(cases: list[CaseFiles], recipe: Recipe, out: Path, resume: bool) -> tuple[list[CaseFiles], list[CaseFiles]]:
+    path = out / "split.json"
+    if resume and path.exists():
+        return load_split(path, cases)
+    training, validation = split_by_subject(cases, recipe.train.validation, recipe.train.seed)
+    if rank_zero_only.rank == 0:
+        save_split(path, training, validation, recipe.train.seed)
+    return training, validation
+
+
+def _write_record(recipe: Recipe, cases: list[CaseFiles], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "data.json", fingerprint(cases))
+    write_json(out / "environment.json", environment())
+    write_text(out / "recipe.yaml", recipe.to_yaml())
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine of a run, without names of people or hosts."""
+    return {
+        "gracile": version("gracile"),
+        "python": sys.version.split()[0],
+        "packages": {name: version(name) for name in PACKAGES},
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def _card(recipe: Recipe, out: Path, figures: dict[str, Any], seconds: float) -> dict[str, Any]:
+    data = json.loads((out / "data.json").read_text(encoding="utf-8")) if (out / "data.json").exists() else {}
+    return {
+        "recipe": recipe.name,
+        "data": {"cases": data.get("cases"), "sha256": data.get("sha256")},
+        "training": {
+            "seed": recipe.train.seed,
+            "minutes": round(seconds / 60, 1),
+            "software": f"gracile {version('gracile')}, torch {version('torch')}",
+        },
+        "validation": figures,
+        "limits": ["Not a medical device. Check every result in its picture before it is used."],
+    }

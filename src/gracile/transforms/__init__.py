@@ -1,0 +1,6 @@
+"""Prepare and restore, and the augmentation of training patches."""
+
+from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
+from gracile.transforms.prepare import Placement, Prepared, prepare
+
+__all__ = ["Placement", "Prepared", "find_field_of_view", "prepare", "why_not_a_fundus"]

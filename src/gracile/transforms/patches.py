@@ -1,0 +1,156 @@
+"""Training patches cut and varied in one interpolation, straight from the prepared case: crop first, then warp."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from gracile.recipe import AugmentSpec, SamplerSpec
+from gracile.transforms.prepare import Prepared
+
+ELASTIC_CELLS = 5
+"""Control points of the elastic shifts along each side of a patch."""
+
+POINTS_PER_CASE = 20_000
+"""Largest number of candidate centers that are kept of a case, by kind."""
+
+
+class PatchSamples(Dataset[dict[str, Tensor]]):
+    """Patches from prepared cases. Index ``i`` gives the same patch for a seed, whatever was drawn before it.
+
+    Sample ``i`` comes from case ``i mod len(cases)``; indices may go on beyond an epoch's number of samples, which
+    gives later epochs other patches. A sample holds ``image`` ``(channels, height, width)``, ``truth``
+    ``(classes, height, width)`` with each class's share of the pixel, and ``region`` ``(1, height, width)``.
+    """
+
+    def __init__(self, cases: Sequence[Prepared], sampler: SamplerSpec, augment: AugmentSpec, seed: int) -> None:
+        self.cases = cases
+        self.sampler = sampler
+        self.augment = augment
+        self.seed = seed
+        chooser = np.random.default_rng(seed)
+        self.everywhere = [_points(case.region, chooser) for case in cases]
+        self.foreground = [_points((_truth(case)[0] < 0.5) & case.region, chooser) for case in cases]
+
+    def __len__(self) -> int:
+        return len(self.cases) * self.sampler.per_case
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+        number = index % len(self.cases)
+        case = self.cases[number]
+        points = self.everywhere[number]
+        if len(self.foreground[number]) and _uniform(generator, 0, 1) < self.sampler.foreground:
+            points = self.foreground[number]
+        center = points[int(torch.randint(len(points), (), generator=generator))]
+        channels, classes = len(case.image), len(_truth(case))
+        patch = cut_patch(case, center, self.sampler.patch, self.augment, generator)
+        region = (patch[-1:] > 0.5).float()
+        image = vary_intensities(patch[:channels], self.augment, generator) * region
+        return {"image": image, "truth": patch[channels : channels + classes], "region": region}
+
+
+class WholeSamples(Dataset[dict[str, Tensor]]):
+    """Each prepared case as it is, for validation."""
+
+    def __init__(self, cases: Sequence[Prepared]) -> None:
+        self.cases = cases
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        case = self.cases[index]
+        return {
+            "image": torch.from_numpy(np.array(case.image, dtype=np.float32)),
+            "truth": torch.from_numpy(np.array(_truth(case), dtype=np.float32)),
+            "region": torch.from_numpy(np.array(case.region[None], dtype=np.float32)),
+        }
+
+
+def cut_patch(
+    case: Prepared, center: np.ndarray, shape: tuple[int, int], augment: AugmentSpec, generator: Generator
+) -> Tensor:
+    """One warped patch around a center: ``(channels + classes + 1, height, width)``, linearly interpolated.
+
+    Args:
+        case: Prepared case with truth.
+        center: (row, column) of the patch's center.
+        shape: (height, width) of the patch.
+        augment: Strength of the warp.
+        generator: Source of randomness.
+    """
+    rows, columns = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in shape), indexing="ij")
+    grid = torch.stack((columns, rows), dim=-1) @ _linear_map(augment, generator).T
+    if augment.elastic:
+        shifts = augment.elastic * torch.randn(1, 2, ELASTIC_CELLS, ELASTIC_CELLS, generator=generator)
+        grid = grid + functional.interpolate(shifts, shape, mode="bicubic", align_corners=True)[0].permute(1, 2, 0)
+    grid = grid + torch.tensor([float(center[1]), float(center[0])])
+    low = grid.amin(dim=(0, 1)).floor().long() - 1
+    high = grid.amax(dim=(0, 1)).ceil().long() + 2
+    height, width = case.region.shape
+    left, top = max(0, int(low[0])), max(0, int(low[1]))
+    right, bottom = min(width, int(high[0])), min(height, int(high[1]))
+    window = np.concatenate(
+        [part[:, top:bottom, left:right] for part in (case.image, _truth(case), case.region[None])],
+        axis=0, dtype=np.float32,
+    )  # fmt: skip
+    origin = torch.tensor([left, top])
+    size = torch.tensor([right - left, bottom - top])
+    # Pixel centers in the convention of align_corners=False.
+    normalized = (2.0 * (grid - origin) + 1.0) / size - 1.0
+    return functional.grid_sample(torch.from_numpy(window)[None], normalized[None], align_corners=False)[0]
+
+
+def vary_intensities(image: Tensor, augment: AugmentSpec, generator: Generator) -> Tensor:
+    """Random gain, bias, tone curve, illumination, blur and noise of a standardized ``(channels, height, width)``."""
+    channels, height, width = image.shape
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    gain = torch.exp(augment.gain * normal(1, 1, 1) + augment.channel_gain * normal(channels, 1, 1))
+    image = image * gain + augment.bias * normal(1, 1, 1) + augment.channel_bias * normal(channels, 1, 1)
+    # Bends the tones as a gamma would, yet is defined for negative values.
+    image = image + augment.curve * _uniform(generator, -1, 1) * (image.clamp(-2.5, 2.5).square() - 1.0)
+    if augment.illumination:
+        field = augment.illumination * normal(1, 1, 4, 4)
+        image = image + functional.interpolate(field, (height, width), mode="bicubic", align_corners=True)[0]
+    if _uniform(generator, 0, 1) < augment.blur:
+        smooth = functional.avg_pool2d(image[None], 3, stride=1, padding=1)[0]
+        image = torch.lerp(image, smooth, _uniform(generator, 0.3, 1.0))
+    if augment.noise:
+        image = image + augment.noise * _uniform(generator, 0, 1) * normal(*image.shape)
+    return image
+
+
+def _truth(case: Prepared) -> np.ndarray:
+    if case.truth is None:
+        raise ValueError("training samples need a case with truth")
+    return case.truth
+
+
+def _points(where: np.ndarray, chooser: np.random.Generator) -> np.ndarray:
+    points = np.argwhere(where)
+    if len(points) > POINTS_PER_CASE:
+        points = points[chooser.choice(len(points), POINTS_PER_CASE, replace=False)]
+    return points
+
+
+def _uniform(generator: Generator, low: float, high: float) -> float:
+    return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+def _linear_map(augment: AugmentSpec, generator: Generator) -> Tensor:
+    """Random rotation, mirroring, scale and shear as a (2, 2) matrix on (x, y)."""
+    angle = math.radians(augment.rotation) * _uniform(generator, -1, 1)
+    limit = math.log1p(augment.scale)
+    scale = math.exp(_uniform(generator, -limit, limit))
+    shear = augment.shear * _uniform(generator, -1, 1)
+    mirror = -1.0 if augment.flip and _uniform(generator, 0, 1) < 0.5 else 1.0
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return scale * torch.tensor([[cosine, -sine], [sine, cosine]]) @ torch.tensor([[mirror, shear], [0.0, 1.0]])

@@ -1,0 +1,167 @@
+"""Prepare: a case on the network's own grid and scale. Restore: maps back on the input's grid, to the pixel."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from gracile.case import Case
+from gracile.errors import DataError
+from gracile.recipe import Recipe
+from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a prepared picture lies in its input: a box that was cut out and scaled.
+
+    Args:
+        input_shape: (height, width) of the input.
+        box: (top, left, bottom, right) in input pixels, the ends excluded.
+        shape: (height, width) of the prepared picture.
+    """
+
+    input_shape: tuple[int, int]
+    box: tuple[int, int, int, int]
+    shape: tuple[int, int]
+
+    @property
+    def scale(self) -> float:
+        """Prepared pixels per input pixel."""
+        return self.shape[0] / (self.box[2] - self.box[0])
+
+    def cut(self, array: np.ndarray) -> np.ndarray:
+        """The box of ``(..., height, width)`` at the input's own scale."""
+        top, left, bottom, right = self.box
+        return array[..., top:bottom, left:right]
+
+    def resample(self, array: np.ndarray) -> np.ndarray:
+        """Input ``(channels, height, width)`` to prepared float32, smoothed before it is made smaller."""
+        return _resize(np.ascontiguousarray(self.cut(array)), self.shape)
+
+    def restore(self, maps: np.ndarray, outside: tuple[float, ...]) -> np.ndarray:
+        """Prepared ``(channels, height, width)`` maps to the input's grid, linearly.
+
+        Args:
+            maps: Maps on the prepared grid.
+            outside: Value of each channel outside the box.
+        """
+        top, left, bottom, right = self.box
+        inner = _resize(maps, (bottom - top, right - left))
+        if inner.shape[1:] == self.input_shape:
+            return inner
+        full = np.empty((maps.shape[0], *self.input_shape), dtype=np.float32)
+        full[:] = np.asarray(outside, dtype=np.float32)[:, None, None]
+        full[:, top:bottom, left:right] = inner
+        return full
+
+
+@dataclass
+class Prepared:
+    """A case as the stages see it.
+
+    Args:
+        image: ``(channels, height, width)`` float32, intensities standardized, 0 outside the region.
+        region: ``(height, width)`` bool, what counts.
+        placement: The way back; None for training samples read from a cache.
+        truth: ``(classes, height, width)`` float32, each class's share of the pixel, or None.
+        flags: What a reader of the result should know.
+    """
+
+    image: np.ndarray
+    region: np.ndarray
+    placement: Placement | None
+    truth: np.ndarray | None = None
+    flags: list[str] | None = None
+
+
+def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tuple[Prepared, np.ndarray]:
+    """Bring a case to the recipe's grid.
+
+    Returns:
+        The prepared case, and the region ``(height, width)`` bool on the input's grid that was used.
+
+    Raises:
+        DataError: The picture is of the wrong kind and the recipe refuses such.
+    """
+    image = _with_channels(case, recipe.input.channels)
+    flags = list(case.notes)
+    region = case.region
+    if recipe.input.region == "fundus":
+        if region is None:
+            region = find_field_of_view(case.image)
+        reason = "" if allow_wrong_kind else why_not_a_fundus(case.image, region)
+        if reason and recipe.input.wrong_kind == "refuse":
+            raise DataError(
+                f"{case.id} is no fundus photograph: {reason}.",
+                "To predict it all the same, and have it flagged: --set input.wrong_kind=flag.",
+            )
+        if reason:
+            flags.append(f"may be no fundus photograph: {reason}")
+    if region is None:
+        region = np.ones(image.shape[1:], dtype=bool)
+    if not region.any():
+        raise DataError(f"{case.id}: the region of interest is empty.", "Check its field-of-view mask.")
+    placement = _placement(region, recipe.prepare.diameter, recipe.prepare.margin)
+    inside = placement.resample(region[None].astype(np.float32))[0] > 0.5
+    scaled = placement.resample(image)
+    prepared = Prepared(
+        image=_standardized(scaled, inside, recipe.prepare.intensity), region=inside, placement=placement, flags=flags
+    )
+    if case.truth is not None:
+        one_hot = np.stack([placement.cut(case.truth) == index for index in range(len(recipe.classes))])
+        prepared.truth = _resize(one_hot.astype(np.float32), placement.shape)
+    return prepared, region
+
+
+def _with_channels(case: Case, channels: int) -> np.ndarray:
+    image = case.image
+    if image.shape[0] == channels:
+        return image
+    if image.shape[0] == 1:
+        return np.repeat(image, channels, axis=0)
+    if channels == 1 and image.shape[0] == 3:
+        weights = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601 luma
+        return np.tensordot(weights, image.astype(np.float32), axes=1)[None]
+    raise DataError(f"{case.id} has {image.shape[0]} channels, the recipe needs {channels}.", "Convert the image.")
+
+
+def _placement(region: np.ndarray, diameter: int, margin: int) -> Placement:
+    rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
+    extent = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+    scale = diameter / extent if diameter else 1.0
+    border = int(np.ceil(margin / scale))
+    top, left = max(0, rows[0] - border), max(0, columns[0] - border)
+    bottom = min(region.shape[0], rows[-1] + 1 + border)
+    right = min(region.shape[1], columns[-1] + 1 + border)
+    shape = (max(1, round((bottom - top) * scale)), max(1, round((right - left) * scale)))
+    height, width = region.shape
+    return Placement((height, width), (int(top), int(left), int(bottom), int(right)), shape)
+
+
+def _resize(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """``(channels, height, width)`` to float32 of another size; half-pixel centers, antialiased when shrinking."""
+    if array.shape[1:] == shape:
+        return array.astype(np.float32)
+    tensor = torch.from_numpy(np.ascontiguousarray(array)).float()[None]
+    shrinking = shape[0] < array.shape[1] or shape[1] < array.shape[2]
+    resized = functional.interpolate(tensor, size=shape, mode="bilinear", align_corners=False, antialias=shrinking)
+    return resized[0].numpy()
+
+
+def _standardized(image: np.ndarray, region: np.ndarray, method: str) -> np.ndarray:
+    """Intensities brought to one scale per channel, by the pixels inside the region; 0 outside it."""
+    result = np.zeros(image.shape, dtype=np.float32)
+    for channel, values in enumerate(image):
+        inside = values[region]
+        if method == "zscore":
+            low, span = inside.mean(), inside.std()
+        elif method == "percentile":
+            low, high = np.percentile(inside, (1, 99))
+            span = high - low
+        else:
+            low, span = 0.0, 255.0
+        result[channel] = (values - low) / max(float(span), 1e-3)
+    result *= region
+    return result

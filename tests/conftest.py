@@ -1,0 +1,83 @@
+"""What many tests need: a synthetic fundus data set, a tiny recipe, and the way to the real data."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+from skimage.draw import disk, line
+
+from gracile.recipe import Recipe, read_recipe
+
+TINY = [
+    "prepare.diameter=96",
+    "stages.vessels.network.options.widths=[8,12,16]",
+    "stages.vessels.sampler.patch=[64,64]",
+    "stages.vessels.sampler.per_case=4",
+    "train.batch_size=4",
+    "train.validation=0",
+    "train.average_weights=0",
+    "trainer.precision=32-true",
+    "trainer.threads=1",
+]
+"""Settings that make a recipe train in seconds."""
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real data; the test is skipped where GRACILE_DATA does not name one."""
+    folder = os.environ.get("GRACILE_DATA", "")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("GRACILE_DATA does not name the folder of the real data")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> Recipe:
+    """retina-av, small enough for a test."""
+    return read_recipe("retina-av", TINY)
+
+
+def draw_fundus(seed: int, size: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A drawn fundus: image ``(size, size, 3)`` uint8, labels ``(size, size)`` uint8, field of view bool.
+
+    Arteries are thin and bright red, veins wide and dark; where they cross the label is 3.
+    """
+    random = np.random.default_rng(seed)
+    region = np.zeros((size, size), dtype=bool)
+    region[disk((size / 2, size / 2), size / 2 - 6)] = True
+    trees = []
+    for width in (1, 2):
+        tree = np.zeros((size, size), dtype=bool)
+        for _ in range(3):
+            start, stop = random.integers(10, size - 10, (2, 2))
+            tree[line(*start, *stop)] = True
+        trees.append(ndimage.binary_dilation(tree, iterations=width) & region)
+    artery, vein = trees
+    labels = np.where(artery & vein, 3, np.where(artery, 1, np.where(vein, 2, 0))).astype(np.uint8)
+    image = np.zeros((size, size, 3), dtype=np.float32)
+    image[region] = (180, 90, 45)
+    image[vein] = (110, 30, 25)
+    image[artery] = (200, 50, 40)
+    image[region] += random.normal(0, 4, (region.sum(), 3))
+    return image.clip(0, 255).astype(np.uint8), labels, region
+
+
+def write_fundus_folder(folder: Path, count: int, size: int = 120, first: int = 0) -> Path:
+    """Write a data set of drawn fundus photographs: ``images``, ``labels`` and ``fov``."""
+    for name in ("images", "labels", "fov"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for seed in range(first, first + count):
+        image, labels, region = draw_fundus(seed, size)
+        Image.fromarray(image).save(folder / "images" / f"{seed:02d}.png")
+        Image.fromarray(labels).save(folder / "labels" / f"{seed:02d}.png")
+        Image.fromarray((region * 255).astype(np.uint8)).save(folder / "fov" / f"{seed:02d}_mask.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fundus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four drawn fundus photographs with labels and fields of view; read only."""
+    return write_fundus_folder(tmp_path_factory.mktemp("fundus") / "drawn", 4)

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gracile.errors import GeometryError
+from gracile.geometry.skeleton import distance_to_background, skeleton_graph, skeletonize
+
+
+def band(degrees: float, width: float, size: int = 161, length: float = 110) -> np.ndarray:
+    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
+    angle = np.deg2rad(degrees)
+    along, across = rows * np.sin(angle) + columns * np.cos(angle), rows * np.cos(angle) - columns * np.sin(angle)
+    return (np.abs(across) <= width / 2) & (np.abs(along) <= length / 2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(degrees=st.one_of(st.floats(0, 180), st.just(45.0)), width=st.floats(2.5, 15))
+def test_a_straight_band_is_one_segment_of_nearly_its_length(degrees, width):
+    graph = skeleton_graph(band(degrees, width))
+    assert len(graph.segments) == 1 and len(graph.branch_points) == 0
+    points = graph.segments[0].points
+    assert 110 - 1.6 * width - 4 <= np.linalg.norm(points[-1] - points[0]) <= 112
+
+
+def test_points_of_a_segment_touch_in_order():
+    for segment in skeleton_graph(band(30, 5) | band(120, 5)).segments:
+        assert np.abs(np.diff(segment.points, axis=0)).max() == 1
+
+
+def test_a_cross_has_four_arms_and_one_branch_point():
+    mask = np.zeros((101, 101), bool)
+    mask[49:52, 5:96] = mask[5:96, 49:52] = True
+    graph = skeleton_graph(mask)
+    assert len(graph.segments) == 4
+    assert np.allclose(graph.branch_points, [[50, 50]], atol=1)
+    assert sorted((s.start < 0) + (s.end < 0) for s in graph.segments) == [1, 1, 1, 1]
+
+
+def test_a_ring_is_one_closed_segment():
+    rows, columns = np.mgrid[:101, :101] - 50
+    distance = np.hypot(rows, columns)
+    (segment,) = skeleton_graph((distance > 28) & (distance < 33)).segments
+    assert (segment.points[0] == segment.points[-1]).all()
+    assert segment.length > 2 * np.pi * 28
+
+
+def test_short_spurs_are_dropped_and_the_segment_stays_whole():
+    mask = np.zeros((60, 120), bool)
+    mask[30, 10:110] = True
+    mask[26:30, 60] = True
+    assert len(skeleton_graph(mask, spur_length=6).segments) == 1
+    assert len(skeleton_graph(mask, spur_length=0).segments) == 3
+
+
+def test_a_staircase_has_no_branch_points():
+    mask = np.zeros((40, 40), bool)
+    for i in range(5, 30):
+        mask[i, i] = mask[i, i + 1] = True
+    graph = skeleton_graph(mask)
+    assert len(graph.segments) == 1 and len(graph.branch_points) == 0
+
+
+def test_an_empty_mask_gives_an_empty_graph():
+    graph = skeleton_graph(np.zeros((20, 30), bool))
+    assert graph.segments == [] and graph.branch_points.shape == (0, 2) and not graph.mask.any()
+
+
+def test_distance_counts_the_border_of_the_picture_as_background():
+    assert distance_to_background(np.ones((9, 9), bool))[4, 4] == 5
+    assert not distance_to_background(np.zeros((9, 9), bool)).any()
+
+
+def test_volumes_are_refused():
+    with pytest.raises(GeometryError):
+        skeletonize(np.zeros((3, 3, 3), bool))

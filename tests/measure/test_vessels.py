@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+
+from gracile.errors import DataError
+from gracile.geometry.skeleton import distance_to_background, skeleton_graph
+from gracile.measure import Disc, fundus_measurements
+from gracile.measure.caliber import sample_widths
+from gracile.measure.central import central_equivalent
+
+TREES = {"artery": (1, 3), "vein": (2, 3)}
+
+
+def tube(width: float, degrees: float, size: int = 220, shift: float = 0.37) -> np.ndarray:
+    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
+    angle = np.deg2rad(degrees)
+    along, across = rows * np.sin(angle) + columns * np.cos(angle), rows * np.cos(angle) - columns * np.sin(angle)
+    return (np.abs(across - shift) <= width / 2) & (np.abs(along) <= 80)
+
+
+def measure(mask, **more):
+    size = mask.shape
+    more = {"disc": Disc(size[0] / 2, size[1] / 2, 0.14 * size[0]), **more}
+    found, marks, flags = fundus_measurements(
+        np.zeros((3, *size), np.uint8), mask.astype(np.uint8), np.ones(size, bool), trees=TREES, **more
+    )
+    return {(m.structure, m.name): m for m in found}, marks, flags
+
+
+@pytest.mark.parametrize("width", range(2, 16))
+def test_tubes_have_their_width_at_any_angle(width):
+    errors = {}
+    for degrees in (0, 12, 30, 45, 70, 90, 135):
+        widths, weights = [], []
+        # A raster at 0 or 45 degrees holds only whole rows, so a single tube cannot be told any better than it was
+        # drawn: several places between the pixels are averaged.
+        for shift in (0.04, 0.21, 0.37, 0.54, 0.71, 0.88):
+            mask = tube(width, degrees, shift=shift)
+            radius = distance_to_background(mask)
+            for sample in (sample_widths(s, mask, radius, sigma=3) for s in skeleton_graph(mask).segments):
+                told = np.isfinite(sample.width)
+                widths.append(sample.width[told])
+                weights.append(sample.weight[told])
+        errors[degrees] = np.average(np.concatenate(widths), weights=np.concatenate(weights)) - width
+    assert abs(np.mean(list(errors.values()))) < 0.1
+    assert max(map(abs, errors.values())) < 0.3, errors
+
+
+def test_a_tube_is_measured_in_pixels_and_in_micrometers():
+    mask = tube(8, 20).astype(np.uint8)
+    pixels, _, _ = measure(mask)
+    micrometers, _, _ = measure(mask, um_per_pixel=5.0)
+    for name, power, value in (("caliber_mean", 1, 8), ("length", 1, 158), ("length_density", -1, 158 / 220**2)):
+        assert pixels["artery", name].value == pytest.approx(value, rel=0.06)
+        assert micrometers["artery", name].value == pytest.approx(pixels["artery", name].value * 5.0**power)
+    assert (pixels["artery", "length"].unit, micrometers["artery", "length"].unit) == ("px", "um")
+    assert micrometers["artery", "length_density"].unit == "1/um"
+    assert pixels["artery", "tortuosity_arc_chord"].value == pytest.approx(1, abs=0.005)
+    assert pixels["artery", "density"].value == pytest.approx(mask.mean())
+
+
+def test_a_half_circle_has_tortuosity_half_pi():
+    rows, columns = np.mgrid[:240, :240] - 119.5
+    mask = (np.abs(np.hypot(rows, columns) - 90) < 3) & (rows < 0)
+    found, _, _ = measure(mask)
+    assert found["artery", "tortuosity_arc_chord"].value == pytest.approx(np.pi / 2, rel=0.03)
+    assert found["artery", "tortuosity_curvature"].value == pytest.approx(1 / 90, rel=0.1)
+
+
+def test_an_empty_mask_has_no_values_and_does_not_crash():
+    found, _, _ = measure(np.zeros((200, 200)))
+    for name in ("caliber_mean", "tortuosity_arc_chord", "tortuosity_curvature", "fractal_dimension"):
+        assert found["vein", name].value is None
+    assert found["vein", "length"].value == 0 and found["vein", "caliber_mean"].note
+    assert found["", "avr"].value is None
+
+
+def test_a_crossing_keeps_both_trees_whole_and_gives_no_widths():
+    mask = tube(6, 0).astype(np.uint8)
+    thick = tube(12, 90)
+    mask[thick] += 2
+    found, _, _ = measure(mask)
+    assert found["artery", "segments"].value == 1 and found["vein", "segments"].value == 1
+    assert found["artery", "caliber_mean"].value == pytest.approx(6, abs=0.3)
+    assert found["vein", "caliber_mean"].value == pytest.approx(12, abs=0.3)
+
+
+def test_knudtson_by_hand():
+    assert central_equivalent([3, 4], 0.88) == pytest.approx(4.4)
+    # 1 with 3 gives 0.95 sqrt(10); 2 goes on alone; both give 0.95 sqrt(0.9025 * 10 + 4).
+    assert central_equivalent([2, 1, 3], 0.95) == pytest.approx(0.95 * np.sqrt(13.025))
+    # Six equal ones: three of f sqrt(2); two of them join to 2 f^2, then the third.
+    assert central_equivalent([1.0] * 6, 0.88) == pytest.approx(0.88 * np.sqrt(4 * 0.88**4 + 2 * 0.88**2))
+
+
+def spokes(arteries: int, veins: int, size: int = 601) -> np.ndarray:
+    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
+    mask = np.zeros((size, size), np.uint8)
+    for index in range(arteries + veins):
+        angle = 2 * np.pi * (index + 0.3) / (arteries + veins)
+        along = rows * np.sin(angle) + columns * np.cos(angle)
+        across = np.abs(rows * np.cos(angle) - columns * np.sin(angle))
+        artery = index % 2 == 0 if index < 2 * min(arteries, veins) else arteries > veins
+        mask[(across <= (3 if artery else 4.5)) & (along > 60) & (along < 260)] = 1 if artery else 2
+    return mask
+
+
+def test_crae_crve_and_avr_of_spokes():
+    found, marks, flags = measure(spokes(6, 6))
+    assert found["artery", "crae"].value == pytest.approx(central_equivalent([6.0] * 6, 0.88), rel=0.04)
+    assert found["vein", "crve"].value == pytest.approx(central_equivalent([9.0] * 6, 0.95), rel=0.04)
+    ratio = found["artery", "crae"].value / found["vein", "crve"].value
+    assert found["", "avr"].value == pytest.approx(ratio)
+    assert len(marks["zone_vessels"]["vein"]) == 6 and flags == []
+
+
+def test_too_few_vessels_are_told():
+    found, _, _ = measure(spokes(5, 3))
+    assert found["artery", "crae"].value is not None and "5 of 6" in found["artery", "crae"].note
+    assert found["vein", "crve"].value is None and "3 of 6" in found["vein", "crve"].note
+    assert found["", "avr"].value is None
+
+
+def test_a_vessel_with_a_gap_counts_once():
+    mask = spokes(6, 6)
+    rows, columns = np.mgrid[:601, :601] - 300
+    distance = np.hypot(rows, columns)
+    mask[(distance > 102) & (distance < 108)] = 0
+    _, marks, _ = measure(mask)
+    assert len(marks["zone_vessels"]["artery"]) == 6
+
+
+def test_a_disc_that_was_not_given_is_flagged():
+    _, _, flags = measure(spokes(6, 6), disc=None)
+    assert flags
+
+
+def test_probabilities_are_averaged_over_the_tree():
+    mask = tube(8, 20).astype(np.uint8)
+    probabilities = np.full((4, 220, 220), 0.2, np.float32)
+    found, _, _ = measure(mask, probabilities=probabilities)
+    assert found["artery", "probability_mean"].value == pytest.approx(0.4)
+
+
+def test_sizes_and_scales_that_make_no_sense_are_refused():
+    with pytest.raises(DataError):
+        measure(np.zeros((50, 50)), um_per_pixel=0.0)
+    with pytest.raises(DataError):
+        fundus_measurements(np.zeros((3, 9, 9), np.uint8), np.zeros((8, 9)), np.zeros((8, 9), bool), trees=TREES)

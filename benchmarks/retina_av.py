@@ -31,9 +31,9 @@ PEER = {"drive-av": {"peer: W-Net, 0.28 M, 4 flips": (74.32, 72.686, 2.533)}}
 
 def main() -> None:
     arguments = parse()
-    splits = json.loads((arguments.data / "splits.json").read_text())["retina-av"]
+    splits = json.loads((arguments.data / "splits.json").read_text())
     root = arguments.data / "retina-av"
-    held_back = {name: splits[name]["test"] for name in arguments.sets if name != "drive-av"}
+    held_back = {name: splits[f"retina-av/{name}"]["test"] for name in arguments.sets if name != "drive-av"}
     exclude = ",".join(case for cases in held_back.values() for case in cases)
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in arguments.test_sets or arguments.sets}
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
@@ -41,7 +41,7 @@ def main() -> None:
         bundle = train(arguments, [root / name for name in arguments.sets], exclude, seed, run)
         for name, found in rows.items():
             for flips in (False, True):
-                scores = score(root / name, splits[name]["test"], bundle, run, name, flips)
+                scores = score(root / name, splits[f"retina-av/{name}"]["test"], bundle, run, name, flips)
                 print(f"seed {seed}, {name}, {'4 flips' if flips else 'no flips'}: {shown(scores)}", flush=True)
                 found.append({"seed": seed, "flips": flips, **scores})
     report(rows, arguments.out)

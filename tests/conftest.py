@@ -21,6 +21,7 @@ TINY = [
     "train.average_weights=0",
     "trainer.precision=32-true",
     "trainer.threads=1",
+    "trainer.workers=0",
 ]
 """Settings that make a recipe train in seconds."""
 

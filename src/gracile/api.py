@@ -15,7 +15,6 @@ from gracile.evaluation import evaluate as evaluate_folders
 from gracile.inference import Options, Summary, find_inputs
 from gracile.inference import predict as predict_inputs
 from gracile.inference.predict import Observer, read_input
-from gracile.inference.reporting import ReportWriter
 from gracile.io.naming import stem
 from gracile.measure import measure
 from gracile.pipeline import Pipeline
@@ -139,6 +138,8 @@ def predict(
         report: Write ``out/report/index.html``.
         progress: Called with (done, all, record) after each input.
     """
+    from gracile.inference.reporting import ReportWriter
+
     patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     found = find_inputs([str(pattern) for pattern in patterns])
     options = options or Options()

@@ -173,6 +173,7 @@ class TrainerSpec(Spec):
     num_nodes: int = 1
     strategy: str = "auto"
     precision: str = Field("auto", description="auto: bf16-mixed where the processor has it, else 32-true")
+    workers: int = Field(1, ge=0, description="processes that cut training samples beside each training process")
     threads: int = Field(0, ge=0, description="processor threads per process; 0 leaves it to torch")
 
 

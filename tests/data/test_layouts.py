@@ -1,7 +1,6 @@
 """Data sets as people lay them out are found, or refused with the reason."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +123,11 @@ def test_equal_names_of_several_sets_get_the_set_in_front(tmp_path, recipe):
     assert len({c.subject for c in cases}) == 4
 
 
+def test_of_several_differing_folders_only_the_last_goes_in_front(tmp_path, recipe):
+    sets = [dataset(tmp_path / place, names=["1"]) for place in ("p/north", "q/south")]
+    assert [c.id for c in find_cases(sets, recipe)] == ["north_1", "south_1"]
+
+
 def test_equal_names_without_one_telling_folder_are_still_told_apart(tmp_path, recipe):
     places = ("x/one", "x/two", "y/one")
     cases = find_cases([dataset(tmp_path / place, names=["1"]) for place in places], recipe)
@@ -225,9 +229,13 @@ def test_read_case_reads_all_three_files(tmp_path, recipe):
     dataset(tmp_path, names=["a"])
     Image.fromarray(np.tri(6, 8, dtype=np.uint8)).save(picture(tmp_path / "fov" / "a_mask.png"))
     case = read_case(find_cases(tmp_path, recipe)[0], recipe)
-    assert case.image.shape == (1, 6, 8) and case.grid.shape == (6, 8)
-    assert case.truth is not None and case.truth.sum() == 1 and case.truth[1, 2] == 1
-    assert case.region is not None and np.array_equal(case.region, np.tri(6, 8, dtype=bool))
+    assert case.image.shape == (1, 6, 8)
+    assert case.grid.shape == (6, 8)
+    assert case.truth is not None
+    assert case.truth.sum() == 1
+    assert case.truth[1, 2] == 1
+    assert case.region is not None
+    assert np.array_equal(case.region, np.tri(6, 8, dtype=bool))
     assert case.source == tmp_path / "images" / "a.png"
 
 
@@ -268,16 +276,16 @@ def test_a_selection_may_come_from_a_file(tmp_path, recipe, name, text):
 
 @pytest.mark.real
 @pytest.mark.parametrize(("name", "count"), [("drive-av", 20), ("les-av", 11), ("hrf-av", 12)])
-def test_real_retina_sets_are_found_whole(recipe, name, count):
-    folder = Path(os.environ.get("GRACILE_DATA", "")) / "retina-av" / name
-    if "GRACILE_DATA" not in os.environ or not folder.is_dir():
-        pytest.skip(f"needs the real data: set GRACILE_DATA to a folder that holds retina-av/{name}")
+def test_real_retina_sets_are_found_whole(real_data, recipe, name, count):
+    folder = real_data / "retina-av" / name
     cases = find_cases(folder, recipe)
     assert len(cases) == count
     assert all(c.label is not None and c.region is not None for c in cases)
     for case in cases:
-        assert case.label is not None and case.label.name.startswith(case.id)
-        assert case.region is not None and case.region.name.startswith(case.id)
+        assert case.label is not None
+        assert case.label.name.startswith(case.id)
+        assert case.region is not None
+        assert case.region.name.startswith(case.id)
     if name == "drive-av":
         assert len(find_cases(folder / "test", recipe)) == 20
         assert not any(c.id.endswith("_test") for c in cases)

@@ -33,9 +33,11 @@ def test_every_case_is_on_one_side_and_every_subject_too(cases, share, seed):
 def test_both_sides_hold_a_subject_when_there_are_two(cases, share, seed):
     train, validation = split_by_subject(cases, share, seed)
     if len({c.subject for c in cases}) >= 2:
-        assert train and validation
+        assert train
+        assert validation
     else:
-        assert train == cases and not validation
+        assert train == cases
+        assert not validation
 
 
 @given(case_lists, shares, seeds, st.randoms(use_true_random=False))

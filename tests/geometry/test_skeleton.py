@@ -18,7 +18,8 @@ def band(degrees: float, width: float, size: int = 161, length: float = 110) -> 
 @given(degrees=st.one_of(st.floats(0, 180), st.just(45.0)), width=st.floats(2.5, 15))
 def test_a_straight_band_is_one_segment_of_nearly_its_length(degrees, width):
     graph = skeleton_graph(band(degrees, width))
-    assert len(graph.segments) == 1 and len(graph.branch_points) == 0
+    assert len(graph.segments) == 1
+    assert len(graph.branch_points) == 0
     points = graph.segments[0].points
     assert 110 - 1.6 * width - 4 <= np.linalg.norm(points[-1] - points[0]) <= 112
 
@@ -58,12 +59,15 @@ def test_a_staircase_has_no_branch_points():
     for i in range(5, 30):
         mask[i, i] = mask[i, i + 1] = True
     graph = skeleton_graph(mask)
-    assert len(graph.segments) == 1 and len(graph.branch_points) == 0
+    assert len(graph.segments) == 1
+    assert len(graph.branch_points) == 0
 
 
 def test_an_empty_mask_gives_an_empty_graph():
     graph = skeleton_graph(np.zeros((20, 30), bool))
-    assert graph.segments == [] and graph.branch_points.shape == (0, 2) and not graph.mask.any()
+    assert graph.segments == []
+    assert graph.branch_points.shape == (0, 2)
+    assert not graph.mask.any()
 
 
 def test_distance_counts_the_border_of_the_picture_as_background():

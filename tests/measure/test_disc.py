@@ -22,7 +22,9 @@ def fundus(row: float, column: float, diameter: float, size: int = 400) -> tuple
 @pytest.mark.parametrize(("row", "column"), [(190, 90), (210, 300), (120, 280)])
 def test_a_bright_disc_is_found_where_it_lies(row, column):
     disc = find_disc(*fundus(row, column, 60))
-    assert disc is not None and disc.source == "detected" and disc.confidence > 0.5
+    assert disc is not None
+    assert disc.source == "detected"
+    assert disc.confidence > 0.5
     assert np.hypot(disc.row - row, disc.column - column) < 5
     assert disc.diameter == pytest.approx(60, rel=0.12)
 
@@ -36,15 +38,18 @@ def test_vessels_that_meet_decide_between_two_bright_places():
     away = np.hypot(rows - 200, columns - 90)
     vessels = (np.abs(np.sin(4 * angle)) * away < 8) & (away < 160) & region
     disc = find_disc(both, region, vessels)
-    assert disc is not None and abs(disc.column - 90) < 10
+    assert disc is not None
+    assert abs(disc.column - 90) < 10
 
 
 def test_a_larger_picture_gives_the_same_place():
     image, region = fundus(190, 90, 60)
     large = find_disc(image.repeat(3, 1).repeat(3, 2), region.repeat(3, 0).repeat(3, 1))
     small = find_disc(image, region)
-    assert large is not None and small is not None
-    assert large.row / 3 == pytest.approx(small.row, abs=4) and large.diameter / 3 == pytest.approx(60, rel=0.12)
+    assert large is not None
+    assert small is not None
+    assert large.row / 3 == pytest.approx(small.row, abs=4)
+    assert large.diameter / 3 == pytest.approx(60, rel=0.12)
 
 
 def test_no_field_of_view_gives_no_disc():
@@ -72,6 +77,7 @@ def test_real_discs(name):
     row, column, diameter = SEEN[name]
     extent = np.ptp(np.flatnonzero(region.any(axis=0)))
     disc = find_disc(image, region)
-    assert disc is not None and disc.confidence > 0.5
+    assert disc is not None
+    assert disc.confidence > 0.5
     assert np.hypot(disc.row - row * height, disc.column - column * width) < 0.4 * diameter * extent
     assert disc.diameter == pytest.approx(diameter * extent, rel=0.25)

@@ -217,7 +217,7 @@ class _Checking:
         except DataError as fault:
             self.add("error", path, fault.message, fault.remedy)
             return {}
-        sides = {id: "train" for id in train}
+        sides = dict.fromkeys(train, "train")
         for id in validation:
             if id in sides:
                 self.add("error", path, f"The case {id} is on both sides of the split.", "Make a new split.")

@@ -1,7 +1,8 @@
 """Lengths, widths and shapes of what was found, in the units of the patient."""
 
+from gracile.measure.by_recipe import measure
 from gracile.measure.disc import Disc, find_disc
 from gracile.measure.fractal import fractal_dimension
 from gracile.measure.vessels import fundus_measurements
 
-__all__ = ["Disc", "find_disc", "fractal_dimension", "fundus_measurements"]
+__all__ = ["Disc", "find_disc", "fractal_dimension", "fundus_measurements", "measure"]

@@ -18,7 +18,7 @@ def measure(case: Case, result: Result, recipe: Recipe, settings: Settings) -> N
 
     Args:
         case: The case the result belongs to.
-        result: Changed in place; ``seconds`` gains ``measure``-free plain data only.
+        result: Changed in place.
         recipe: Names the measurements.
         settings: Given at prediction: ``um_per_pixel`` and ``disc`` (row, column, diameter in input pixels).
     """
@@ -36,7 +36,7 @@ def _vessels(case: Case, result: Result, recipe: Recipe, settings: Settings) -> 
         result.region,
         trees=recipe.structures,
         um_per_pixel=settings.get("um_per_pixel"),
-        disc=Disc(*disc, source="given") if disc else None,
+        disc=Disc(*disc) if disc else None,
     )
     result.measurements += measurements
     result.marks.update(marks)

@@ -8,7 +8,7 @@ vessel segmentation, Neurocomputing 437, 2021 (arXiv:1909.11936). Written from t
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -214,7 +214,7 @@ class FusionGenerator(nn.Module):
         if not self.training:
             features = self.all_classes.features(images)
             for branch in self.branches.values():
-                features = features + branch.features(images)
+                features = features + cast(BranchUNet, branch).features(images)
             return self.classify(features / (len(self.branches) + 1))
         answers = {name: branch(images) for name, branch in self.branches.items()}
         whole = self.all_classes(images)

@@ -39,10 +39,11 @@ def fit_stage(
         The figures of the chosen weights: validation scores, epochs and steps seen.
     """
     spec = recipe.train
+    stage.to(memory_format=torch.channels_last)
     module = AdversarialModule(stage, spec) if isinstance(stage, FuseStage) else StageModule(stage, spec)
     samples = stage.samples(training, spec.seed)
     trainer = _trainer(recipe, out, bool(validation))
-    loader = _training_loader(samples, spec, trainer)
+    loader = _training_loader(samples, spec, trainer, recipe.trainer.workers)
     validation_loader = DataLoader(WholeSamples(validation), batch_size=1) if validation else None
     last = out / "last.ckpt"
     trainer.fit(module, loader, validation_loader, ckpt_path=last if last.exists() else None, weights_only=True)
@@ -58,7 +59,7 @@ def fit_stage(
     }
 
 
-def _training_loader(samples: Any, spec: TrainSpec, trainer: lightning.Trainer) -> DataLoader:
+def _training_loader(samples: Any, spec: TrainSpec, trainer: lightning.Trainer, workers: int) -> DataLoader:
     processes = trainer.world_size
     if spec.batch_size % processes:
         raise DataError(
@@ -69,7 +70,9 @@ def _training_loader(samples: Any, spec: TrainSpec, trainer: lightning.Trainer) 
     if len(samples) < batch_size:
         raise DataError(f"{len(samples)} samples do not fill a batch of {batch_size}.", "Lower train.batch_size.")
     sampler = EpochSampler(len(samples), batch_size, trainer.global_rank, processes, spec.seed)
-    return DataLoader(samples, batch_size=batch_size // processes, sampler=sampler, num_workers=0)
+    return DataLoader(
+        samples, batch_size=batch_size // processes, sampler=sampler, num_workers=workers, persistent_workers=workers > 0
+    )
 
 
 def _trainer(recipe: Recipe, out: Path, validates: bool) -> lightning.Trainer:
@@ -86,7 +89,7 @@ def _trainer(recipe: Recipe, out: Path, validates: bool) -> lightning.Trainer:
         strategy=settings.strategy,
         precision=precision,
         max_epochs=train.epochs,
-        check_val_every_n_epoch=train.validate_every if validates else None,
+        check_val_every_n_epoch=min(train.validate_every, train.epochs) if validates else None,
         limit_val_batches=None if validates else 0,
         num_sanity_val_steps=0,
         gradient_clip_val=(train.clip or None) if not any(s.kind == "fuse" for s in recipe.stages) else None,

@@ -63,7 +63,9 @@ class StageModule(lightning.LightningModule):
         return None
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        terms = self.stage.losses(batch)
+        # Twice as fast on processors; the stage's weights are in this order too.
+        images = batch["image"].contiguous(memory_format=torch.channels_last)
+        terms = self.stage.losses({**batch, "image": images})
         total = torch.stack(list(terms.values())).sum()
         log = {f"train_{name}": value.detach() for name, value in terms.items()}
         self.log_dict({"train_loss": total.detach(), **log}, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)

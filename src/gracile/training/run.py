@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
+from gracile import __version__
 from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.data import CaseFiles, fingerprint, labeled, load_split, save_split, split_by_subject
 from gracile.errors import DataError, UsageError
@@ -102,7 +103,7 @@ def _write_record(recipe: Recipe, cases: list[CaseFiles], out: Path) -> None:
 def environment() -> dict[str, Any]:
     """Versions and machine of a run, without names of people or hosts."""
     return {
-        "gracile": version("gracile"),
+        "gracile": __version__,
         "python": sys.version.split()[0],
         "packages": {name: version(name) for name in PACKAGES},
         "machine": platform.machine(),
@@ -121,7 +122,7 @@ def _card(recipe: Recipe, out: Path, figures: dict[str, Any], seconds: float) ->
         "training": {
             "seed": recipe.train.seed,
             "minutes": round(seconds / 60, 1),
-            "software": f"gracile {version('gracile')}, torch {version('torch')}",
+            "software": f"gracile {__version__}, torch {version('torch')}",
         },
         "validation": figures,
         "limits": ["Not a medical device. Check every result in its picture before it is used."],

@@ -3,8 +3,8 @@
     python benchmarks/retina_av.py DATA --sets drive-av --seeds 2 --out runs/drive
     python benchmarks/retina_av.py DATA --sets les-av hrf-av --out runs/les-hrf
 
-DATA holds ``retina-av/SET/training/{images,labels,fov}`` (DRIVE also ``test/``) and ``splits.json``. DRIVE is trained on
-its training folder and scored on its test folder; the other sets hold back the cases that ``splits.json`` names.
+DATA holds ``retina-av/SET/training/{images,labels,fov}`` (DRIVE also ``test/``) and ``splits.json``. DRIVE is trained
+on its training folder and scored on its test folder; the other sets hold back the cases that ``splits.json`` names.
 A killed run goes on where it stopped when the same command is given again.
 """
 

@@ -85,6 +85,7 @@ def train(
     settings: Sequence[str] = (),
     cases: str = "",
     exclude: str = "",
+    split: str | Path | None = None,
     start: str | Path | None = None,
     resume: bool = False,
 ) -> Path:
@@ -97,6 +98,7 @@ def train(
         settings: ``key=value`` changes to the recipe.
         cases: Comma-separated ids or file stems to take; empty takes all.
         exclude: Those to leave out.
+        split: A ``split.json`` of another run to use; None draws one by subject.
         start: Bundle whose weights to start from.
         resume: Continue the run in ``out``.
 
@@ -112,7 +114,7 @@ def train(
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = find_cases([Path(source) for source in sources], chosen)
     found = select(found, include=cases, exclude=exclude)
-    return train_recipe(chosen, found, Path(out), start=start, resume=resume)
+    return train_recipe(chosen, found, Path(out), split=split, start=start, resume=resume)
 
 
 def predict(
@@ -161,7 +163,7 @@ def predict(
     identity = {"name": name, "weights": loaded.checksums}
     summary = predict_inputs(loaded.pipeline, identity, found, Path(out), options, observer)
     if writer:
-        writer.write(shard=options.shard)
+        summary.report = writer.write(shard=options.shard)
     return summary
 
 

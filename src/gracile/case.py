@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Case:
                 )
 
     @classmethod
-    def from_array(cls, image: np.ndarray, id: str = "image", **more) -> "Case":
+    def from_array(cls, image: np.ndarray, id: str = "image", **more: Any) -> "Case":
         """A case from a channels-last picture ``(height, width[, channels])``."""
         channels_first = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
         return cls(id=id, image=channels_first, grid=Grid(tuple(channels_first.shape[1:])), **more)

@@ -3,12 +3,15 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gracile.errors import GracileError, UsageError
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, demo_folder
+
+if TYPE_CHECKING:
+    from gracile.inference import Summary
 
 app = typer.Typer(
     help="Gracile finds slender anatomy and delineates it.",
@@ -43,13 +46,22 @@ def train(
     start: Annotated[str | None, typer.Option("--from", help="Start from this bundle's weights.")] = None,
     cases: Annotated[str, typer.Option(help="Only these cases: comma-separated ids or file stems.")] = "",
     exclude: Annotated[str, typer.Option(help="Without these cases.")] = "",
+    split: Annotated[Path | None, typer.Option(help="A split.json to use instead of drawing one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
 ) -> None:
     """Train a recipe on labeled cases and write OUT/bundle."""
     from gracile import api
 
     bundle = api.train(
-        recipe, data, out, settings=settings or (), cases=cases, exclude=exclude, start=start, resume=resume
+        recipe,
+        data,
+        out,
+        settings=settings or (),
+        cases=cases,
+        exclude=exclude,
+        split=split,
+        start=start,
+        resume=resume,
     )
     typer.echo(f"Bundle: {bundle}")
 
@@ -88,11 +100,7 @@ def predict(
     if as_json:
         typer.echo(summary.predictions.read_text(encoding="utf-8"))
     else:
-        typer.echo(f"Answered {len(summary.answered)}, reused {len(summary.reused)}, failed {len(summary.failed)}.")
-        for name, reason in summary.failed.items():
-            typer.echo(f"  {name}: {reason}", err=True)
-        if not no_report:
-            typer.echo(f"Report: {out / 'report' / 'index.html'}")
+        _print_summary(summary)
     if summary.failed:
         raise typer.Exit(1)
 
@@ -129,22 +137,43 @@ def evaluate(
 
 @data_app.command("check")
 def data_check(
-    source: Annotated[Path, typer.Argument(help="A data folder or a CSV of paths.")],
+    sources: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths.")],
     recipe: Annotated[str, typer.Option(help="Recipe that names the classes.")] = "retina-av",
+    split: Annotated[Path | None, typer.Option(help="A split.json whose sides must share nothing.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List every problem of a data set at once; exit 1 when there are errors."""
     from gracile.data import check_data
     from gracile.recipe import read_recipe
 
-    report = check_data(source, read_recipe(recipe))
+    report = check_data(sources, read_recipe(recipe), split)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))
     else:
         for problem in report.problems:
             typer.echo(f"{problem.severity}: {problem.file}: {problem.message} {problem.remedy}".rstrip())
         typer.echo(report.summary())
-    if any(problem.severity == "error" for problem in report.problems):
+    if report.errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo-output"),
+    model: Annotated[str, typer.Option(help="Which shipped model to show.")] = "retina-av",
+) -> None:
+    """Predict the bundled pictures of a shipped model and write the report. Fresh each time."""
+    from gracile import api
+    from gracile.inference import Options
+
+    if model not in MODELS:
+        raise UsageError(f"There is no shipped model {model!r}.", f"There are: {', '.join(MODELS)}.")
+    with _Progress("Predicting", quiet=False) as progress:
+        summary = api.predict(
+            model, demo_folder(MODELS[model].demo), out, options=Options(overwrite=True), progress=progress.step
+        )
+    _print_summary(summary)
+    if summary.failed:
         raise typer.Exit(1)
 
 
@@ -181,9 +210,13 @@ class _Progress:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.bar = Progress(
-            TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"),
+            TextColumn(title),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
             disable=quiet,
-        )  # fmt: skip
+        )
         self.task = self.bar.add_task("", total=None)
 
     def __enter__(self) -> "_Progress":
@@ -195,6 +228,14 @@ class _Progress:
 
     def step(self, done: int, total: int, record: dict[str, Any]) -> None:
         self.bar.update(self.task, completed=done, total=total, description=f"{record['name']}: {record['status']}")
+
+
+def _print_summary(summary: "Summary") -> None:
+    typer.echo(f"Answered {len(summary.answered)}, reused {len(summary.reused)}, failed {len(summary.failed)}.")
+    for name, reason in summary.failed.items():
+        typer.echo(f"  {name}: {reason}", err=True)
+    if summary.report:
+        typer.echo(f"Report: {summary.report}")
 
 
 def _numbers(text: str, count: int, option: str) -> list[float]:

@@ -1,7 +1,7 @@
 """Losses by name. Each compares logits with soft targets inside a region.
 
-Every loss is called with ``logits`` ``(batch, classes, height, width)``, ``truth`` of the same shape (each class's share
-of a pixel) and ``region`` ``(batch, 1, height, width)`` (1 where it counts), and gives a scalar.
+Every loss is called with ``logits`` ``(batch, classes, height, width)``, ``truth`` of the same shape (each class's
+share of a pixel) and ``region`` ``(batch, 1, height, width)`` (1 where it counts), and gives a scalar.
 """
 
 import difflib
@@ -100,8 +100,9 @@ class CenterlineDice(nn.Module):
 
 def joined(shares: Tensor, structures: Structures) -> Tensor:
     """Class shares ``(batch, classes, ...)`` to shares of each structure, and of the whole foreground at the end."""
-    groups = [*structures.values(), tuple(range(1, shares.shape[1]))]
-    return torch.stack([shares[:, list(group)].sum(dim=1) for group in groups], dim=1)
+    parts = shares.unbind(dim=1)
+    groups = [*structures.values(), tuple(range(1, len(parts)))]
+    return torch.stack([torch.stack([parts[i] for i in group]).sum(dim=0) for group in groups], dim=1)
 
 
 def soft_skeleton(shares: Tensor, iterations: int) -> Tensor:

@@ -37,14 +37,25 @@ class ShippedModel:
     name: str
     recipe: str
     summary: str
+    demo: str
 
 
 MODELS: dict[str, ShippedModel] = {
-    "retina-av": ShippedModel("retina-av", "retina-av", "arteries and veins in color fundus photographs"),
+    "retina-av": ShippedModel("retina-av", "retina-av", "arteries and veins in color fundus photographs", "retina"),
 }
 
 
 def models_folder() -> Path:
-    """The folder of the shipped bundles: inside the wheel, or ``models/`` of a source checkout."""
-    inside = PACKAGE / "models"
-    return inside if inside.is_dir() else PACKAGE.parents[1] / "models"
+    """The folder of the shipped bundles."""
+    return _shipped("models")
+
+
+def demo_folder(name: str) -> Path:
+    """The folder of a shipped model's demo pictures."""
+    return _shipped("demo") / name
+
+
+def _shipped(folder: str) -> Path:
+    """A folder inside the installed package, or at the top of a source checkout."""
+    inside = PACKAGE / folder
+    return inside if inside.is_dir() else PACKAGE.parents[1] / folder

@@ -12,7 +12,7 @@ from gracile.devices import has_fast_bf16, resolve_device
 from gracile.recipe import Recipe
 from gracile.result import Result
 from gracile.stages import Finding, Stage, build_stage
-from gracile.transforms import prepare
+from gracile.transforms import Placement, prepare
 
 
 class Pipeline:
@@ -29,7 +29,7 @@ class Pipeline:
         self.device = resolve_device(device)
         self.stages = stages if stages is not None else [build_stage(spec, recipe) for spec in recipe.stages]
         for stage in self.stages:
-            stage.eval().to(device=self.device, memory_format=torch.channels_last)
+            stage.eval().to(self.device).to(memory_format=torch.channels_last)
 
     def __call__(self, case: Case, *, keep_probabilities: bool = False) -> Result:
         """Find the recipe's structures in a case.
@@ -47,22 +47,29 @@ class Pipeline:
         seconds: dict[str, float] = {}
         with _timed(seconds, "prepare"):
             prepared, region = prepare(case, self.recipe)
+        assert prepared.placement is not None
         finding = Finding()
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=has_fast_bf16(self.device)):
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=has_fast_bf16(self.device)),
+        ):
             for stage in self.stages:
                 with _timed(seconds, stage.name):
-                    finding = stage.apply(prepared, finding)
+                    finding = stage.find(prepared, finding)
                 if finding.absent:
                     break
         result = Result(
             case.id, "found", case.grid, self.recipe.class_names, region=region, gates=finding.gates,
+            extras=finding.extras,
             flags=list(prepared.flags or []), seconds=seconds,
         )  # fmt: skip
         with _timed(seconds, "restore"):
             self._restore(result, finding, prepared.placement, region, keep_probabilities)
         return result
 
-    def _restore(self, result, finding, placement, region, keep_probabilities) -> None:
+    def _restore(
+        self, result: Result, finding: Finding, placement: Placement, region: np.ndarray, keep_probabilities: bool
+    ) -> None:
         background = (1.0, *[0.0] * (len(self.recipe.classes) - 1))
         if finding.probabilities is None:
             result.mask = np.zeros(region.shape, dtype=np.uint8)

@@ -69,7 +69,7 @@ class LossSpec(Spec):
 
 
 class AugmentSpec(Spec):
-    """How training patches are varied. Intensities are in standard deviations of a prepared image; 0 turns a part off."""
+    """How training patches are varied. Intensities are in standard deviations of a prepared image; 0 is none."""
 
     rotation: float = Field(180.0, ge=0, description="largest angle in degrees")
     flip: bool = True
@@ -158,7 +158,9 @@ class TrainSpec(Spec):
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = Field(0.05, ge=0, le=1, description="share of the steps over which the rate rises")
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 does not clip")
-    average_weights: float = Field(0.999, ge=0, lt=1, description="decay of the weights' moving average; 0 turns it off")
+    average_weights: float = Field(
+        0.999, ge=0, lt=1, description="decay of the weights' moving average; 0 turns it off"
+    )
     validation: float = Field(0.2, ge=0, lt=1, description="share of the subjects held back; 0 trains on all of them")
     validate_every: int = Field(5, ge=1, description="epochs between validations")
     seed: int = 0

@@ -41,6 +41,8 @@ class Result:
         classes: Names of the classes, the background first.
         mask: ``(*spatial)`` uint8 class indices, or None when failed.
         probabilities: ``(classes, *spatial)`` float32, or None.
+        extras: Further probability maps by name, ``(classes, ...)`` float32, that a stage was asked to keep, such as
+            those of the network's own size.
         region: ``(*spatial)`` bool, the part of the image that was looked at, or None.
         gates: Probability that each gate gave, by stage or class name.
         measurements: What was measured.
@@ -56,6 +58,7 @@ class Result:
     reason: str = ""
     mask: np.ndarray | None = None
     probabilities: np.ndarray | None = None
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
     region: np.ndarray | None = None
     gates: dict[str, float] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)

@@ -119,19 +119,19 @@ def test_image_of_two_formats_is_unclear(tmp_path, recipe):
 def test_equal_names_of_several_sets_get_the_set_in_front(tmp_path, recipe):
     sets = [dataset(tmp_path / name / "training", names=["1", name]) for name in ("north", "south")]
     cases = find_cases([s.parent for s in sets], recipe)
-    assert [c.id for c in cases] == ["north_1", "north", "south_1", "south"]
+    assert [c.id for c in cases] == ["north-1", "north", "south-1", "south"]
     assert len({c.subject for c in cases}) == 4
 
 
 def test_of_several_differing_folders_only_the_last_goes_in_front(tmp_path, recipe):
     sets = [dataset(tmp_path / place, names=["1"]) for place in ("p/north", "q/south")]
-    assert [c.id for c in find_cases(sets, recipe)] == ["north_1", "south_1"]
+    assert [c.id for c in find_cases(sets, recipe)] == ["north-1", "south-1"]
 
 
 def test_equal_names_without_one_telling_folder_are_still_told_apart(tmp_path, recipe):
     places = ("x/one", "x/two", "y/one")
     cases = find_cases([dataset(tmp_path / place, names=["1"]) for place in places], recipe)
-    assert [c.id for c in cases] == ["x_one_1", "x_two_1", "y_one_1"]
+    assert [c.id for c in cases] == ["x-one-1", "x-two-1", "y-one-1"]
 
 
 def test_the_same_source_twice_counts_once_and_an_image_of_two_sources_is_refused(tmp_path, recipe):
@@ -251,11 +251,11 @@ def test_cases_are_taken_and_left_out_by_id_or_stem(tmp_path, recipe):
     def ids(**how):
         return [c.id for c in select(found, **how)]
 
-    assert ids() == ["north_1", "north", "south_1", "south"]
-    assert ids(include="south, north_1") == ["north_1", "south"]
-    assert ids(exclude="south,north_1") == ["north", "south_1"]
+    assert ids() == ["north-1", "north", "south-1", "south"]
+    assert ids(include="south, north-1") == ["north-1", "south"]
+    assert ids(exclude="south,north-1") == ["north", "south-1"]
     assert ids(include="north,south", exclude="south") == ["north"]
-    with pytest.raises(DataError, match="north_1 or south_1"):
+    with pytest.raises(DataError, match="north-1 or south-1"):
         ids(exclude="1")
     with pytest.raises(DataError, match="nroth") as caught:
         ids(exclude="nroth")

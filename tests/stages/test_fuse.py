@@ -138,7 +138,7 @@ def test_probabilities_sum_to_one_with_either_activation(activation):
     stage = fuse_stage(f"stages.vessels.activation={activation}", "stages.vessels.flips=true").eval()
     case = prepared_case(60, 51)
     with torch.inference_mode():
-        finding = stage.apply(case, Finding())
+        finding = stage.find(case, Finding())
     assert finding.probabilities.shape == (4, 60, 51)
     np.testing.assert_allclose(finding.probabilities.sum(axis=0), 1.0, atol=1e-5)
     assert finding.extras == {}
@@ -156,7 +156,7 @@ def test_sigmoid_probabilities_are_scaled_not_exponentiated():
 def test_the_map_at_network_size_is_kept_when_asked_for():
     stage = fuse_stage("stages.vessels.keep_network_size=true").eval()
     with torch.inference_mode():
-        finding = stage.apply(prepared_case(60, 51), Finding())
+        finding = stage.find(prepared_case(60, 51), Finding())
     kept = finding.extras[NETWORK_SIZE]
     assert kept.shape == (4, 64, 64)
     np.testing.assert_array_equal(kept[:, 2:62, 6:57], finding.probabilities)

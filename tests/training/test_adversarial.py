@@ -142,7 +142,7 @@ def test_two_pictures_are_learned_by_heart(tmp_path, activation):
     stage = module.stage.eval()
     for case in CASES:
         with torch.inference_mode():
-            found = stage.decide(stage.apply(case, Finding()).probabilities)
+            found = stage.decide(stage.find(case, Finding()).probabilities)
         for members in stage.recipe.structures.values():
             a, b = np.isin(found, members), np.isin(case.truth.argmax(axis=0), members)
             assert 2 * (a & b).sum() / (a.sum() + b.sum()) > 0.9

@@ -12,6 +12,7 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.geometry import Grid
 from gracile.io import read_image, read_labels, read_region, stem
+from gracile.io.naming import telling_folders
 from gracile.recipe import Recipe
 
 
@@ -152,9 +153,9 @@ def unique_ids(cases: list[CaseFiles]) -> list[CaseFiles]:
     for id, members in groups.items():
         if len(members) == 1:
             continue
-        fronts = _fronts([cases[index].image for index in members])
+        fronts = telling_folders([cases[index].image for index in members])
         for front, index in zip(fronts, members, strict=True):
-            new = f"{front}_{id}" if front else id
+            new = f"{front}-{id}" if front else id
             subject = new if cases[index].subject == id else cases[index].subject
             named[index] = replace(cases[index], id=new, subject=subject)
     repeated = [id for id, count in Counter(case.id for case in named).items() if count > 1]
@@ -165,15 +166,3 @@ def unique_ids(cases: list[CaseFiles]) -> list[CaseFiles]:
             "Rename the files or remove the copy, or give a CSV with an id column.",
         )
     return named
-
-
-def _fronts(images: list[Path]) -> list[str]:
-    """For files that share a stem, the folder name (or names) that tells each from the others; may be empty."""
-    parents = [image.absolute().parent.parts[::-1] for image in images]
-    depths = range(max(len(parts) for parts in parents))
-    levels = [[parts[depth] if depth < len(parts) else "" for parts in parents] for depth in depths]
-    for level in levels:
-        if len(set(level)) == len(level):
-            return [name.strip("/\\:") for name in level]
-    differing = [level for level in reversed(levels) if len(set(level)) > 1]
-    return ["_".join(name for name in names if name) for names in zip(*differing, strict=True)] or [""] * len(images)

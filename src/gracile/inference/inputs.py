@@ -1,12 +1,12 @@
 """Which files are predicted, under which names, and which part of them is this job's."""
 
 import glob
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from gracile.errors import DataError, UsageError
-from gracile.io.naming import IMAGE_SUFFIXES, image_files, stem
+from gracile.io.naming import IMAGE_SUFFIXES, image_files, stem, telling_folders
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,18 @@ def find_inputs(patterns: list[str]) -> list[Input]:
     differ goes in front.
 
     Raises:
-        DataError: Nothing matches, or a file is of no known format.
+        DataError: Nothing matches, or two inputs cannot be told apart by name.
     """
     paths: dict[Path, None] = {}
     for pattern in patterns:
         for path in _matches(pattern):
             paths.setdefault(path)
     ordered = list(paths)
-    return [Input(path, name) for path, name in zip(ordered, _names(ordered), strict=True)]
+    names = _names(ordered)
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise DataError(f"Several inputs would be named {repeated[0]!r}.", "Predict them into different folders.")
+    return [Input(path, name) for path, name in zip(ordered, names, strict=True)]
 
 
 def _matches(pattern: str) -> list[Path]:
@@ -63,7 +67,7 @@ def _matches(pattern: str) -> list[Path]:
         return found
     if path.exists():
         return [path]
-    found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
+    found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))  # noqa: PTH207  patterns may be absolute
     found = [match for match in found if match.suffix.lower() in IMAGE_SUFFIXES]
     if not found:
         raise DataError(f"There is no file {pattern!r}.", "Name a file, a folder of pictures or a quoted pattern.")
@@ -71,26 +75,13 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _names(paths: list[Path]) -> list[str]:
-    names = [stem(path) for path in paths]
-    parents = [list(path.absolute().parent.parts) for path in paths]
-    groups: dict[str, list[int]] = defaultdict(list)
-    for index, name in enumerate(names):
-        groups[name].append(index)
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        groups[stem(path)].append(path)
+    names = {}
     for name, members in groups.items():
-        if len(members) == 1:
-            continue
-        depth = 1
-        while depth < max(len(parents[m]) for m in members):
-            fronts = [parents[m][-depth] if depth <= len(parents[m]) else "" for m in members]
-            if len(set(fronts)) == len(fronts):
-                break
-            depth += 1
-        for index, member in enumerate(members):
-            front = parents[member][-depth] if depth <= len(parents[member]) else str(index + 1)
-            names[member] = f"{front}_{name}"
-    if len(set(names)) < len(names):
-        # Same folder and stem, as a.png beside a.jpg: the suffix tells them apart.
-        names = [f"{n}_{p.suffix.lstrip('.').lower()}" if names.count(n) > 1 else n for n, p in zip(names, paths, strict=True)]
-    if len(set(names)) < len(names):
-        names = [f"{n}_{i + 1}" if names.count(n) > 1 else n for i, n in enumerate(names)]
-    return names
+        fronts = telling_folders(members) if len(members) > 1 else [""]
+        names.update({p: f"{front}-{name}" if front else name for p, front in zip(members, fronts, strict=True)})
+    # Same folder and stem, as a.png beside a.jpg: the suffix tells them apart.
+    counts = Counter(names.values())
+    return [f"{names[p]}-{p.suffix.lstrip('.').lower()}" if counts[names[p]] > 1 else names[p] for p in paths]

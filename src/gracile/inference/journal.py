@@ -104,9 +104,16 @@ def merge_shards(out: Path) -> Path:
         raise DataError(f"{out} holds no parts to merge.", "Parts are named predictions.2of8.json.")
     counts = {int(part.name.split("of")[1].split(".")[0]) for part in parts}
     count = max(counts)
-    missing = [f"predictions.{n}of{count}.json" for n in range(1, count + 1) if not (out / f"predictions.{n}of{count}.json").exists()]
+    missing = [
+        f"predictions.{n}of{count}.json"
+        for n in range(1, count + 1)
+        if not (out / f"predictions.{n}of{count}.json").exists()
+    ]
     if len(counts) > 1 or missing:
-        raise DataError(f"Parts are missing: {', '.join(missing) or 'parts of different counts lie together'}.", "Run those jobs first.")
+        raise DataError(
+            f"Parts are missing: {', '.join(missing) or 'parts of different counts lie together'}.",
+            "Run those jobs first.",
+        )
     contents = [_read_predictions(out / f"predictions.{n}of{count}.json") for n in range(1, count + 1)]
     if len({content["key"] for content in contents}) > 1:
         raise DataError("The parts were made by different models or settings.", "Run the odd ones again.")

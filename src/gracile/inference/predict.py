@@ -44,9 +44,10 @@ class Options:
 
 @dataclass
 class Summary:
-    """What a run did. ``answered`` and ``reused`` are names; ``failed`` gives the reason by name."""
+    """What a run did: names that were answered or reused, the reason by name of those that failed, and its files."""
 
     predictions: Path
+    report: Path | None = None
     answered: list[str] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -135,15 +136,18 @@ def read_input(path: Path, name: str, region: Path | None = None) -> Case:
 
 
 def write_result(result: Result, out: Path) -> dict[str, str]:
-    """Write a result's mask and, when kept, its probabilities; returns the files by kind, relative to ``out``."""
+    """Write a result's mask and, when kept, its probability maps; returns the files by kind, relative to ``out``."""
     files: dict[str, str] = {}
     if result.mask is not None:
         files["mask"] = f"{result.case_id}.png"
         write_labels(out / files["mask"], result.mask)
+    maps = {**result.extras}
     if result.probabilities is not None:
-        files["probabilities"] = f"probabilities/{result.case_id}.npz"
-        with writing(out / files["probabilities"]) as path, path.open("wb") as file:
-            np.savez_compressed(file, probabilities=result.probabilities.astype(np.float16))
+        maps["probabilities"] = result.probabilities
+    for kind, probabilities in maps.items():
+        files[kind] = f"{kind}/{result.case_id}.npz"
+        with writing(out / files[kind]) as path, path.open("wb") as file:
+            np.savez_compressed(file, probabilities=probabilities.astype(np.float16))
     return files
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from gracile.errors import DataError
@@ -76,6 +76,25 @@ def pair_files(images: Iterable[Path], others: Iterable[Path]) -> dict[Path, Pat
         taken = set(pairs.values())
         left = [other for other in left if other not in taken]
     return pairs
+
+
+def telling_folders(paths: Sequence[Path]) -> list[str]:
+    """For files that share a stem, the folder that tells each from the others: the last one in which all differ.
+
+    Where no single folder does, all the differing ones joined; empty for files of one folder.
+
+    Example:
+        >>> telling_folders([Path("/scans/errsm_11/t2.nii.gz"), Path("/scans/errsm_12/t2.nii.gz")])
+        ['errsm_11', 'errsm_12']
+    """
+    parents = [path.absolute().parent.parts[::-1] for path in paths]
+    depths = range(max(len(parts) for parts in parents))
+    levels = [[parts[depth] if depth < len(parts) else "" for parts in parents] for depth in depths]
+    for level in levels:
+        if len(set(level)) == len(level):
+            return [name.strip("/\\:") for name in level]
+    differing = [level for level in reversed(levels) if len(set(level)) > 1]
+    return ["-".join(name for name in names if name) for names in zip(*differing, strict=True)] or [""] * len(paths)
 
 
 def _by_key(paths: Iterable[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from gracile.case import Case
 from gracile.measure.areas import area_measurements
 from gracile.measure.disc import Disc
@@ -22,18 +24,17 @@ def measure(case: Case, result: Result, recipe: Recipe, settings: Settings) -> N
         recipe: Names the measurements.
         settings: Given at prediction: ``um_per_pixel`` and ``disc`` (row, column, diameter in input pixels).
     """
-    if result.mask is None:
-        return
-    for spec in recipe.measure:
-        MEASURES[spec.name](case, result, recipe, {**spec.options, **settings})
+    if result.mask is not None:
+        for spec in recipe.measure:
+            MEASURES[spec.name](case, result, result.mask, recipe, {**spec.options, **settings})
 
 
-def _vessels(case: Case, result: Result, recipe: Recipe, settings: Settings) -> None:
+def _vessels(case: Case, result: Result, mask: np.ndarray, recipe: Recipe, settings: Settings) -> None:
     disc = settings.get("disc")
     measurements, marks, flags = fundus_measurements(
         case.image,
-        result.mask,
-        result.region,
+        mask,
+        np.ones(mask.shape, dtype=bool) if result.region is None else result.region,
         trees=recipe.structures,
         um_per_pixel=settings.get("um_per_pixel"),
         disc=Disc(*disc) if disc else None,
@@ -43,11 +44,14 @@ def _vessels(case: Case, result: Result, recipe: Recipe, settings: Settings) -> 
     result.flags += flags
 
 
-def _areas(case: Case, result: Result, recipe: Recipe, settings: Settings) -> None:
+def _areas(case: Case, result: Result, mask: np.ndarray, recipe: Recipe, settings: Settings) -> None:
     spacing = result.grid.spacing_mm
     if settings.get("um_per_pixel"):
         spacing = (settings["um_per_pixel"] / 1000.0,) * 2
-    result.measurements += area_measurements(result.mask, recipe.class_names, spacing)
+    result.measurements += area_measurements(mask, recipe.class_names, spacing)
 
 
-MEASURES: dict[str, Callable[[Case, Result, Recipe, Settings], None]] = {"vessels": _vessels, "areas": _areas}
+MEASURES: dict[str, Callable[[Case, Result, np.ndarray, Recipe, Settings], None]] = {
+    "vessels": _vessels,
+    "areas": _areas,
+}

@@ -8,6 +8,7 @@ and its answer, so it can correct vessels whose tree was mixed up along their co
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as functional
@@ -54,10 +55,8 @@ class UNetStep(nn.Module):
     def __init__(self, widths: Sequence[int], dropout: float = 0.0) -> None:
         super().__init__()
         self.entry = ResidualBlock(widths[0], widths[0])
-        self.encoders = nn.ModuleList(ResidualBlock(a, b, stride=2) for a, b in zip(widths, widths[1:]))
-        self.reducers = nn.ModuleList(
-            convolve_and_normalize(b, a, kernel_size=1) for a, b in zip(widths, widths[1:])
-        )
+        self.encoders = nn.ModuleList(ResidualBlock(a, b, stride=2) for a, b in pairwise(widths))
+        self.reducers = nn.ModuleList(convolve_and_normalize(b, a, kernel_size=1) for a, b in pairwise(widths))
         self.decoders = nn.ModuleList(ResidualBlock(a, a) for a in widths[:-1])
         self.dropout = nn.Dropout2d(dropout)
 
@@ -106,16 +105,14 @@ class RefiningUNet(nn.Module):
         )
         self.steps = nn.ModuleList(UNetStep(widths, dropout) for _ in range(steps))
         self.heads = nn.ModuleList(nn.Conv2d(widths[0], folded_classes, 3, padding=1) for _ in range(steps))
-        self.feedback = nn.ModuleList(
-            convolve_and_normalize(folded_classes, widths[0]) for _ in range(steps - 1)
-        )
+        self.feedback = nn.ModuleList(convolve_and_normalize(folded_classes, widths[0]) for _ in range(steps - 1))
 
     def forward(self, images: Tensor) -> list[Tensor] | Tensor:
         height, width = images.shape[-2:]
         padded = functional.pad(images, (0, -width % self.multiple, 0, -height % self.multiple))
         stem = self.stem(padded)
         features, earlier, answers = stem, None, []
-        for index, (step, head) in enumerate(zip(self.steps, self.heads)):
+        for index, (step, head) in enumerate(zip(self.steps, self.heads, strict=True)):
             earlier = step(features, earlier)
             logits = functional.pixel_shuffle(head(earlier[0]), self.fold)
             answers.append(logits[..., :height, :width])

@@ -1,11 +1,14 @@
 """Stages: each is one decision, with a face that learns and a face that applies."""
 
+from collections.abc import Callable
+from typing import Any
+
 from gracile.recipe import FuseSpec, Recipe, SegmentSpec
 from gracile.stages.base import Finding, Stage
 from gracile.stages.fuse import FuseStage
 from gracile.stages.segment import SegmentStage
 
-STAGES: dict[str, type[Stage]] = {"segment": SegmentStage, "fuse": FuseStage}
+STAGES: dict[str, Callable[[Any, Recipe], Stage]] = {"segment": SegmentStage, "fuse": FuseStage}
 
 
 def build_stage(spec: SegmentSpec | FuseSpec, recipe: Recipe) -> Stage:

@@ -55,7 +55,7 @@ class Stage(nn.Module, ABC):
         """``(batch, channels, height, width)`` prepared images to ``(batch, classes, height, width)`` logits."""
 
     @abstractmethod
-    def apply(self, prepared: Prepared, finding: Finding) -> Finding:
+    def find(self, prepared: Prepared, finding: Finding) -> Finding:
         """Add this stage's answer to what was found so far."""
 
     @abstractmethod

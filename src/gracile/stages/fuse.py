@@ -103,7 +103,7 @@ class FuseStage(Stage):
         logits = answer.logits if isinstance(answer, FusionAnswer) else answer
         return logits if self.spec.activation == "softmax" else functional.logsigmoid(logits.float())
 
-    def apply(self, prepared: Prepared, finding: Finding) -> Finding:
+    def find(self, prepared: Prepared, finding: Finding) -> Finding:
         frame = Frame.around(prepared.region.shape, self.spec.size)
         image = torch.from_numpy(np.asarray(prepared.image, dtype=np.float32))[None].to(self.device)
         height, width = self.spec.size

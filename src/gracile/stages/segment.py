@@ -52,7 +52,7 @@ class SegmentStage(Stage):
         answers = self.network(images)
         return answers[-1] if isinstance(answers, list | tuple) else answers
 
-    def apply(self, prepared: Prepared, finding: Finding) -> Finding:
+    def find(self, prepared: Prepared, finding: Finding) -> Finding:
         image = torch.from_numpy(prepared.image)[None].to(self.device)
         finding.probabilities = predict_probabilities(self, image, self.spec.flips, self.spec.largest_input)
         return finding
@@ -75,11 +75,12 @@ def predict_probabilities(stage: Stage, image: Tensor, flips: bool, largest_inpu
         if part.shape[-1] * part.shape[-2] <= largest_input:
             return stage.logits(part).float()
         side = int(largest_input**0.5) // 64 * 64
-        return sliding_window_inference(part, (side, side), 1, lambda x: stage.logits(x).float(), 0.25, "gaussian")
+        tiles = sliding_window_inference(part, (side, side), 1, lambda x: stage.logits(x).float(), 0.25, "gaussian")
+        return torch.as_tensor(tiles)
 
     turned: list[tuple[int, ...]] = [(), (2,), (3,), (2, 3)] if flips else [()]
-    total = sum(torch.flip(answer(torch.flip(image, axes)).softmax(dim=1), axes) for axes in turned)
-    return (total / len(turned))[0].cpu().numpy()
+    answers = [torch.flip(answer(torch.flip(image, axes)).softmax(dim=1), axes) for axes in turned]
+    return torch.stack(answers).mean(dim=0)[0].cpu().numpy()
 
 
 def decide(probabilities: np.ndarray, spec: DecisionSpec) -> np.ndarray:

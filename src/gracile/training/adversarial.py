@@ -21,6 +21,7 @@ class AdversarialModule(StageModule):
     """
 
     stage: FuseStage
+    optimizers_count = 2
 
     def __init__(self, stage: FuseStage, train: TrainSpec) -> None:
         super().__init__(stage, train)
@@ -28,23 +29,7 @@ class AdversarialModule(StageModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:  # type: ignore[override]
         """One optimizer for the generators, one for the discriminator."""
-        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-        return [
-            kinds[self.spec.optimizer](
-                player.parameters(),
-                lr=self.spec.learning_rate,
-                betas=self.spec.betas,
-                weight_decay=self.spec.weight_decay,
-            )
-            for player in (self.stage.network, self.stage.discriminator)
-        ]
-
-    def progress(self) -> float:
-        """Share of the training that is done."""
-        # Lightning counts the steps of both players.
-        by_steps = self.trainer.global_step / max(1, 2 * int(self.trainer.estimated_stepping_batches))
-        by_clock = self.spent_seconds / (60 * self.spec.minutes) if self.spec.minutes else 0.0
-        return min(1.0, max(by_steps, by_clock))
+        return [self.optimizer_of(player) for player in (self.stage.network, self.stage.discriminator)]
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
         answer = super().on_train_batch_start(batch, batch_idx)

@@ -53,7 +53,8 @@ def fit_stage(
         stage.load_state_dict({k.removeprefix("stage."): v for k, v in state.items() if k.startswith("stage.")})
     return {
         "epochs": trainer.current_epoch,
-        "steps": trainer.global_step,
+        "steps": trainer.global_step // module.optimizers_count,
+        "minutes": round(module.spent_seconds / 60, 1),
         "chosen": "best validation Dice" if validation else "last epoch, fixed schedule, nothing held back",
         **{k: round(float(v), 4) for k, v in trainer.callback_metrics.items() if k.startswith("validation")},
     }
@@ -71,7 +72,11 @@ def _training_loader(samples: Any, spec: TrainSpec, trainer: lightning.Trainer, 
         raise DataError(f"{len(samples)} samples do not fill a batch of {batch_size}.", "Lower train.batch_size.")
     sampler = EpochSampler(len(samples), batch_size, trainer.global_rank, processes, spec.seed)
     return DataLoader(
-        samples, batch_size=batch_size // processes, sampler=sampler, num_workers=workers, persistent_workers=workers > 0
+        samples,
+        batch_size=batch_size // processes,
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
     )
 
 
@@ -80,13 +85,17 @@ def _trainer(recipe: Recipe, out: Path, validates: bool) -> lightning.Trainer:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     train = recipe.train
-    device = torch.device("cuda" if settings.accelerator in {"auto", "gpu", "cuda"} and torch.cuda.is_available() else "cpu")
-    precision = ("bf16-mixed" if has_fast_bf16(device) else "32-true") if settings.precision == "auto" else settings.precision
+    device = torch.device(
+        "cuda" if settings.accelerator in {"auto", "gpu", "cuda"} and torch.cuda.is_available() else "cpu"
+    )
+    precision: Any = settings.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if has_fast_bf16(device) else "32-true"
     return lightning.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.num_nodes,
-        strategy=settings.strategy,
+        strategy=_strategy(recipe),
         precision=precision,
         max_epochs=train.epochs,
         check_val_every_n_epoch=min(train.validate_every, train.epochs) if validates else None,
@@ -102,15 +111,22 @@ def _trainer(recipe: Recipe, out: Path, validates: bool) -> lightning.Trainer:
     )  # fmt: skip
 
 
+def _strategy(recipe: Recipe) -> str:
+    """The recipe's own, but alternating updates leave one network's weights without gradients in each."""
+    settings = recipe.trainer
+    alone = settings.devices in (1, "1") and settings.num_nodes == 1
+    if settings.strategy == "auto" and not alone and any(stage.kind == "fuse" for stage in recipe.stages):
+        return "ddp_find_unused_parameters_true"
+    return settings.strategy
+
+
 def _callbacks(train: TrainSpec, out: Path, validates: bool) -> list[Callback]:
-    callbacks: list[Callback] = [
-        ModelCheckpoint(out, filename="last", save_top_k=1, every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False),
-        RichProgressBar(leave=False),
-    ]  # fmt: skip
-    if validates:
-        callbacks.append(
-            ModelCheckpoint(out, filename="best", monitor="validation_dice", mode="max", enable_version_counter=False)
-        )
+    last = ModelCheckpoint(out, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    best = ModelCheckpoint(
+        out, filename="best", monitor="validation_dice", mode="max", enable_version_counter=False
+    )  # fmt: skip
+    callbacks: list[Callback] = [last, best] if validates else [last]
+    callbacks.append(RichProgressBar(leave=False))
     if train.average_weights:
         callbacks.append(EMAWeightAveraging(decay=train.average_weights, use_buffers=True))
     return callbacks

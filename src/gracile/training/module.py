@@ -19,6 +19,8 @@ class StageModule(lightning.LightningModule):
     further: a run that is limited in time ends annealed. The minutes spent survive a resume.
     """
 
+    optimizers_count = 1
+
     def __init__(self, stage: Stage, train: TrainSpec) -> None:
         super().__init__()
         self.stage = stage
@@ -27,18 +29,24 @@ class StageModule(lightning.LightningModule):
         self._tick = 0.0
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam or AdamW, as the recipe says."""
+        return self.optimizer_of(self.stage)
+
+    def optimizer_of(self, part: torch.nn.Module) -> torch.optim.Optimizer:
+        """Adam or AdamW for the weights of a part, as the recipe says."""
         kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
         return kinds[self.spec.optimizer](
-            self.stage.parameters(),
+            part.parameters(),
             lr=self.spec.learning_rate,
             betas=self.spec.betas,
             weight_decay=self.spec.weight_decay,
+            fused=True,
         )
 
     def progress(self) -> float:
         """Share of the training that is done."""
-        by_steps = self.trainer.global_step / max(1, int(self.trainer.estimated_stepping_batches))
+        # Lightning counts the steps of each optimizer.
+        steps = self.optimizers_count * int(self.trainer.estimated_stepping_batches)
+        by_steps = self.trainer.global_step / max(1, steps)
         by_clock = self.spent_seconds / (60 * self.spec.minutes) if self.spec.minutes else 0.0
         return min(1.0, max(by_steps, by_clock))
 
@@ -62,10 +70,12 @@ class StageModule(lightning.LightningModule):
             return -1
         return None
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+    def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
         # Twice as fast on processors; the stage's weights are in this order too.
-        images = batch["image"].contiguous(memory_format=torch.channels_last)
-        terms = self.stage.losses({**batch, "image": images})
+        return {**batch, "image": batch["image"].contiguous(memory_format=torch.channels_last)}
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        terms = self.stage.losses(batch)
         total = torch.stack(list(terms.values())).sum()
         log = {f"train_{name}": value.detach() for name, value in terms.items()}
         self.log_dict({"train_loss": total.detach(), **log}, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)

@@ -3,7 +3,6 @@
 import json
 import platform
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,13 @@ PACKAGES = ("torch", "torchvision", "monai", "lightning", "numpy", "scipy", "sci
 
 
 def train(
-    recipe: Recipe, cases: list[CaseFiles], out: Path, *, start: str | Path | None = None, resume: bool = False
+    recipe: Recipe,
+    cases: list[CaseFiles],
+    out: Path,
+    *,
+    split: str | Path | None = None,
+    start: str | Path | None = None,
+    resume: bool = False,
 ) -> Path:
     """Train every stage of a recipe and write the bundle.
 
@@ -36,6 +41,7 @@ def train(
         recipe: What to train.
         cases: Labeled cases; those without a label are left out.
         out: Folder of the run.
+        split: A ``split.json`` to use; None draws one by subject.
         start: Bundle whose weights to start from.
         resume: Continue the run in ``out`` with its own recipe and split.
 
@@ -49,15 +55,14 @@ def train(
     if not usable:
         raise DataError("None of the cases has a label.", "Run: gracile data check DATA --recipe RECIPE.")
     record = out / "recipe.yaml"
-    if record.exists() and not resume:
+    if record.exists() and not resume and _is_first():
         raise UsageError(f"{out} already holds a run.", "Add --resume to continue it, or choose another --out.")
-    training, validation = _split(usable, recipe, out, resume)
-    if rank_zero_only.rank == 0 and not resume:
+    training, validation = _split(usable, recipe, out, out / "split.json" if resume else split)
+    if _is_first() and not resume:
         _write_record(recipe, usable, out)
     weights: dict[str, Any] = {}
     figures: dict[str, Any] = {}
     source = read_bundle(start) if start else None
-    began = time.monotonic()
     for spec in recipe.stages:
         prepared = [[prepared_case(c, recipe, out / "cache") for c in part] for part in (training, validation)]
         with torch.random.fork_rng():
@@ -67,10 +72,15 @@ def train(
             stage.load_bundle_state(source.weights[spec.name])
         figures[spec.name] = fit_stage(stage, prepared[0], prepared[1], recipe, out / spec.name)
         weights[spec.name] = stage.bundle_state()
-    bundle = Bundle(recipe=recipe, weights=weights, card=_card(recipe, out, figures, time.monotonic() - began))
-    if rank_zero_only.rank == 0:
+    bundle = Bundle(recipe=recipe, weights=weights, card=_card(recipe, out, figures))
+    if _is_first():
         write_bundle(bundle, out / "bundle")
     return out / "bundle"
+
+
+def _is_first() -> bool:
+    """Whether this is the process that writes the run's files; the others of a parallel training only compute."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def read_run_recipe(out: Path) -> Recipe:
@@ -83,13 +93,15 @@ def read_run_recipe(out: Path) -> Recipe:
         raise UsageError(f"{out} holds no run to resume.", "Leave --resume out to start one.") from None
 
 
-def _split(cases: list[CaseFiles], recipe: Recipe, out: Path, resume: bool) -> tuple[list[CaseFiles], list[CaseFiles]]:
-    path = out / "split.json"
-    if resume and path.exists():
-        return load_split(path, cases)
-    training, validation = split_by_subject(cases, recipe.train.validation, recipe.train.seed)
-    if rank_zero_only.rank == 0:
-        save_split(path, training, validation, recipe.train.seed)
+def _split(
+    cases: list[CaseFiles], recipe: Recipe, out: Path, given: str | Path | None
+) -> tuple[list[CaseFiles], list[CaseFiles]]:
+    if given:
+        training, validation = load_split(given, cases)
+    else:
+        training, validation = split_by_subject(cases, recipe.train.validation, recipe.train.seed)
+    if _is_first():
+        save_split(out / "split.json", training, validation, recipe.train.seed)
     return training, validation
 
 
@@ -114,14 +126,14 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _card(recipe: Recipe, out: Path, figures: dict[str, Any], seconds: float) -> dict[str, Any]:
+def _card(recipe: Recipe, out: Path, figures: dict[str, Any]) -> dict[str, Any]:
     data = json.loads((out / "data.json").read_text(encoding="utf-8")) if (out / "data.json").exists() else {}
     return {
         "recipe": recipe.name,
         "data": {"cases": data.get("cases"), "sha256": data.get("sha256")},
         "training": {
             "seed": recipe.train.seed,
-            "minutes": round(seconds / 60, 1),
+            "minutes": round(sum(stage["minutes"] for stage in figures.values()), 1),
             "software": f"gracile {__version__}, torch {version('torch')}",
         },
         "validation": figures,

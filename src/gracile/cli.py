@@ -178,6 +178,18 @@ def demo(
 
 
 @app.command()
+def recipe(
+    name: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.")],
+    settings: Setting = None,
+) -> None:
+    """Print a recipe as YAML, to start one of your own from."""
+    from gracile.recipe import read_recipe, recipe_path
+
+    chosen = read_recipe(name, settings)
+    typer.echo(chosen.to_yaml() if settings else recipe_path(name).read_text(encoding="utf-8"), nl=False)
+
+
+@app.command()
 def models(as_json: AsJson = False) -> None:
     """List the shipped models, recipes and networks."""
     if as_json:

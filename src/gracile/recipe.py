@@ -246,7 +246,7 @@ def read_recipe(source: str | Path, settings: list[str] | None = None) -> Recipe
     Raises:
         RecipeError: Unknown name, unreadable file, unknown setting or a value of the wrong kind.
     """
-    path = _recipe_path(str(source))
+    path = recipe_path(str(source))
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -267,7 +267,8 @@ def recipe_from(data: dict[str, Any], settings: list[str] | None = None) -> Reci
     return _validated(full)
 
 
-def _recipe_path(source: str) -> Path:
+def recipe_path(source: str) -> Path:
+    """The file of a shipped recipe's name or of a path. Raises RecipeError."""
     if source in RECIPES:
         return PACKAGE / "recipes" / f"{source}.yaml"
     path = Path(source)

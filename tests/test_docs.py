@@ -1,0 +1,108 @@
+"""The pages of docs/ do what they say."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.draw import disk, line
+from typer.testing import CliRunner
+
+from gracile.cli import app
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES
+
+DOCS = Path(__file__).parents[1] / "docs"
+QUICK = [
+    "prepare.diameter=64",
+    "stages.segment.network.options.widths=[8,12,16]",
+    "stages.segment.sampler.patch=[64,64]",
+    "stages.segment.augment.elastic=1",
+    "train.epochs=12",
+    "train.learning_rate=0.01",
+    "train.average_weights=0",
+    "trainer.threads=1",
+    "trainer.workers=0",
+]
+"""What makes the page's training take seconds; the page's own command is otherwise run as it stands."""
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of one language on a page."""
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+def commands(page: str) -> list[list[str]]:
+    """The ``gracile`` commands of a page's ``sh`` blocks, as arguments."""
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines() if line.startswith("gracile ")]
+    return [shlex.split(line)[1:] for line in lines]
+
+
+def write_tendons(folder: Path, first: int, count: int) -> None:
+    """Gray pictures with one bright band each, and its mask."""
+    for name in ("images", "labels"):
+        (folder / name).mkdir(parents=True)
+    for seed in range(first, first + count):
+        random = np.random.default_rng(seed)
+        mask = np.zeros((60, 80), dtype=bool)
+        rows = random.integers(10, 50, 2)
+        for offset in range(-3, 4):
+            row, column = line(int(rows[0]) + offset, 5, int(rows[1]) + offset, 74)
+            mask[row.clip(0, 59), column] = True
+        image = random.normal(60, 15, mask.shape) + 110 * mask
+        image[disk((30, 40), 4, shape=mask.shape)] += 20
+        Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / "images" / f"{seed:03d}.png")
+        Image.fromarray(mask.astype(np.uint8) * 255).save(folder / "labels" / f"{seed:03d}.png")
+
+
+def test_a_structure_of_ones_own_goes_from_folder_to_report_as_its_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tendons(Path("my-data/training"), 0, 8)
+    write_tendons(Path("my-data/test"), 100, 2)
+    (recipe,) = blocks("own-structure.md", "yaml")
+    Path("my-structure.yaml").write_text(recipe)
+    for command in commands("own-structure.md"):
+        settings = [part for setting in QUICK for part in ("--set", setting)] if command[0] == "train" else []
+        outcome = CliRunner().invoke(app, [*command, *settings])
+        assert outcome.exit_code == 0, (command, outcome.output, outcome.exception)
+        if command[0] == "evaluate":
+            assert Dice.of(outcome.output) > 0.7
+    assert Path("predictions/report/index.html").stat().st_size > 10_000
+    assert Path("scores.html").stat().st_size > 10_000
+    for name in ("100", "101"):
+        mask = np.array(Image.open(f"predictions/{name}.png"))
+        assert mask.shape == (60, 80)
+        assert set(np.unique(mask)) == {0, 1}
+
+
+class Dice:
+    """Reads the mean Dice from the table that ``gracile evaluate`` prints."""
+
+    @staticmethod
+    def of(table: str) -> float:
+        row = next(line for line in table.splitlines() if re.match(r"^\W*dice\W", line))
+        return float(re.findall(r"\d+\.\d+", row)[0])
+
+
+def test_the_recipes_page_names_every_setting_that_exists() -> None:
+    for command in commands("recipes.md"):
+        assert CliRunner().invoke(app, command).exit_code == 0, command
+
+
+def test_listings_show_every_name() -> None:
+    listing = CliRunner().invoke(app, ["models"]).output
+    assert all(name in listing for name in (*MODELS, *RECIPES, *NETWORKS))
+    page = (DOCS / "evaluation.md").read_text(encoding="utf-8")
+    assert all(f"## `{name}`" in page for name in PROTOCOLS)
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert "://" in target or (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -9,7 +9,7 @@ import numpy as np
 from gracile.bundle import Bundle, read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select
-from gracile.errors import BundleError
+from gracile.errors import BundleError, UsageError
 from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
 from gracile.inference import Options, Summary, find_inputs
@@ -175,6 +175,8 @@ def evaluate(
     classes: Sequence[ClassSpec] | None = None,
     fov: str | Path | None = None,
     probabilities: str | Path | Sequence[str | Path] | None = None,
+    images: str | Path | None = None,
+    report: str | Path | None = None,
 ) -> Evaluation:
     """Score predicted masks against labels; several prediction folders are runs, scored as mean and deviation.
 
@@ -185,7 +187,23 @@ def evaluate(
         classes: Classes of the labels; those of the protocol when None.
         fov: Folder of field-of-view masks.
         probabilities: Folder of ``.npz`` probability maps, or one per run.
+        images: Folder of the images; the report then shows truth and differences over them.
+        report: HTML file to write: the worst cases first.
     """
     find_protocol(protocol)
     chosen = list(classes) if classes else read_recipe("retina-av").classes
-    return evaluate_folders(predictions, truth, protocol, classes=chosen, fov=fov, probabilities=probabilities)
+    if images is not None and report is None:
+        raise UsageError("Images are only used in a report.", "Name its file with --report.")
+    runs = [Path(run) for run in ([predictions] if isinstance(predictions, str | Path) else predictions)]
+    files = {}
+    if images is not None:
+        from gracile.inference.evaluation_report import find_case_files
+
+        files = find_case_files(runs[0], Path(truth), Path(images), Path(fov) if fov else None, protocol)
+    evaluation = evaluate_folders(runs, truth, protocol, classes=chosen, fov=fov, probabilities=probabilities)
+    if report is not None:
+        from gracile.inference.evaluation_report import write_evaluation_report
+
+        sources = {"predictions": [str(run) for run in runs], "truth": str(truth), "fov": str(fov) if fov else None}
+        write_evaluation_report(evaluation, chosen, Path(report), files, sources)
+    return evaluation

@@ -114,6 +114,8 @@ def evaluate(
     probabilities: Annotated[list[Path] | None, typer.Option(help="Folder of probability maps, one per run.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the scores to this file.")] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the scores of each case to this file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report to this file, worst cases first.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images, to show in the report.")] = None,
 ) -> None:
     """Score masks against labels: gracile evaluate PREDICTIONS... TRUTH --protocol NAME."""
     from rich.console import Console
@@ -126,13 +128,16 @@ def evaluate(
     classes = read_recipe(recipe).classes if recipe else None
     runs = predictions[:-1]
     evaluation = api.evaluate(
-        runs, predictions[-1], protocol, classes=classes, fov=fov, probabilities=probabilities
+        runs, predictions[-1], protocol, classes=classes, fov=fov, probabilities=probabilities, images=images,
+        report=report,
     )  # fmt: skip
     Console().print(evaluation.table())
     if json_file:
         evaluation.to_json(json_file)
     if csv_file:
         evaluation.to_csv(csv_file)
+    if report:
+        typer.echo(f"Report: {report}")
 
 
 @data_app.command("check")

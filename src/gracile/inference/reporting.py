@@ -1,77 +1,143 @@
 """The report of a prediction run: gathers what a page needs while the results pass by."""
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from gracile import __version__
 from gracile.case import Case
+from gracile.errors import GracileError
 from gracile.inference.inputs import Shard
+from gracile.inference.predict import read_input
+from gracile.io import read_labels, write_bytes
 from gracile.recipe import Recipe
-from gracile.report import Report, ReportCase, distribution_chart, result_layers, write_report
+from gracile.report import (
+    Report,
+    ReportCase,
+    distribution_chart,
+    draw_overlay,
+    result_layers,
+    worst_first,
+    write_report,
+)
 from gracile.result import Measurement, Result
 
 PICTURES = 60
-"""Largest number of cases whose pictures lie in the page; the others are in its table."""
+"""Largest number of cases whose pictures lie in the page; the others are in its table and have their overlays."""
+
+NOTICE = "Not a medical device. Check every result in its picture before it is used."
+
+HEADLINE = ("avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area")
+"""Measurements that the table of all cases and the charts show at first."""
 
 
 class ReportWriter:
-    """Collects results, scaled down to what the page shows, and writes ``report/index.html``."""
+    """Collects results, scaled down to what the page shows, and writes ``report/index.html``.
+
+    Each picture is also written at its own size, with the classes laid over it, as ``report/overlays/NAME.jpg``.
+    """
 
     def __init__(self, recipe: Recipe, model: str, out: Path) -> None:
         self.recipe = recipe
         self.model = model
+        self.folder = out / "report"
         self.out = out
         self.cases: list[ReportCase] = []
+        self._pictured: list[ReportCase] = []
 
     def add(self, case: Case | None, result: Result | None, record: dict[str, Any]) -> None:
-        """Take a result, or the bare record of one that was answered before or failed."""
-        base, layers = b"", []
-        if case is not None and result is not None and len(self.cases) < PICTURES:
-            colors = [entry.color for entry in self.recipe.classes]
-            base, layers = result_layers(case, result, colors)
-        self.cases.append(
-            ReportCase(
-                id=record["name"],
-                status=record["status"],
-                reason=record["reason"],
-                base=base,
-                layers=layers,
-                measurements=[Measurement(**m) for m in record.get("measurements", [])],
-                scores={},
-                flags=record.get("flags", []),
-                seconds=record.get("seconds", {}),
-            )
+        """Take a result, or the bare record of one that was answered before (its files are read again) or failed."""
+        entry = ReportCase(
+            id=record["name"],
+            status=record["status"],
+            reason=record["reason"],
+            measurements=[Measurement(**m) for m in record.get("measurements", [])],
+            flags=record.get("flags", []),
+            seconds=record.get("seconds", {}),
         )
+        self.cases.append(entry)
+        overlay = self.folder / "overlays" / f"{entry.id}.jpg"
+        reused = result is None
+        wanted = self._wanted(entry)
+        if reused and (wanted or not overlay.is_file()):
+            case, result = self._read(record)
+        if case is None or result is None or result.mask is None:
+            return
+        colors = [spec.color for spec in self.recipe.classes]
+        if not (reused and overlay.is_file()):
+            write_bytes(overlay, draw_overlay(case.image, result.mask, colors))
+        entry.links["Full-size overlay"] = f"overlays/{quote(overlay.name)}"
+        if wanted:
+            entry.base, entry.layers = result_layers(case, result, colors)
+            self._keep(entry)
 
     def write(self, shard: Shard | None = None) -> Path:
         """Write the page; a shard writes its own beside the others'."""
         name = f"index.{shard.number}of{shard.count}.html" if shard else "index.html"
+        classes = [(spec.name, spec.color) for spec in self.recipe.classes]
         counts = {status: sum(c.status == status for c in self.cases) for status in ("found", "absent", "failed")}
+        flagged = sum(bool(c.flags) for c in self.cases)
+        number = "1 picture" if len(self.cases) == 1 else f"{len(self.cases)} pictures"
+        notes = [NOTICE]
+        if len(self.cases) > PICTURES:
+            notes.append(
+                f"Pictures are shown of {len(self._pictured)} cases; report/overlays has one of every answered case."
+            )
         report = Report(
             title=self.recipe.title,
-            subtitle=f"{len(self.cases)} picture(s), model {self.model}, {date.today().isoformat()}",
-            recipe_title=self.recipe.name,
-            classes=[(entry.name, entry.color) for entry in self.recipe.classes],
+            subtitle=f"{number}, model {self.model}, {date.today().isoformat()}",
+            classes=classes,
             cases=self.cases,
-            summary={status: count for status, count in counts.items() if count},
-            charts=_charts(self.cases),
+            summary={status: count for status, count in {**counts, "flagged": flagged}.items() if count},
+            charts=measurement_charts(self.cases, dict(classes)),
             settings=self.recipe.model_dump(mode="json"),
-            notes=["Not a medical device. Check every result in its picture before it is used."],
-            credits="",
+            notes=notes,
+            credits=f"Made with Gracile {__version__}, recipe {self.recipe.name}, model {self.model}.",
+            headline=HEADLINE if any(m.name in HEADLINE for c in self.cases for m in c.measurements) else (),
         )
-        return write_report(report, self.out / "report" / name)
+        return write_report(report, self.folder / name)
+
+    def _read(self, record: Mapping[str, Any]) -> tuple[Case | None, Result | None]:
+        """The case and the mask of a reused record from their files; None where they are gone or changed."""
+        mask = record.get("files", {}).get("mask")
+        if mask is None:
+            return None, None
+        try:
+            case = read_input(Path(record["input"]), record["name"])
+            labels = read_labels(self.out / mask, self.recipe.classes)
+        except GracileError:
+            return None, None
+        if labels.shape != case.grid.shape:
+            return None, None
+        names = self.recipe.class_names
+        return case, Result(case.id, record["status"], case.grid, names, mask=labels, marks=record.get("marks", {}))
+
+    def _wanted(self, entry: ReportCase) -> bool:
+        """Whether the page has room for its picture, or a less worrying one to drop."""
+        return len(self._pictured) < PICTURES or worst_first([*self._pictured, entry])[-1] is not entry
+
+    def _keep(self, entry: ReportCase) -> None:
+        self._pictured = worst_first([*self._pictured, entry])
+        for surplus in self._pictured[PICTURES:]:
+            surplus.base, surplus.layers = b"", []
+        del self._pictured[PICTURES:]
 
 
-def _charts(cases: list[ReportCase]) -> list[tuple[str, str]]:
+def measurement_charts(
+    cases: Sequence[ReportCase], colors: Mapping[str, Sequence[int]] | None = None
+) -> list[tuple[str, str]]:
     """How each measurement is distributed over the cases, structures side by side; needs at least three cases."""
     groups: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for case in cases:
         for m in case.measurements:
             if m.value is not None:
                 groups[m.name, m.unit][m.structure or "all"].append(m.value)
+    ranks = {name: rank for rank, name in enumerate(HEADLINE)}
     return [
-        (name.replace("_", " "), distribution_chart(values, unit))
-        for (name, unit), values in groups.items()
+        (name, distribution_chart(values, unit, colors))
+        for (name, unit), values in sorted(groups.items(), key=lambda group: ranks.get(group[0][0], len(ranks)))
         if max(len(v) for v in values.values()) >= 3
     ]

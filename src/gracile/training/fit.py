@@ -1,7 +1,10 @@
 """Fits one stage with Lightning: data loaders, checkpoints, logs, averaged weights."""
 
+import logging
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +45,12 @@ def fit_stage(
     stage.to(memory_format=torch.channels_last)
     module = AdversarialModule(stage, spec) if isinstance(stage, FuseStage) else StageModule(stage, spec)
     samples = stage.samples(training, spec.seed)
-    trainer = _trainer(recipe, out, bool(validation))
-    loader = _training_loader(samples, spec, trainer, recipe.trainer.workers)
     validation_loader = DataLoader(WholeSamples(validation), batch_size=1) if validation else None
     last = out / "last.ckpt"
-    trainer.fit(module, loader, validation_loader, ckpt_path=last if last.exists() else None, weights_only=True)
+    with _quiet():
+        trainer = _trainer(recipe, out, bool(validation))
+        loader = _training_loader(samples, spec, trainer, recipe.trainer.workers)
+        trainer.fit(module, loader, validation_loader, ckpt_path=last if last.exists() else None, weights_only=True)
     chosen = out / "best.ckpt"
     if validation and chosen.exists():
         state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
@@ -58,6 +62,29 @@ def fit_stage(
         "chosen": "best validation Dice" if validation else "last epoch, fixed schedule, nothing held back",
         **{k: round(float(v), 4) for k, v in trainer.callback_metrics.items() if k.startswith("validation")},
     }
+
+
+CHOOSING = "validation_dice"
+"""The figure by which the best checkpoint is chosen."""
+
+
+class _Bar(RichProgressBar):
+    """Lightning's bar with the one figure that chooses the weights."""
+
+    def get_metrics(self, *arguments: Any) -> dict[str, Any]:
+        return {name: value for name, value in super().get_metrics(*arguments).items() if name == CHOOSING}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Lightning's hints from users who did not choose Lightning; its errors are raised all the same."""
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        yield
+    log.setLevel(level)
 
 
 def _training_loader(samples: Any, spec: TrainSpec, trainer: lightning.Trainer, workers: int) -> DataLoader:
@@ -123,10 +150,10 @@ def _strategy(recipe: Recipe) -> str:
 def _callbacks(train: TrainSpec, out: Path, validates: bool) -> list[Callback]:
     last = ModelCheckpoint(out, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
     best = ModelCheckpoint(
-        out, filename="best", monitor="validation_dice", mode="max", enable_version_counter=False
+        out, filename="best", monitor=CHOOSING, mode="max", enable_version_counter=False
     )  # fmt: skip
     callbacks: list[Callback] = [last, best] if validates else [last]
-    callbacks.append(RichProgressBar(leave=False))
+    callbacks.append(_Bar(leave=False))
     if train.average_weights:
         callbacks.append(EMAWeightAveraging(decay=train.average_weights, use_buffers=True))
     return callbacks

@@ -1,0 +1,201 @@
+"""The report of an evaluation: its worst cases first, each with truth and differences over its picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from gracile import __version__
+from gracile.case import Case
+from gracile.errors import DataError
+from gracile.evaluation import Evaluation, Protocol, find_protocol
+from gracile.evaluation.comparison import REGION_FOLDERS
+from gracile.geometry import Grid
+from gracile.inference.predict import read_input
+from gracile.inference.reporting import NOTICE, PICTURES
+from gracile.io import image_files, pair_files, read_labels, read_region, stem
+from gracile.recipe import ClassSpec
+from gracile.report import (
+    Report,
+    ReportCase,
+    ReportLayer,
+    distribution_chart,
+    result_layers,
+    worst_first,
+    write_report,
+)
+from gracile.report.wording import number
+from gracile.result import Measurement, Result
+
+_SHOWN = 6
+_COUNTS_OF_PIXELS = ("pixels", "voxels")
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """Where the parts of one scored case's picture lie; a part that is not there is None."""
+
+    truth: Path
+    image: Path
+    prediction: Path | None
+    region: Path | None
+
+
+def find_case_files(
+    predictions: Path, truth: Path, images: Path, fov: Path | None, protocol: str
+) -> dict[str, CaseFiles]:
+    """Files of the cases that have an image, by the case's name in an `Evaluation`.
+
+    Args:
+        predictions: Folder of the masks to draw, of the first run where there are several.
+        truth: Folder of labels.
+        images: Folder of the images.
+        fov: Folder of fields of view; where the protocol needs one and this is None, the one beside the truth.
+        protocol: Name of the protocol.
+
+    Raises:
+        DataError: No image belongs to any label.
+    """
+    truths = _files(truth)
+    image_of = pair_files(truths, _files(images))
+    if not any(image_of.values()):
+        raise DataError(
+            f"{images} has no image for any label in {truth}.", "Check --images; files meet by their names."
+        )
+    prediction_of = pair_files(truths, _files(predictions))
+    regions = fov or (_region_folder(truth) if find_protocol(protocol).needs_region else None)
+    region_of = pair_files(truths, _files(regions)) if regions else {}
+    return {
+        stem(path): CaseFiles(path, image, prediction_of[path], region_of.get(path))
+        for path, image in image_of.items()
+        if image is not None
+    }
+
+
+def write_evaluation_report(
+    evaluation: Evaluation,
+    classes: Sequence[ClassSpec],
+    path: Path,
+    files: dict[str, CaseFiles],
+    sources: dict[str, Any],
+) -> Path:
+    """Write the page of an evaluation.
+
+    Args:
+        evaluation: What was scored.
+        classes: Its classes by index, the background first.
+        path: The HTML file.
+        files: What to draw, see `find_case_files`; empty shows scores only.
+        sources: Where the scored files lie, for the settings.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataError: A picture cannot be read, or the page cannot be written.
+    """
+    rules = find_protocol(evaluation.protocol)
+    headline = tuple(name for name in rules.headline if name in evaluation.summary)
+    order = headline[0] if headline else next(iter(evaluation.summary), "")
+    cases = worst_first(_cases(evaluation, rules), order, order in rules.lower_is_better)
+    for case in [case for case in cases if case.id in files][:PICTURES]:
+        case.base, case.layers = _draw(files[case.id], classes)
+    notes = [NOTICE, *(f"{note}." for note in evaluation.notes)]
+    if evaluation.runs > 1:
+        pictures = "; pictures show the first" if files else ""
+        notes.append(f"The scores of a case are means over {evaluation.runs} runs{pictures}.")
+    if len(files) > PICTURES:
+        notes.append(f"Pictures are shown of the {PICTURES} worst cases.")
+    names = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
+    report = Report(
+        title=f"Evaluation, {evaluation.protocol}",
+        subtitle=f"{names}, {rules.description}, {date.today().isoformat()}",
+        classes=[(spec.name, spec.color) for spec in classes],
+        cases=cases,
+        summary=_summary(evaluation, headline),
+        charts=_charts(cases, headline),
+        settings={"protocol": evaluation.protocol, "classes": [spec.name for spec in classes], **sources},
+        notes=notes,
+        credits=f"Made with Gracile {__version__}.",
+        headline=headline,
+        order_by=order,
+        lower_is_better=order in rules.lower_is_better,
+        means={name: (entry["mean"], entry["sd_cases"]) for name, entry in evaluation.summary.items()},
+    )
+    return write_report(report, path)
+
+
+def _cases(evaluation: Evaluation, rules: Protocol) -> list[ReportCase]:
+    """One entry per case, scores averaged over its runs, those of its classes as measurements."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    class_rows: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in evaluation.cases:
+        rows.setdefault(row["case"], []).append(row)
+    for row in evaluation.classes:
+        class_rows.setdefault(row["case"], {}).setdefault(row["class"], []).append(row)
+    cases = []
+    for name, some in rows.items():
+        missing = any(row["status"] == "missing" for row in some)
+        measurements = [
+            Measurement(score, value, _unit(score, rules), structure)
+            for structure, of_class in class_rows.get(name, {}).items()
+            for score, value in _mean(of_class).items()
+        ]
+        cases.append(
+            ReportCase(
+                name,
+                "missing" if missing else "scored",
+                "There is no prediction: every score counts with its worst value." if missing else "",
+                scores=_mean(some),
+                measurements=measurements,
+            )
+        )
+    return cases
+
+
+def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Means over the runs in which a score is defined."""
+    names = [name for name in rows[0] if name not in ("case", "run", "status", "class")]
+    known = {name: [row[name] for row in rows if row.get(name) is not None] for name in names}
+    return {name: fmean(values) if values else None for name, values in known.items()}
+
+
+def _unit(score: str, rules: Protocol) -> str:
+    if rules.distances and score.startswith(rules.distances):
+        return score.rsplit("_", 1)[-1]
+    return "px" if score in _COUNTS_OF_PIXELS else "1"
+
+
+def _summary(evaluation: Evaluation, headline: tuple[str, ...]) -> dict[str, str | int]:
+    shown: dict[str, str | int] = {"cases": len({row["case"] for row in evaluation.cases})}
+    for name in headline[:_SHOWN]:
+        shown[name] = number(evaluation.summary[name]["mean"], 4)
+    return shown
+
+
+def _charts(cases: list[ReportCase], headline: tuple[str, ...]) -> list[tuple[str, str]]:
+    known = {name: [v for case in cases if (v := case.scores.get(name)) is not None] for name in headline}
+    return [(name, distribution_chart({"": values}, "1")) for name, values in known.items() if len(values) >= 3]
+
+
+def _draw(files: CaseFiles, classes: Sequence[ClassSpec]) -> tuple[bytes, list[ReportLayer]]:
+    case: Case = read_input(files.image, stem(files.truth))
+    truth = read_labels(files.truth, classes)
+    mask = np.zeros_like(truth) if files.prediction is None else read_labels(files.prediction, classes)
+    region = None if files.region is None else read_region(files.region)
+    result = Result(case.id, "found", Grid(truth.shape), [spec.name for spec in classes], mask=mask, region=region)
+    return result_layers(case, result, [spec.color for spec in classes], truth)
+
+
+def _files(source: Path) -> list[Path]:
+    return [source] if source.is_file() else image_files(source)
+
+
+def _region_folder(truth: Path) -> Path | None:
+    """The folder of fields of view that the evaluation takes by itself."""
+    folder = (truth if truth.is_dir() else truth.parent).resolve()
+    return next((folder.parent / name for name in REGION_FOLDERS if (folder.parent / name).is_dir()), None)

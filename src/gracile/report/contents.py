@@ -1,0 +1,113 @@
+"""What a page shows, as plain data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gracile.result import Measurement
+
+FAILED = ("failed", "missing")
+"""Statuses of cases without an answer."""
+
+
+@dataclass
+class ReportLayer:
+    """One layer that lies over a case's picture and can be switched.
+
+    Args:
+        name: What it shows; layers of the same group and name are switched together for all cases.
+        color: RGB of its swatch.
+        png: A transparent PNG of the base's size; empty for a drawn layer.
+        svg: An SVG element of the base's proportions; empty for a raster layer. Its maker has escaped its texts.
+        group: Heading it stands under.
+        shown: Whether it is switched on at first.
+    """
+
+    name: str
+    color: tuple[int, int, int]
+    png: bytes = b""
+    svg: str = ""
+    group: str = "Found"
+    shown: bool = True
+
+
+@dataclass
+class ReportCase:
+    """One case of a page.
+
+    Args:
+        id: Its name.
+        status: ``found``, ``absent``, ``failed``, or what an evaluation says (``scored``, ``missing``).
+        reason: Why it is absent or failed.
+        base: The picture as JPEG; empty shows none.
+        layers: What lies over it.
+        measurements: Its table.
+        scores: Scores by name; None where undefined.
+        flags: Warnings.
+        seconds: Wall-clock seconds by step.
+        links: Files beside the page by their label, as paths relative to it.
+    """
+
+    id: str
+    status: str
+    reason: str = ""
+    base: bytes = b""
+    layers: list[ReportLayer] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    scores: dict[str, float | None] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Report:
+    """A page. Its cases are shown worst first, see `worst_first`.
+
+    Args:
+        title: Heading.
+        subtitle: One line: what was run, when.
+        classes: Name and RGB of each class, the background first.
+        cases: The cases, in any order.
+        summary: Figures for the top of the page, by label.
+        charts: Caption and SVG of each chart, see `gracile.report.distribution_chart`.
+        settings: What was run, shown as YAML.
+        notes: What a reader must know.
+        credits: Who made what is shown.
+        headline: Names of the scores or measurements that the table shows at first; all when empty.
+        order_by: Score by which the cases are ordered; empty orders by status and flags.
+        lower_is_better: Whether small values of that score are good.
+        means: Mean and standard deviation over the cases, by score; the last rows of the table.
+    """
+
+    title: str
+    subtitle: str
+    classes: list[tuple[str, tuple[int, int, int]]]
+    cases: list[ReportCase]
+    summary: dict[str, str | int] = field(default_factory=dict)
+    charts: list[tuple[str, str]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    credits: str = ""
+    headline: tuple[str, ...] = ()
+    order_by: str = ""
+    lower_is_better: bool = False
+    means: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
+
+
+def worst_first(cases: Sequence[ReportCase], score: str = "", lower_is_better: bool = False) -> list[ReportCase]:
+    """The cases in the order in which a person should look at them; equals keep their order.
+
+    Failed ones come first. Then, with a score, the worst, those without a value last. Without one: flagged ones by
+    the number of their flags, those with nothing found, the rest.
+    """
+
+    def rank(case: ReportCase) -> tuple[float, ...]:
+        if case.status in FAILED:
+            return (0,)
+        if score:
+            value = case.scores.get(score)
+            return (2,) if value is None else (1, -value if lower_is_better else value)
+        return (1, -len(case.flags), case.status != "absent")
+
+    return sorted(cases, key=rank)

@@ -1,0 +1,42 @@
+"""Names, units and numbers as a reader wants them."""
+
+import math
+import re
+from collections.abc import Iterable
+
+_SPELLED = {
+    "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "cldice": "clDice", "crae": "CRAE", "crve": "CRVE", "f1": "F1",
+    "hd95": "HD95", "iou": "IoU", "mse": "MSE", "pr": "PR", "roc": "ROC", "sd": "SD", "px": "(px)", "mm": "(mm)",
+}  # fmt: skip
+NOTHING = "–"
+"""Stands for an undefined value."""
+
+
+def label(name: str) -> str:
+    """``caliber_mean`` as "Caliber mean", ``auc_roc`` as "AUC ROC"."""
+    words = " ".join(_SPELLED.get(word, word) for word in name.replace("_", " ").split())
+    return words if words.startswith("clDice") else words[:1].upper() + words[1:]
+
+
+def unit_text(unit: str) -> str:
+    """``um`` as "µm", ``mm2`` as "mm²", nothing for a ratio."""
+    if unit == "1":
+        return ""
+    return re.sub(r"(?<=m)2\b", "²", re.sub(r"\bum", "µm", unit))
+
+
+def decimals(values: Iterable[float | None]) -> int:
+    """Digits after the point that give the largest of some numbers four figures; 0 for counts."""
+    known = [abs(value) for value in values if value is not None and math.isfinite(value)]
+    largest = max(known, default=0.0)
+    if not largest or all(value == int(value) for value in known):
+        return 0
+    return min(6, max(0, 3 - math.floor(math.log10(largest))))
+
+
+def number(value: float | None, digits: int | None = None) -> str:
+    """A number with some digits after the point (four figures when None) and thin gaps between thousands."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    text = f"{value:,.{decimals([value]) if digits is None else digits}f}"
+    return text.replace(",", "\u202f").replace("-", "\u2212")

@@ -5,11 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 from scipy import ndimage
 from skimage.draw import disk, line
 
 from gracile.recipe import Recipe, read_recipe
+
+# How long an example takes is no fact about the code.
+settings.register_profile("gracile", deadline=None)
+settings.load_profile("gracile")
 
 TINY = [
     "prepare.diameter=96",
@@ -82,3 +87,19 @@ def write_fundus_folder(folder: Path, count: int, size: int = 120, first: int = 
 def fundus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four drawn fundus photographs with labels and fields of view; read only."""
     return write_fundus_folder(tmp_path_factory.mktemp("fundus") / "drawn", 4)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the tiny recipe with random weights: it finds every class somewhere, though not well; read only."""
+    import torch
+
+    from gracile.bundle import Bundle, write_bundle
+    from gracile.stages import build_stage
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        stage = build_stage(tiny_recipe.stages[0], tiny_recipe)
+        weights = {k: v + torch.randn(v.shape) if "heads." in k else v for k, v in stage.bundle_state().items()}
+    bundle = Bundle(recipe=tiny_recipe, weights={stage.name: weights}, card={"limits": ["Random weights."]})
+    return write_bundle(bundle, tmp_path_factory.mktemp("bundles") / "tiny")

@@ -198,7 +198,7 @@ class Recipe(Spec):
     )
     input: InputSpec = InputSpec()
     prepare: PrepareSpec = PrepareSpec()
-    stages: list[StageSpec]
+    stages: list[StageSpec] = Field(min_length=1)
     train: TrainSpec = TrainSpec()
     trainer: TrainerSpec = TrainerSpec()
     measure: list[MeasureSpec] = Field(default_factory=list)
@@ -297,7 +297,12 @@ def _apply(data: dict[str, Any], setting: str) -> None:
     for depth, part in enumerate(parts[:-1]):
         node = _enter(node, part, ".".join(parts[: depth + 1]))
     last = parts[-1]
-    value = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise RecipeError(
+            f"The value {text!r} of {key} cannot be read.", "Write a number, a word, or a list such as [64, 64]."
+        ) from None
     if isinstance(node, list):
         node[_index(node, last, key)] = value
     elif isinstance(node, dict):
@@ -313,13 +318,15 @@ def _enter(node: Any, part: str, so_far: str) -> Any:
         return node[_index(node, part, so_far)]
     if isinstance(node, dict) and part in node:
         return node[part]
-    raise RecipeError(f"There is no setting {so_far!r}.", _nearest(part, node if isinstance(node, dict) else {}))
+    above = so_far.rpartition(".")[0]
+    hint = _nearest(part, node) if isinstance(node, dict) else f"{above} is a single value."
+    raise RecipeError(f"There is no setting {so_far!r}.", hint)
 
 
 def _index(items: list[Any], part: str, so_far: str) -> int:
-    if part.isdigit() and int(part) < len(items):
+    if part.isdecimal() and int(part) < len(items):
         return int(part)
-    names = [item.get("name") for item in items if isinstance(item, dict)]
+    names = [item.get("name") if isinstance(item, dict) else index for index, item in enumerate(items)]
     if part in names:
         return names.index(part)
     raise RecipeError(f"There is no {so_far!r}.", f"There are: {', '.join(str(n) for n in names)}.")

@@ -5,7 +5,8 @@ import importlib
 import inspect
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from gracile.errors import RecipeError
 from gracile.names import NETWORKS
@@ -45,6 +46,24 @@ def build_network(name: str, in_channels: int, out_channels: int, **options: Any
     raise RecipeError(f"There is no network {name!r}.", _nearest(name, [*NETWORKS, "smp:Unet:resnet18", "monai:UNet"]))
 
 
+class AnySize(nn.Module):
+    """Lets a network of a library take images of any size: pads them to a multiple of 32 and cuts the answer back."""
+
+    multiple = 32
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor | list[Tensor]:
+        """``(batch, channels, height, width)`` images to logits of their size; several where the network gives several."""
+        height, width = images.shape[-2:]
+        answer = self.network(functional.pad(images, (0, -width % self.multiple, 0, -height % self.multiple)))
+        if isinstance(answer, list | tuple):
+            return [part[..., :height, :width] for part in answer]
+        return answer[..., :height, :width]
+
+
 def _smp(rest: str, in_channels: int, out_channels: int, options: dict[str, Any]) -> nn.Module:
     import segmentation_models_pytorch as smp
 
@@ -52,8 +71,11 @@ def _smp(rest: str, in_channels: int, out_channels: int, options: dict[str, Any]
     decoders = {n: c for n, c in vars(smp).items() if inspect.isclass(c) and issubclass(c, nn.Module)}
     if decoder not in decoders:
         raise RecipeError(f"There is no decoder {decoder!r}.", _nearest(decoder, list(decoders)))
+    unknown = sorted(set(options) - set(inspect.signature(decoders[decoder]).parameters))
+    if unknown and not encoder.startswith("tu-"):  # only timm's encoders take further options; others pass them over
+        raise TypeError(f"{decoder} has no option {unknown[0]!r}")
     settings = {"encoder_name": encoder or "resnet18", "encoder_weights": None, **options}
-    return decoders[decoder](in_channels=in_channels, classes=out_channels, **settings)
+    return AnySize(decoders[decoder](in_channels=in_channels, classes=out_channels, **settings))
 
 
 def _monai(rest: str, in_channels: int, out_channels: int, options: dict[str, Any]) -> nn.Module:
@@ -61,7 +83,7 @@ def _monai(rest: str, in_channels: int, out_channels: int, options: dict[str, An
 
     if not hasattr(nets, rest):
         raise RecipeError(f"MONAI has no network {rest!r}.", _nearest(rest, [n for n in dir(nets) if n[0].isupper()]))
-    return getattr(nets, rest)(in_channels=in_channels, out_channels=out_channels, **options)
+    return AnySize(getattr(nets, rest)(in_channels=in_channels, out_channels=out_channels, **options))
 
 
 def _nearest(word: str, names: list[str]) -> str:

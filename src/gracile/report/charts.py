@@ -80,7 +80,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 def _ticks(low: float, high: float) -> list[float]:
     """At least three round numbers between the ends, as few as steps of 1, 2 and 5 allow."""
     power = 10.0 ** math.ceil(math.log10(high - low))
-    for step in (power, power / 2, power / 5, power / 10, power / 20):
+    for step in (power / part for part in (1, 2, 5, 10, 20, 50)):
         ticks = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
         if len(ticks) >= 3:
             break

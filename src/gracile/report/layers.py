@@ -15,8 +15,8 @@ from gracile.result import Result
 
 RGB = tuple[int, int, int]
 
-DIFFERENCES: dict[str, RGB] = {"wrong class": (240, 228, 66), "missed": (86, 180, 233), "false alarm": (255, 255, 255)}
-"""Colors that color-blind people tell apart too (Okabe and Ito 2008), and that stand out from a fundus."""
+DIFFERENCES: dict[str, RGB] = {"wrong class": (240, 228, 66), "missed": (86, 180, 233), "false alarm": (213, 94, 0)}
+"""Colors that color-blind people tell apart too (Okabe and Ito 2008); the page shows them over a gray picture."""
 
 _LEVELS = 16
 _DARKEST = 0.15
@@ -129,8 +129,8 @@ def _difference_layers(
 def _layer_png(member: np.ndarray, color: RGB, size: tuple[int, int]) -> bytes:
     """A PNG of one color in 16 steps of opacity, 4 bits a pixel."""
     share = np.asarray(_shrunk(member.astype(np.uint8) * 255, size))
-    step = np.arange(256, dtype=np.uint16) * (_LEVELS - 1)
-    levels = (-(-step // 255)).astype(np.uint8)[share]  # rounded up: the least share is seen
+    steps = np.ceil(np.arange(256) * (_LEVELS - 1) / 255)  # rounded up: the least share is seen
+    levels = steps.astype(np.uint8)[share]
     picture = Image.fromarray(levels, mode="P")
     picture.putpalette(list(color) * _LEVELS)
     opacity = bytes(round(255 * (level / (_LEVELS - 1)) ** 0.5) for level in range(_LEVELS))

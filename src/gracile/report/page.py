@@ -62,6 +62,8 @@ def write_report(report: Report, path: Path | str) -> Path:
         columns=columns,
         spans=_spans(columns),
         flags=Counter(flag for case in cases for flag in case.flags).most_common(),
+        flagged=any(case.flags for case in cases),
+        statuses=not report.order_by or len({case.status for case in cases}) > 1,
         failed=[(index, case) for index, case in enumerate(cases, start=1) if case.status in FAILED],
         switches=_switches(cases),
         classes=[(name, visible_color(color)) for name, color in report.classes[1:]],

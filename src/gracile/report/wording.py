@@ -31,7 +31,7 @@ def decimals(values: Iterable[float | None]) -> int:
     largest = max(known, default=0.0)
     if not largest or all(value == int(value) for value in known):
         return 0
-    return min(6, max(0, 3 - math.floor(math.log10(largest))))
+    return min(6, max(0, 4 - math.ceil(math.log10(largest))))
 
 
 def number(value: float | None, digits: int | None = None) -> str:

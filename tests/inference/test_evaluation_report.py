@@ -1,0 +1,78 @@
+"""An evaluation's report: worst first, with truth and differences where images are given."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gracile import api
+from gracile.errors import DataError, UsageError
+from gracile.recipe import read_recipe
+
+SIZE = 40
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Three labels of a structure, and predictions of falling quality: good, middling, bad."""
+    for name in ("truth", "run", "images"):
+        (tmp_path / name).mkdir()
+    for name, shift in {"good": 0, "middling": 3, "bad": 8}.items():
+        truth = np.zeros((SIZE, SIZE), np.uint8)
+        truth[10:20, 5:35] = 1
+        Image.fromarray(truth).save(tmp_path / "truth" / f"{name}.png")
+        Image.fromarray(np.roll(truth, shift, axis=0)).save(tmp_path / "run" / f"{name}.png")
+        Image.fromarray(np.full((SIZE, SIZE, 3), 90, np.uint8)).save(tmp_path / "images" / f"{name}.png")
+    return tmp_path
+
+
+def evaluate(folders, runs=("run",), **more):
+    classes = read_recipe("structure-2d").classes
+    path = folders / "pages" / "report.html"
+    predictions = [folders / run for run in runs]
+    evaluation = api.evaluate(predictions, folders / "truth", "segmentation", classes=classes, report=path, **more)
+    return evaluation, path.read_text(encoding="utf-8")
+
+
+def test_worst_comes_first_with_its_score(folders):
+    evaluation, text = evaluate(folders)
+    assert re.findall(r'data-case="(\w+)"', text) == ["bad", "middling", "good"]
+    dice = {row["case"]: row["dice"] for row in evaluation.cases}
+    assert dice["bad"] == pytest.approx(0.2)
+    first = text.index('data-case="bad"')
+    assert 'data-value="0.2"' in text[first : text.index("</tr>", first)]
+    assert "data:image/jpeg" not in text
+
+
+def test_images_bring_truth_and_differences(folders):
+    _, text = evaluate(folders, images=folders / "images")
+    assert text.count("data:image/jpeg") == 3
+    layers = re.findall(r'data-layer="([^"]+)"( hidden)?', text)
+    groups = {name.split("/")[0] for name, _ in layers}
+    assert groups == {"Found", "Truth", "Differences"}
+    assert {name for name, hidden in layers if not hidden} == {
+        "Differences/wrong class", "Differences/missed", "Differences/false alarm",
+    }  # fmt: skip
+
+
+def test_several_runs_are_one_row_per_case_with_their_mean(folders):
+    (folders / "other").mkdir()
+    for path in (folders / "truth").iterdir():
+        (folders / "other" / path.name).write_bytes(path.read_bytes())
+    _, text = evaluate(folders, runs=("run", "other"))
+    assert re.findall(r'data-case="(\w+)"', text) == ["bad", "middling", "good"]
+    assert "0.6000" in text[text.index('data-case="bad"') :]
+    assert "means over 2 runs" in text
+
+
+def test_images_that_belong_to_nothing_are_refused_before_scoring(folders):
+    (folders / "elsewhere").mkdir()
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(folders / "elsewhere" / "other.png")
+    with pytest.raises(DataError, match="no image for any label"):
+        evaluate(folders, images=folders / "elsewhere")
+
+
+def test_images_without_a_report_are_refused(folders):
+    with pytest.raises(UsageError, match="report"):
+        api.evaluate(folders / "run", folders / "truth", "segmentation", images=folders / "images")

@@ -1,0 +1,296 @@
+"""A prediction run: a bad file stops no other, an interrupted run goes on, and a full disk leaves nothing half."""
+
+import errno
+import io
+import json
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gracile.api import load
+from gracile.errors import DataError, UsageError
+from gracile.inference import Options, Shard, find_inputs, merge_shards, predict
+from gracile.inference.predict import read_input
+from tests.conftest import draw_fundus
+
+MODEL = {"name": "tiny", "weights": {"vessels": "12ab"}}
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_bundle):
+    return load(tiny_bundle, settings=["measure=[]"], device="cpu").pipeline
+
+
+@pytest.fixture
+def pictures(fundus_folder, tmp_path):
+    """Four drawn fundus photographs that a test may spoil."""
+    return shutil.copytree(fundus_folder / "images", tmp_path / "pictures")
+
+
+class Run:
+    """Predicts a folder into another and notes what was observed."""
+
+    def __init__(self, pipeline, pictures: Path, out: Path) -> None:
+        self.pipeline, self.pictures, self.out = pipeline, pictures, out
+
+    def __call__(self, *, model=MODEL, stop_after: int = 10**9, **options):
+        self.seen = []
+
+        def observe(case, result, record):
+            self.seen.append(record["name"])
+            if len(self.seen) == stop_after:
+                raise KeyboardInterrupt
+
+        return predict(self.pipeline, model, find_inputs([str(self.pictures)]), self.out, Options(**options), observe)
+
+    @property
+    def content(self):
+        return json.loads((self.out / "predictions.json").read_text())
+
+
+@pytest.fixture
+def run(pipeline, pictures, tmp_path):
+    return Run(pipeline, pictures, tmp_path / "out")
+
+
+def without_seconds(records):
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in records]
+
+
+def masks(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+
+
+def test_each_input_gets_a_mask_and_a_record(run, pictures):
+    summary = run(probabilities=True)
+    assert summary.answered == run.seen == ["00", "01", "02", "03"]
+    assert summary.failed == {}
+    for record, path in zip(run.content["inputs"], sorted(pictures.iterdir()), strict=True):
+        assert record["status"] in {"found", "absent"}
+        assert record["input"] == str(path)
+        assert record["files"] == {"mask": f"{path.stem}.png", "probabilities": f"probabilities/{path.stem}.npz"}
+        assert {"gates", "measurements", "flags", "seconds", "reason", "sha256"} <= record.keys()
+        assert {"read", "prepare", "vessels", "restore", "write"} <= record["seconds"].keys()
+        mask = np.array(Image.open(run.out / record["files"]["mask"]))
+        assert (mask.dtype, mask.shape) == (np.uint8, (120, 120))
+        with np.load(run.out / record["files"]["probabilities"]) as maps:
+            found = maps["probabilities"].argmax(axis=0)
+            assert (found == mask)[mask > 0].mean() > 0.99
+
+
+def test_a_truncated_file_fails_with_the_reason_and_stops_no_other(run, pictures):
+    broken = pictures / "01.png"
+    broken.write_bytes(broken.read_bytes()[:400])
+    (pictures / "02.png").write_bytes(b"")
+    summary = run()
+    assert summary.answered == ["00", "03"]
+    assert set(summary.failed) == {"01", "02"}
+    records = {record["name"]: record for record in run.content["inputs"]}
+    assert records["01"]["status"] == "failed"
+    assert "01.png" in records["01"]["reason"]
+    assert "empty" in records["02"]["reason"]
+    assert masks(run.out).keys() == {"00.png", "03.png"}
+
+
+def test_a_failed_input_is_tried_again_once_it_is_mended(run, pictures):
+    whole = (pictures / "01.png").read_bytes()
+    (pictures / "01.png").write_bytes(whole[:400])
+    run()
+    (pictures / "01.png").write_bytes(whole)
+    summary = run()
+    assert (summary.answered, summary.reused) == (["01"], ["00", "02", "03"])
+    assert all(record["status"] != "failed" for record in run.content["inputs"])
+
+
+def test_other_pictures_and_impossible_sizes_are_refused_one_by_one(run, pictures):
+    random = np.random.default_rng(0)
+    for name, shape in (("noise", (90, 90, 3)), ("dot", (1, 1, 3)), ("strip", (1, 200, 3)), ("gray", (80, 80))):
+        Image.fromarray(random.integers(0, 255, shape).astype(np.uint8)).save(pictures / f"{name}.png")
+    Image.fromarray(draw_fundus(0)[0]).convert("L").save(pictures / "gray_fundus.png")
+    summary = run()
+    assert set(summary.failed) == {"noise", "dot", "strip", "gray", "gray_fundus"}
+    assert all("no fundus photograph" in reason for reason in summary.failed.values())
+    assert len(summary.answered) == 4
+
+
+def write_16_bit_png(path: Path, pixels: np.ndarray) -> None:
+    """A 16-bit RGB PNG, which Pillow cannot write."""
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+def test_the_coding_of_a_photograph_does_not_change_its_mask(pipeline, tmp_path):
+    image, _, _ = draw_fundus(0)
+    Image.fromarray(image).save(tmp_path / "plain.png")
+    Image.fromarray(image).convert("RGBA").save(tmp_path / "opaque.png")
+    Image.fromarray(image).save(tmp_path / "plain.tif")
+    write_16_bit_png(tmp_path / "deep.png", image.astype(np.uint16) * 257)
+    answers = {path.name: pipeline(read_input(path, path.stem)) for path in sorted(tmp_path.iterdir())}
+    for answer in answers.values():
+        np.testing.assert_array_equal(answer.mask, answers["plain.png"].mask)
+    assert any("16-bit" in flag for flag in answers["deep.png"].flags)
+    assert answers["opaque.png"].flags == answers["plain.png"].flags
+
+
+def test_an_interrupted_run_goes_on_and_ends_as_an_uninterrupted_one(run, pipeline, pictures, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(stop_after=2)
+    assert not (run.out / "predictions.json").exists()
+    summary = run()
+    assert (summary.reused, summary.answered) == (["00", "01"], ["02", "03"])
+    assert run.seen == ["00", "01", "02", "03"]
+    whole = Run(pipeline, pictures, tmp_path / "whole")
+    whole()
+    assert masks(run.out) == masks(whole.out)
+    assert without_seconds(run.content["inputs"]) == without_seconds(whole.content["inputs"])
+    assert {path.name for path in run.out.iterdir()} == {path.name for path in whole.out.iterdir()}
+
+
+def test_a_changed_picture_or_lost_mask_is_predicted_anew(run, pictures):
+    run()
+    shutil.copy(pictures / "03.png", pictures / "00.png")
+    (run.out / "01.png").unlink()
+    summary = run()
+    assert (summary.answered, summary.reused) == (["00", "01"], ["02", "03"])
+    assert masks(run.out)["00.png"] == masks(run.out)["03.png"]
+
+
+def test_another_model_or_other_settings_reuse_nothing(run):
+    other = {"name": "tiny", "weights": {"vessels": "34cd"}}
+    with pytest.raises(KeyboardInterrupt):
+        run(stop_after=2)
+    assert run(model=other).reused == []
+    with pytest.raises(UsageError, match="--overwrite"):
+        run()
+    with pytest.raises(UsageError, match="--overwrite"):
+        run(model=other, probabilities=True)
+    assert run(overwrite=True).reused == []
+    assert run().reused == ["00", "01", "02", "03"]
+
+
+def test_a_recipe_with_another_decision_is_another_model(run, tiny_bundle):
+    run()
+    settings = ["measure=[]", "stages.vessels.flips=true"]
+    run.pipeline = load(tiny_bundle, settings=settings, device="cpu").pipeline
+    with pytest.raises(UsageError, match="other settings"):
+        run()
+
+
+def test_merged_shards_equal_one_run(run, pipeline, pictures, tmp_path):
+    whole = Run(pipeline, pictures, tmp_path / "whole")
+    whole()
+    for number in (2, 1, 3):
+        summary = run(shard=Shard(number, 3))
+        assert summary.predictions.name == f"predictions.{number}of3.json"
+    merge_shards(run.out)
+    assert masks(run.out) == masks(whole.out)
+    assert without_seconds(run.content["inputs"]) == without_seconds(whole.content["inputs"])
+
+
+def test_given_fields_of_view_bound_the_masks(run, fundus_folder, tmp_path):
+    regions = tmp_path / "fov"
+    regions.mkdir()
+    for path in (fundus_folder / "fov").iterdir():
+        half = np.array(Image.open(path))
+        half[:, :60] = 0
+        Image.fromarray(half).save(regions / path.name)
+    run.pipeline = load_flagging(run.pipeline)
+    run(regions=regions)
+    for path in run.out.glob("*.png"):
+        mask = np.array(Image.open(path))
+        assert not mask[:, :60].any()
+        assert mask[:, 60:].any()
+
+
+def load_flagging(pipeline):
+    """The pipeline with half a field of view allowed."""
+    from gracile.pipeline import Pipeline
+
+    recipe = pipeline.recipe.model_copy(deep=True)
+    recipe.input.wrong_kind = "flag"
+    return Pipeline(recipe, pipeline.stages)
+
+
+def test_a_changed_field_of_view_is_not_passed_over(run, fundus_folder, tmp_path):
+    regions = shutil.copytree(fundus_folder / "fov", tmp_path / "fov")
+    run.pipeline = load_flagging(run.pipeline)
+    run(regions=regions)
+    half = np.array(Image.open(regions / "01_mask.png"))
+    half[:, :60] = 0
+    Image.fromarray(half).save(regions / "01_mask.png")
+    summary = run(regions=regions)
+    assert (summary.answered, summary.reused) == (["01"], ["00", "02", "03"])
+
+
+def test_a_field_of_view_that_is_missing_or_of_another_size_is_said(run, fundus_folder, tmp_path):
+    regions = shutil.copytree(fundus_folder / "fov", tmp_path / "fov")
+    Image.fromarray(np.full((50, 50), 255, np.uint8)).save(regions / "01_mask.png")
+    summary = run(regions=regions)
+    assert set(summary.failed) == {"01"}
+    assert "01_mask.png" in summary.failed["01"]
+    (regions / "02_mask.png").unlink()
+    with pytest.raises(DataError, match=r"02\.png"):
+        run(regions=regions, overwrite=True)
+
+
+class Full(io.RawIOBase):
+    """A file on a full disk: takes a few bytes, then no more."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = io.FileIO(path, "w")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content) -> int:
+        self.file.write(bytes(content[:3]))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("kind", [".png", ".npz", ".json"])
+def test_a_full_disk_is_said_leaves_no_half_file_and_keeps_what_was_done(run, monkeypatch, kind):
+    with pytest.raises(KeyboardInterrupt):
+        run(stop_after=2, probabilities=True)
+    done = masks(run.out)
+    whole_open = Path.open
+
+    def open_full(path, mode="r", *args, **kwargs):
+        if "w" in mode and path.suffix == kind:
+            return Full(path)
+        return whole_open(path, mode, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", open_full)
+        with pytest.raises(DataError, match="disk is full"):
+            run(probabilities=True)
+    written = [path for path in run.out.rglob("*") if path.is_file() and path.name != ".predictions.jsonl"]
+    assert not [path for path in written if path.name.startswith(".")]
+    assert not [path for path in written if path.stat().st_size == 3]
+    assert done.items() <= masks(run.out).items()
+    summary = run(probabilities=True)
+    assert summary.reused[:2] == ["00", "01"]
+    assert sorted(summary.reused + summary.answered) == ["00", "01", "02", "03"]
+    for path in run.out.glob("*.png"):
+        assert np.array(Image.open(path)).shape == (120, 120)
+
+
+def test_predicting_into_the_folder_of_the_photographs_never_overwrites_them(run, pictures):
+    before = masks(pictures)
+    run.out = pictures
+    with pytest.raises(UsageError, match=r"00\.png"):
+        run()
+    with pytest.raises(UsageError, match=r"00\.png"):
+        run(overwrite=True)
+    assert masks(pictures) == before

@@ -1,0 +1,147 @@
+"""The losses by hand: known values, blind outside the region, near zero for a perfect answer, finite gradients."""
+
+import math
+
+import pytest
+import torch
+
+from gracile.errors import RecipeError
+from gracile.losses import LOSSES, build_loss, joined
+from gracile.names import LOSSES as NAMES
+
+TREES = {"artery": (1, 3), "vein": (2, 3)}
+
+
+def one_hot(*rows: list[int]) -> torch.Tensor:
+    """Class indices by row to ``(1, 4, height, width)`` shares."""
+    return torch.nn.functional.one_hot(torch.tensor(rows), 4).permute(2, 0, 1)[None].float()
+
+
+def sure(truth: torch.Tensor) -> torch.Tensor:
+    """Logits that are certain of a truth."""
+    return 40.0 * truth - 20.0
+
+
+def everywhere(truth: torch.Tensor) -> torch.Tensor:
+    return torch.ones_like(truth[:, :1])
+
+
+def value(name: str, logits: torch.Tensor, truth: torch.Tensor, region: torch.Tensor | None = None, **options) -> float:
+    region = everywhere(truth) if region is None else region
+    return build_loss(name, TREES, **options)(logits, truth, region).item()
+
+
+def random_truth(size: int = 16, batch: int = 2) -> torch.Tensor:
+    """Soft shares that sum to one."""
+    return torch.rand(batch, 4, size, size, generator=torch.Generator().manual_seed(0)).pow(4).softmax(dim=1)
+
+
+VESSELS = one_hot(*[[0, 1, 1, 0, 2, 2, 0, 3] for _ in range(12)])
+
+
+def test_every_listed_loss_can_be_built_and_the_reverse():
+    assert set(LOSSES) == set(NAMES)
+
+
+def test_cross_entropy_of_an_undecided_answer_is_the_logarithm_of_the_classes():
+    assert value("cross-entropy", torch.zeros(1, 4, 1, 2), one_hot([0, 3])) == pytest.approx(math.log(4))
+
+
+def test_cross_entropy_by_hand_with_soft_shares_and_class_weights():
+    truth = torch.tensor([0.5, 0.5, 0.0, 0.0]).view(1, 4, 1, 1)
+    probabilities = torch.tensor([0.7, 0.1, 0.1, 0.1]).view(1, 4, 1, 1)
+    expected = -0.5 * math.log(0.7) - 0.5 * math.log(0.1)
+    assert value("cross-entropy", probabilities.log(), truth) == pytest.approx(expected, rel=1e-5)
+    weighted = value("cross-entropy", probabilities.log(), truth, class_weights=[1.0, 3.0, 1.0, 1.0])
+    assert weighted == pytest.approx(-0.5 * math.log(0.7) - 1.5 * math.log(0.1), rel=1e-5)
+
+
+def test_dice_by_hand():
+    # Two pixels, both artery; the answer is sure of artery in one and of vein in the other.
+    truth, logits = one_hot([1, 1]), sure(one_hot([1, 2]))
+    artery, vein, crossing = (2 * 1 + 1) / (3 + 1), 1 / (1 + 1), 1.0
+    assert value("dice", logits, truth) == pytest.approx(1 - (artery + vein + crossing) / 3, rel=1e-4)
+
+
+def test_dice_does_not_count_the_background():
+    truth = one_hot([0] * 1000 + [1])
+    assert value("dice", sure(one_hot([0] * 1001)), truth) == pytest.approx(1 - (0.5 + 1 + 1) / 3, rel=1e-4)
+
+
+def test_a_crossing_counts_in_both_trees_and_once_in_the_foreground():
+    shares = joined(one_hot([0, 1, 2, 3]), TREES)[0, :, 0]
+    assert shares.tolist() == [[0, 1, 0, 1], [0, 0, 1, 1], [0, 1, 1, 1]]
+
+
+def test_tree_loss_by_hand():
+    # One pixel that is a crossing, answered undecided: each tree at 1/2, the foreground at 3/4.
+    truth, logits = one_hot([3]), torch.zeros(1, 4, 1, 1)
+    entropy = -(2 * math.log(0.5) + math.log(0.75)) / 3
+    dice = 1 - (2 * (2 * 0.5 + 1) / (1.5 + 1) + (2 * 0.75 + 1) / (1.75 + 1)) / 3
+    assert value("tree", logits, truth, entropy=1.0, dice=0.0) == pytest.approx(entropy, rel=1e-4)
+    assert value("tree", logits, truth, entropy=0.0, dice=1.0) == pytest.approx(dice, rel=1e-4)
+    assert value("tree", logits, truth) == pytest.approx(entropy + 0.5 * dice, rel=1e-4)
+
+
+def test_tree_loss_forgives_an_artery_in_place_of_a_crossing_more_than_background():
+    truth = one_hot([3, 3])
+    nearly, wrong = (value("tree", sure(one_hot([answer, 3])), truth) for answer in (1, 0))
+    assert nearly < wrong
+
+
+def test_centerline_dice_sees_a_gap_that_dice_hardly_sees():
+    truth = torch.zeros(1, 4, 21, 40)
+    truth[:, 1, 8:13] = 1
+    truth[:, 0] = 1 - truth[:, 1]
+    broken, thinner = truth.clone(), truth.clone()
+    broken[:, 1, :, 18:24], thinner[:, 1, 8], thinner[:, 1, 12] = 0, 0, 0
+    for part in (broken, thinner):
+        part[:, 0] = 1 - part[:, 1]
+    lines, areas = ({"gap": value(name, sure(broken), truth), "thin": value(name, sure(thinner), truth)}
+                    for name in ("cldice", "dice"))  # fmt: skip
+    assert lines["gap"] > lines["thin"]
+    assert areas["gap"] < areas["thin"]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_perfect_answer_costs_nearly_nothing_and_a_wrong_one_much(name):
+    assert value(name, sure(VESSELS), VESSELS) == pytest.approx(0, abs=1e-3)
+    assert value(name, sure(VESSELS.flip(-1)), VESSELS) > 0.3
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_lies_outside_the_region_is_ignored(name):
+    truth = random_truth()
+    logits = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    region = torch.ones(2, 1, 16, 16)
+    region[..., :6] = 0
+    other = torch.where(region > 0, logits, 7.0 - 5.0 * logits)
+    other_truth = torch.where(region > 0, truth, truth.flip(1))
+    assert value(name, other, other_truth, region) == pytest.approx(value(name, logits, truth, region), rel=1e-5)
+    assert value(name, other, truth) != pytest.approx(value(name, logits, truth), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_empty_region_gives_a_finite_loss(name):
+    truth = random_truth()
+    assert math.isfinite(value(name, torch.zeros_like(truth), truth, torch.zeros(2, 1, 16, 16)))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("scale", [1.0, 50.0, 1e4])
+def test_gradients_are_finite_for_logits_of_half_precision(name, scale):
+    drawn = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(2))
+    logits = (scale * drawn).bfloat16().requires_grad_()
+    truth = random_truth()
+    loss = build_loss(name, TREES)(logits.float(), truth, everywhere(truth))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(logits.grad).all()
+    assert scale > 1 or logits.grad.abs().max() > 0
+
+
+def test_an_unknown_loss_or_option_is_refused_by_name():
+    with pytest.raises(RecipeError, match="dice"):
+        build_loss("dyce", TREES)
+    with pytest.raises(RecipeError, match="sharpness"):
+        build_loss("dice", TREES, sharpness=2)

@@ -1,0 +1,138 @@
+"""A pipeline answers on the input's own grid, only inside the region, and says when it found nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from gracile.api import load
+from gracile.case import Case
+from gracile.errors import DataError, GracileError
+from gracile.pipeline import Pipeline
+from gracile.stages import Finding, build_stage
+from tests.conftest import draw_fundus
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_bundle):
+    return load(tiny_bundle, device="cpu").pipeline
+
+
+def with_settings(tiny_bundle, *settings):
+    return load(tiny_bundle, settings=settings, device="cpu").pipeline
+
+
+def drawn_case(height: int, width: int, size: int = 120) -> Case:
+    """A drawn fundus, its frame cut or widened to a size."""
+    image, _, region = draw_fundus(1, size)
+    wide = np.zeros((height, width, 3), dtype=np.uint8)
+    seen = np.zeros((height, width), dtype=bool)
+    rows, columns = min(height, size), min(width, size)
+    wide[:rows, :columns] = image[:rows, :columns]
+    seen[:rows, :columns] = region[:rows, :columns]
+    return Case.from_array(wide, region=seen)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size"), [(120, 120, 120), (113, 131, 120), (251, 240, 240), (65, 63, 60), (301, 407, 300)]
+)
+def test_the_mask_lies_on_the_inputs_grid_and_inside_the_region(pipeline, height, width, size):
+    case = drawn_case(height, width, size)
+    result = pipeline(case)
+    assert result.status == "found"
+    assert result.mask.shape == (height, width)
+    assert result.mask.dtype == np.uint8
+    assert set(np.unique(result.mask)) == {0, 1, 2, 3}
+    assert not result.mask[~case.region].any()
+    assert result.probabilities is None
+    np.testing.assert_array_equal(result.region, case.region)
+    assert {"prepare", "vessels", "restore"} <= set(result.seconds)
+
+
+@pytest.mark.parametrize("settings", [(), ("stages.vessels.flips=true",), ("stages.vessels.largest_input=4096",)])
+def test_kept_probabilities_sum_to_one_and_decide_the_mask(tiny_bundle, settings):
+    case = drawn_case(131, 127)
+    result = with_settings(tiny_bundle, *settings)(case, keep_probabilities=True)
+    assert result.probabilities.shape == (4, 131, 127)
+    np.testing.assert_allclose(result.probabilities.sum(axis=0), 1.0, atol=1e-4)
+    assert result.probabilities.min() >= 0
+    np.testing.assert_array_equal(result.mask, np.where(case.region, result.probabilities.argmax(axis=0), 0))
+    assert (result.probabilities[0, -4:] == 1).all()  # below the drawn frame
+
+
+def test_flips_make_the_answer_of_a_mirrored_picture_the_mirrored_answer(tiny_bundle):
+    pipeline = with_settings(tiny_bundle, "stages.vessels.flips=true")
+    image, _, region = draw_fundus(2)
+    plain = pipeline(Case.from_array(image, region=region), keep_probabilities=True).probabilities
+    mirrored = Case.from_array(image[:, ::-1].copy(), region=region[:, ::-1].copy())
+    turned = pipeline(mirrored, keep_probabilities=True).probabilities
+    np.testing.assert_allclose(turned[..., ::-1], plain, atol=0.02)
+
+
+def test_the_threshold_of_foreground_first_is_obeyed(tiny_bundle):
+    shares = []
+    for threshold in (0.1, 0.5, 0.9):
+        settings = ("stages.vessels.decision.rule=foreground-first", f"stages.vessels.decision.threshold={threshold}")
+        result = with_settings(tiny_bundle, *settings)(drawn_case(120, 120), keep_probabilities=True)
+        expected = (1 - result.probabilities[0] >= threshold) & result.region
+        np.testing.assert_array_equal(result.mask > 0, expected)
+        shares.append(expected.mean())
+    assert shares[0] > shares[1] > shares[2]
+
+
+def test_small_islands_are_dropped_when_asked_for(tiny_bundle):
+    result = with_settings(tiny_bundle, "stages.vessels.decision.smallest=100000")(drawn_case(120, 120))
+    assert not result.mask.any()
+    assert result.status == "absent"
+
+
+def test_a_picture_without_structures_is_absent_with_the_reason(tiny_recipe):
+    stage = build_stage(tiny_recipe.stages[0], tiny_recipe)
+    for weight in stage.parameters():
+        torch.nn.init.zeros_(weight)
+    result = Pipeline(tiny_recipe, [stage])(drawn_case(120, 120))
+    assert (result.status, result.mask.any()) == ("absent", False)
+    assert result.reason
+
+
+class Gate(torch.nn.Module):
+    """A stage that says that there is nothing."""
+
+    name = "gate"
+
+    def find(self, prepared, finding):
+        return Finding(gates={"gate": 0.1}, absent="the gate saw no vessel")
+
+
+class Unreachable(Gate):
+    name = "unreachable"
+
+    def find(self, prepared, finding):
+        raise AssertionError
+
+
+def test_a_gate_that_says_absent_ends_the_cascade(tiny_recipe):
+    result = Pipeline(tiny_recipe, [Gate(), Unreachable()])(drawn_case(120, 121))
+    assert (result.status, result.reason) == ("absent", "the gate saw no vessel")
+    assert result.gates == {"gate": 0.1}
+    assert result.mask.shape == (120, 121)
+    assert not result.mask.any()
+
+
+def test_a_picture_of_the_wrong_kind_is_refused_or_flagged(tiny_bundle):
+    noise = Case.from_array(np.random.default_rng(0).integers(0, 255, (90, 80, 3)).astype(np.uint8), id="noise")
+    with pytest.raises(DataError, match="noise is no fundus photograph"):
+        with_settings(tiny_bundle)(noise)
+    result = with_settings(tiny_bundle, "input.wrong_kind=flag")(noise)
+    assert result.mask.shape == (90, 80)
+    assert any("no fundus" in flag for flag in result.flags)
+
+
+def test_notes_of_the_reader_come_out_as_flags(pipeline):
+    case = drawn_case(120, 120)
+    case.notes.append("16-bit image scaled to 8 bits")
+    assert "16-bit image scaled to 8 bits" in pipeline(case).flags
+
+
+def test_an_unknown_device_is_refused(tiny_bundle):
+    with pytest.raises(GracileError, match="toaster"):
+        load(tiny_bundle, device="toaster")

@@ -76,13 +76,12 @@ def test_overwrite_forgets_what_was_done(tmp_path):
 def test_a_line_that_was_cut_off_costs_that_record_alone(tmp_path):
     book = journal(tmp_path)
     book.add(record("a"))
-    book.add(record("é"))
+    book.add(record("cut"))
     lines = tmp_path / ".predictions.jsonl"
-    content = lines.read_bytes()
-    lines.write_bytes(content[: content.rindex("é".encode()) + 1])  # in the middle of a letter
+    lines.write_bytes(lines.read_bytes()[:-9])
     second = journal(tmp_path)
     assert found(second, "a")
-    assert not found(second, "é")
+    assert not found(second, "cut")
     second.add(record("b"))
     third = journal(tmp_path)
     assert found(third, "a")

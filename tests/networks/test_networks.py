@@ -108,8 +108,7 @@ class TestLibraryUnet(NetworkTester):
 
 
 class TestLibraryDecoderOfFixedSteps(NetworkTester):
-    name = "smp:FPN:mobilenet_v2"
-    options: ClassVar = {"decoder_pyramid_channels": 16, "decoder_segmentation_channels": 8}
+    name = "smp:Linknet:mobilenet_v2"
     largest = 5_000_000
 
 

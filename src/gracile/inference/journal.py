@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,21 @@ class Journal:
         return record if all((self.out / file).is_file() for file in record["files"].values()) else None
 
     def add(self, record: dict[str, Any]) -> None:
-        """Keep a record; it is on disk when this returns."""
+        """Keep a record; it is on disk when this returns. Raises DataError when it cannot be written."""
         self.records[record["name"]] = record
-        self.out.mkdir(parents=True, exist_ok=True)
-        with self.lines.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": self.key, **record}, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        # The line before may have been cut off, so that each begins with a new one.
+        line = "\n" + json.dumps({"key": self.key, **record}) + "\n"
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            with self.lines.open("a", encoding="utf-8") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise DataError(
+                f"{self.lines} cannot be written: {error.strerror}.",
+                "Free some space, or choose a folder that you may write to, and run it again.",
+            ) from error
 
     def finish(self, names: list[str], model: dict[str, Any]) -> Path:
         """Write ``predictions.json`` in the order of the inputs and drop the lines."""
@@ -88,13 +97,13 @@ class Journal:
             try:
                 record = json.loads(line)
             except json.JSONDecodeError:
-                continue  # the line that was being written when the run was killed
+                continue  # empty, or the line that was being written when the run was killed
             if record.pop("key", None) == self.key:
                 self.records[record["name"]] = record
 
 
 def merge_shards(out: Path) -> Path:
-    """Join ``predictions.1of8.json`` to ``predictions.8of8.json`` into one ``predictions.json``.
+    """Join ``predictions.1of8.json`` to ``predictions.8of8.json`` into the ``predictions.json`` of one run over all.
 
     Raises:
         DataError: A part is missing, or parts come from different models.
@@ -117,7 +126,8 @@ def merge_shards(out: Path) -> Path:
     contents = [_read_predictions(out / f"predictions.{n}of{count}.json") for n in range(1, count + 1)]
     if len({content["key"] for content in contents}) > 1:
         raise DataError("The parts were made by different models or settings.", "Run the odd ones again.")
-    inputs = sorted((record for content in contents for record in content["inputs"]), key=lambda record: record["name"])
+    rounds = zip_longest(*(content["inputs"] for content in contents))
+    inputs = [record for one_of_each in rounds for record in one_of_each if record is not None]
     write_json(out / "predictions.json", {**contents[0], "inputs": inputs})
     return out / "predictions.json"
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gracile.case import Case
-from gracile.errors import DataError, GracileError
+from gracile.errors import DataError, GracileError, UsageError
 from gracile.geometry import Grid
 from gracile.inference.inputs import Input, Shard
 from gracile.inference.journal import Journal
@@ -72,7 +72,12 @@ def predict(
 
     Returns:
         The summary; a failed input does not stop the others.
+
+    Raises:
+        UsageError: A mask would be written over an input, or ``out`` holds predictions made with other settings.
+        DataError: A result cannot be written (full disk), or the folder of regions lacks one.
     """
+    _spare_inputs(inputs, out)
     part = options.shard.part(inputs) if options.shard else inputs
     settings = {
         "model": model,
@@ -85,7 +90,7 @@ def predict(
     regions = _regions(part, options.regions)
     summary = Summary(journal.target)
     for entry in part:
-        digest = _digest(entry.path)
+        digest = _digest(entry.path, regions.get(entry.path))
         record = journal.find(entry.name, digest)
         if record is not None:
             summary.reused.append(entry.name)
@@ -161,9 +166,23 @@ def _regions(inputs: list[Input], folder: Path | None) -> dict[Path, Path]:
     return {image: region for image, region in pairs.items() if region is not None}
 
 
-def _digest(path: Path) -> str:
+def _spare_inputs(inputs: list[Input], out: Path) -> None:
+    """Raise UsageError when the mask of an input would replace a file that is to be predicted."""
+    originals = {entry.path.resolve() for entry in inputs}
+    for entry in inputs:
+        target = out / f"{entry.name}.png"
+        if target.resolve() in originals:
+            raise UsageError(f"The mask {target} would be written over an input.", "Choose another --out.")
+
+
+def _digest(path: Path, region: Path | None) -> str:
+    """SHA-256 of a file and, behind it, of its region's; empty when one cannot be read."""
+    whole = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        for part in (path, region):
+            if part is not None:
+                with part.open("rb") as file:
+                    hashlib.file_digest(file, lambda: whole)
     except OSError:
         return ""
+    return whole.hexdigest()

@@ -56,7 +56,7 @@ class AnySize(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor | list[Tensor]:
-        """``(batch, channels, height, width)`` images to logits of their size; several where the network gives several."""
+        """``(batch, channels, height, width)`` images to logits of their size, or to a list where there are several."""
         height, width = images.shape[-2:]
         answer = self.network(functional.pad(images, (0, -width % self.multiple, 0, -height % self.multiple)))
         if isinstance(answer, list | tuple):

@@ -108,6 +108,6 @@ def worst_first(cases: Sequence[ReportCase], score: str = "", lower_is_better: b
         if score:
             value = case.scores.get(score)
             return (2,) if value is None else (1, -value if lower_is_better else value)
-        return (1, 0, case.status != "absent")
+        return (1, -len(case.flags), case.status != "absent")
 
     return sorted(cases, key=rank)

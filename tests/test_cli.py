@@ -1,0 +1,227 @@
+"""The command line: starts fast, ends with the right code, and says errors in one sentence."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gracile import cli
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES
+from gracile.recipe import read_recipe
+from tests.conftest import write_fundus_folder
+
+HEAVY = ("torch", "lightning", "monai", "pydantic", "numpy", "scipy", "skimage", "pandas", "matplotlib", "PIL", "yaml")
+
+
+@pytest.fixture
+def gracile(monkeypatch, capsys):
+    """Runs a command as the shell would; gives its exit code, output and errors."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gracile", *map(str, arguments)])
+        monkeypatch.setattr(cli._State, "debug", False)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+def assert_one_sentence(error: str) -> None:
+    assert error.startswith("Error: ")
+    assert "Traceback" not in error
+    assert error.count("\n") == 1
+
+
+@pytest.fixture
+def quick(tiny_bundle):
+    """Arguments that make a prediction quick."""
+    return [tiny_bundle, "--set", "measure=[]", "--device", "cpu", "--no-report"]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["predict", "--help"]])
+def test_help_and_listings_load_nothing_heavy(arguments):
+    code = (
+        "import sys, runpy, atexit; "
+        f"atexit.register(lambda: print('LOADED', *(m for m in {HEAVY!r} if m in sys.modules))); "
+        f"sys.argv = ['gracile', *{arguments!r}]; runpy.run_module('gracile', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].split() == ["LOADED"]
+    assert "gracile" in done.stdout
+
+
+def test_every_command_is_in_the_help(gracile):
+    code, out, _ = gracile("--help")
+    assert code == 0
+    for command in ("train", "predict", "evaluate", "data", "models", "demo", "recipe", "merge"):
+        assert command in out
+    assert "Exit codes" in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["prophesy"], ["predict"], ["predict", "m", "a.png"], ["predict", "m", "a.png", "--out", "o", "--shards", "2/8"],
+        ["train", "retina-av"], ["evaluate", "--protocol", "segmentation"],
+    ],
+)  # fmt: skip
+def test_a_command_that_makes_no_sense_exits_2(gracile, arguments):
+    assert gracile(*arguments)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["recipe", "retina-aw"], 2, "retina-av"),
+        (["recipe", "retina-av", "--set", "train.epoch=3"], 2, "epochs"),
+        (["recipe", "retina-av", "--set", "train.epochs=many"], 2, "train.epochs"),
+        (["predict", "retina-aw", "{image}", "--out", "{out}"], 1, "retina-av"),
+        (["predict", "{bundle}", "{out}/absent.png", "--out", "{out}"], 1, "absent.png"),
+        (["predict", "{bundle}", "{image}", "--out", "{out}", "--shard", "9/8"], 2, "2/8"),
+        (["predict", "{bundle}", "{image}", "--out", "{out}", "--disc", "1,2"], 2, "--disc"),
+        (["predict", "{bundle}", "{image}", "--out", "{out}", "--set", "stages.vessels.flip=true"], 2, "flips"),
+        (["predict", "{bundle}", "{image}", "--out", "{out}", "--device", "toaster"], 2, "cpu"),
+        (["predict", "{bundle}", "{image}", "--out", "{image}", "--no-report"], 1, "file"),
+        (["evaluate", "{out}", "--protocol", "segmentation"], 2, "two folders"),
+        (["evaluate", "{out}", "{out}", "--protocol", "segmentations"], 2, "segmentation"),
+        (["data", "check", "{data}", "--recipe", "retina"], 2, "retina-av"),
+        (["demo", "--model", "retina-aw", "--out", "{out}"], 2, "retina-av"),
+        (["merge", "{out}"], 1, "predictions.2of8.json"),
+        (["train", "retina-av", "{data}", "--out", "{out}", "--resume"], 2, "--resume"),
+        (["train", "retina-av", "{out}", "--out", "{out}"], 1, "layout"),
+        (["train", "retina-av", "{data}", "--out", "{out}", "--cases", "77"], 1, "77"),
+    ],
+)
+def test_an_error_is_one_sentence_with_the_remedy_and_a_code(gracile, tiny_bundle, fundus_folder, tmp_path, arguments, code, said):  # fmt: skip  # noqa: E501
+    places = {"bundle": tiny_bundle, "image": fundus_folder / "images" / "00.png", "data": fundus_folder, "out": tmp_path}
+    found, _, error = gracile(*(argument.format(**places) for argument in arguments))
+    assert_one_sentence(error)
+    assert said in error
+    assert found == code
+
+
+def test_debug_shows_the_traceback(monkeypatch):
+    monkeypatch.setattr(cli._State, "debug", False)
+    monkeypatch.setattr(sys, "argv", ["gracile", "--debug", "recipe", "retina-aw"])
+    with pytest.raises(Exception, match="retina-av") as caught:
+        cli.main()
+    assert not isinstance(caught.value, SystemExit)
+
+
+def test_an_interrupted_command_says_how_to_go_on(gracile, monkeypatch, quick, fundus_folder, tmp_path):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gracile.api.predict", interrupt)
+    code, _, error = gracile("predict", *quick, fundus_folder / "images", "--out", tmp_path)
+    assert code == 130
+    assert "again" in error
+    assert "Traceback" not in error
+
+
+def test_models_as_json_lists_every_name(gracile):
+    code, out, _ = gracile("models", "--json")
+    listing = json.loads(out)
+    assert code == 0
+    assert [model["name"] for model in listing["models"]] == list(MODELS)
+    assert (listing["recipes"], listing["networks"], listing["protocols"]) == (RECIPES, NETWORKS, PROTOCOLS)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_printed_recipe_reads_back(gracile, name, tmp_path):
+    for settings in ([], ["--set", "train.epochs=7"]):
+        code, out, _ = gracile("recipe", name, *settings)
+        assert code == 0
+        (tmp_path / "mine.yaml").write_text(out)
+        assert read_recipe(tmp_path / "mine.yaml") == read_recipe(name, settings[1:])
+
+
+def test_predict_answers_all_and_exits_0(gracile, quick, fundus_folder, tmp_path):
+    code, out, _ = gracile("predict", *quick, fundus_folder / "images", "--out", tmp_path)
+    assert code == 0
+    assert "Answered 4, reused 0, failed 0." in out
+    assert len(list(tmp_path.glob("*.png"))) == 4
+    assert "reused 4" in gracile("predict", *quick, fundus_folder / "images", "--out", tmp_path)[1]
+
+
+def test_predict_exits_1_when_some_failed_and_writes_the_others(gracile, quick, fundus_folder, tmp_path):
+    (tmp_path / "broken.png").write_bytes((fundus_folder / "images" / "00.png").read_bytes()[:300])
+    arguments = [fundus_folder / "images" / "01.png", tmp_path / "broken.png", "--out", tmp_path / "out"]
+    code, out, error = gracile("predict", *quick, *arguments)
+    assert code == 1
+    assert "Answered 1, reused 0, failed 1." in out
+    assert "broken.png" in error
+    assert (tmp_path / "out" / "01.png").exists()
+
+
+def test_predict_as_json_prints_the_predictions_and_nothing_else(gracile, quick, fundus_folder, tmp_path):
+    code, out, _ = gracile("predict", *quick, fundus_folder / "images", "--out", tmp_path, "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads((tmp_path / "predictions.json").read_text())
+
+
+def test_shards_are_predicted_and_merged(gracile, quick, fundus_folder, tmp_path):
+    for shard in ("1/2", "2/2"):
+        assert gracile("predict", *quick, fundus_folder / "images", "--out", tmp_path, "--shard", shard)[0] == 0
+    code, out, _ = gracile("merge", tmp_path)
+    assert code == 0
+    assert str(tmp_path / "predictions.json") in out
+    assert len(json.loads((tmp_path / "predictions.json").read_text())["inputs"]) == 4
+
+
+def test_evaluate_prints_a_table_and_writes_scores(gracile, fundus_folder, tmp_path):
+    labels = fundus_folder / "labels"
+    code, out, _ = gracile(
+        "evaluate", labels, labels, "--protocol", "av-multiclass", "--fov", fundus_folder / "fov",
+        "--json", tmp_path / "scores.json", "--csv", tmp_path / "scores.csv",
+    )  # fmt: skip
+    assert code == 0
+    assert "f1" in out
+    assert json.loads((tmp_path / "scores.json").read_text())["summary"]["f1"]["mean"] == pytest.approx(1)
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 5
+
+
+def test_evaluate_refuses_the_multiclass_protocol_without_field_of_view(gracile, fundus_folder):
+    labels = fundus_folder / "labels"
+    code, _, error = gracile("evaluate", labels, labels, "--protocol", "av-multiclass")
+    assert code != 0
+    assert_one_sentence(error)
+    assert "--fov" in error
+
+
+@pytest.fixture
+def broken_folder(tmp_path) -> Path:
+    """A data set with five things wrong."""
+    folder = write_fundus_folder(tmp_path / "broken", 6)
+    (folder / "labels" / "00.png").unlink()
+    Image.fromarray(np.zeros((120, 120), np.uint8)).save(folder / "labels" / "01.png")
+    Image.fromarray(np.full((120, 120), 9, np.uint8)).save(folder / "labels" / "02.png")
+    Image.fromarray(np.ones((60, 60), np.uint8)).save(folder / "labels" / "03.png")
+    (folder / "images" / "04.png").write_bytes((folder / "images" / "05.png").read_bytes()[:500])
+    return folder
+
+
+def test_data_check_lists_every_problem_at_once_and_exits_1(gracile, broken_folder):
+    code, out, _ = gracile("data", "check", broken_folder)
+    assert code == 1
+    errors = [line for line in out.splitlines() if line.startswith("error: ")]
+    for file, message in (("images/00.png", "no label"), ("labels/01.png", "empty"), ("labels/02.png", "9"),
+                          ("labels/03.png", "60 x 60"), ("images/04.png", "cannot be read")):  # fmt: skip
+        assert any(file in line and message in line for line in errors), (file, errors)
+    assert "5 errors" in out
+    code, out, _ = gracile("data", "check", broken_folder, "--json")
+    assert code == 1
+    assert sum(problem["severity"] == "error" for problem in json.loads(out)["problems"]) == 5
+
+
+def test_data_check_of_good_data_exits_0(gracile, fundus_folder):
+    code, out, _ = gracile("data", "check", fundus_folder)
+    assert code == 0
+    assert "0 errors" in out

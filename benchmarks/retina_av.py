@@ -74,6 +74,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
+    parser.add_argument("--start", type=Path, help="bundle whose weights to start from")
     parser.add_argument("--ship", type=Path, help="write the first seed's bundle and card to this folder")
     return parser.parse_args()
 
@@ -85,7 +86,15 @@ def train(arguments: argparse.Namespace, sources: list[Path], exclude: str, seed
     start = time.monotonic()
     settings = [f"train.seed={seed}", "train.validation=0", *arguments.settings]
     resume = (run / "recipe.yaml").exists()
-    bundle = gracile.train(arguments.recipe, sources, run, settings=settings, exclude=exclude, resume=resume)
+    bundle = gracile.train(
+        arguments.recipe,
+        sources,
+        run,
+        settings=settings,
+        exclude=exclude,
+        start=arguments.start,
+        resume=resume,
+    )
     print(f"seed {seed}: trained in {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
     return bundle
 

@@ -18,7 +18,7 @@ from tests.conftest import draw_fundus
 
 @pytest.fixture(scope="module")
 def model(tiny_bundle):
-    return gracile.load(tiny_bundle, device="cpu")
+    return gracile.load(tiny_bundle, settings=["measure=[]"], device="cpu")
 
 
 @pytest.fixture
@@ -45,12 +45,12 @@ def test_a_path_an_array_and_a_case_give_equal_results(model, pictures):
     for result in results:
         assert result.status == "found"
         np.testing.assert_array_equal(result.mask, results[0].mask)
-        assert result.measurements == results[0].measurements
         assert result.probabilities is None
     assert [result.case_id for result in results[:3]] == ["00", "00", "image"]
 
 
-def test_a_result_carries_probabilities_and_measurements_with_units_when_asked_for(model, pictures):
+def test_a_result_carries_probabilities_and_measurements_with_units_when_asked_for(tiny_bundle, pictures):
+    model = gracile.load(tiny_bundle, device="cpu")
     result = model(pictures / "00.png", probabilities=True, um_per_pixel=10.0)
     assert result.probabilities.shape == (4, 120, 120)
     assert {measurement.structure for measurement in result.measurements} >= {"artery", "vein"}
@@ -67,7 +67,8 @@ def test_a_picture_that_cannot_be_read_is_refused(model, tmp_path):
         gracile.load(tmp_path)
 
 
-def test_predict_writes_the_files_of_the_contract(model, pictures, tmp_path):
+def test_predict_writes_the_files_of_the_contract(tiny_bundle, pictures, tmp_path):
+    model = gracile.load(tiny_bundle, settings=["measure=[{name: areas}]"], device="cpu")
     steps = []
     summary = gracile.predict(model, pictures, tmp_path, progress=lambda done, total, record: steps.append((done, total)))
     assert steps == [(n, 4) for n in range(1, 5)]
@@ -82,6 +83,7 @@ def test_predict_writes_the_files_of_the_contract(model, pictures, tmp_path):
         assert (mask.mode, mask.size) == ("L", Image.open(path).size)
         np.testing.assert_array_equal(np.array(mask), model(path).mask)
         assert all(isinstance(seconds, float) for seconds in record["seconds"].values())
+        assert record["measurements"]
         for measurement in record["measurements"]:
             assert {"name", "value", "unit", "structure"} <= measurement.keys()
     assert summary.report == tmp_path / "report" / "index.html"
@@ -118,14 +120,11 @@ def test_evaluate_reads_what_predict_wrote(tiny_bundle, fundus_folder, tmp_path)
         gracile.evaluate(tmp_path, fundus_folder / "labels", "av-multi")
 
 
-def test_a_missing_prediction_counts_as_missed_not_as_absent_from_the_mean(fundus_folder, tmp_path):
-    shutil.copytree(fundus_folder / "labels", tmp_path / "some")
-    (tmp_path / "some" / "02.png").unlink()
-    evaluation = gracile.evaluate(
-        tmp_path / "some", fundus_folder / "labels", "av-multiclass", fov=fundus_folder / "fov"
-    )
-    assert len(evaluation.cases) == 4
-    assert evaluation.summary["f1"]["mean"] == pytest.approx(0.75)
+def test_a_missing_prediction_is_named_and_never_left_out_of_the_mean(fundus_folder, tmp_path):
+    some = shutil.copytree(fundus_folder / "labels", tmp_path / "some")
+    (some / "02.png").unlink()
+    with pytest.raises(DataError, match=r"02\.png"):
+        gracile.evaluate(some, fundus_folder / "labels", "av-multiclass", fov=fundus_folder / "fov")
 
 
 def test_a_model_is_the_same_for_every_picture_in_any_order(model, pictures):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -175,6 +175,7 @@ def evaluate(
     classes: Sequence[ClassSpec] | None = None,
     fov: str | Path | None = None,
     probabilities: str | Path | Sequence[str | Path] | None = None,
+    missing: Literal["error", "worst"] = "error",
     images: str | Path | None = None,
     report: str | Path | None = None,
 ) -> Evaluation:
@@ -187,11 +188,11 @@ def evaluate(
         classes: Classes of the labels; those of the protocol when None.
         fov: Folder of field-of-view masks.
         probabilities: Folder of ``.npz`` probability maps, or one per run.
+        missing: Whether a missing prediction is an error or counts with the worst value of every score.
         images: Folder of the images; the report then shows truth and differences over them.
         report: HTML file to write: the worst cases first.
     """
-    find_protocol(protocol)
-    chosen = list(classes) if classes else read_recipe("retina-av").classes
+    chosen = list(classes) if classes else read_recipe(find_protocol(protocol).recipe).classes
     if images is not None and report is None:
         raise UsageError("Images are only used in a report.", "Name its file with --report.")
     runs = [Path(run) for run in ([predictions] if isinstance(predictions, str | Path) else predictions)]
@@ -200,7 +201,9 @@ def evaluate(
         from gracile.inference.evaluation_report import find_case_files
 
         files = find_case_files(runs[0], Path(truth), Path(images), Path(fov) if fov else None, protocol)
-    evaluation = evaluate_folders(runs, truth, protocol, classes=chosen, fov=fov, probabilities=probabilities)
+    evaluation = evaluate_folders(
+        runs, truth, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing
+    )
     if report is not None:
         from gracile.inference.evaluation_report import write_evaluation_report
 

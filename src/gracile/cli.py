@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from gracile.errors import GracileError, UsageError
 from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, demo_folder
@@ -13,7 +14,20 @@ from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, demo_folder
 if TYPE_CHECKING:
     from gracile.inference import Summary
 
+
+class _Interruptible(TyperGroup):
+    """Says how to go on when a command is interrupted; typer would end it without a word."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("Interrupted. Run the same command again to go on (training: with --resume).", err=True)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=_Interruptible,
     help="Gracile finds slender anatomy and delineates it.",
     epilog="Exit codes: 0 all answered, 1 something failed (the rest is written), 2 wrong usage.",
     no_args_is_help=True,
@@ -116,6 +130,9 @@ def evaluate(
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the scores of each case to this file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report to this file, worst cases first.")] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the images, to show in the report.")] = None,
+    missing_is_worst: Annotated[
+        bool, typer.Option("--missing-is-worst", help="Count a missing prediction with the worst scores.")
+    ] = False,
 ) -> None:
     """Score masks against labels: gracile evaluate PREDICTIONS... TRUTH --protocol NAME."""
     from rich.console import Console
@@ -128,9 +145,16 @@ def evaluate(
     classes = read_recipe(recipe).classes if recipe else None
     runs = predictions[:-1]
     evaluation = api.evaluate(
-        runs, predictions[-1], protocol, classes=classes, fov=fov, probabilities=probabilities, images=images,
+        runs,
+        predictions[-1],
+        protocol,
+        classes=classes,
+        fov=fov,
+        probabilities=probabilities,
+        missing="worst" if missing_is_worst else "error",
+        images=images,
         report=report,
-    )  # fmt: skip
+    )
     Console().print(evaluation.table())
     if json_file:
         evaluation.to_json(json_file)
@@ -274,6 +298,3 @@ def main() -> None:
             raise
         typer.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted. Run the same command again to go on (training: with --resume).", err=True)
-        sys.exit(130)

@@ -16,6 +16,7 @@ class Protocol:
     Args:
         name: Its name at the command line.
         description: One line for help and tables.
+        recipe: The shipped recipe whose classes are scored when none are named.
         score_case: Scores one case: ``(truth, prediction, class_names, *, region, probabilities, spacing_mm)``.
         needs_region: Whether it is undefined without a region (field of view).
         headline: The scores that a short table shows first.
@@ -26,6 +27,7 @@ class Protocol:
 
     name: str
     description: str
+    recipe: str
     score_case: Callable[..., CaseScores]
     needs_region: bool = False
     headline: tuple[str, ...] = ()
@@ -38,6 +40,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "av-multiclass": Protocol(
         "av-multiclass",
         names.PROTOCOLS["av-multiclass"],
+        "retina-av",
         av_multiclass.score_case,
         needs_region=True,
         headline=("f1", "sensitivity", "specificity", "precision", "accuracy", "iou", "mse", "auc_hard"),
@@ -46,6 +49,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "segmentation": Protocol(
         "segmentation",
         names.PROTOCOLS["segmentation"],
+        "structure-2d",
         segmentation.score_case,
         headline=("dice", "iou", "sensitivity", "precision", "missed", "false_alarms"),
         counts=("missed", "false_alarms"),

@@ -117,7 +117,9 @@ def _answer(
         case = read_input(entry.path, entry.name, region)
         read = time.perf_counter() - start
         result = pipeline(case, keep_probabilities=options.probabilities)
+        found = time.perf_counter()
         measure(case, result, pipeline.recipe, options.measure)
+        result.seconds["measure"] = time.perf_counter() - found
     except GracileError as error:
         return None, None, {**base, "status": "failed", "reason": str(error)}
     except (MemoryError, RuntimeError) as error:

@@ -144,10 +144,7 @@ def _notes(cells: dict[str, Measurement]) -> list[str]:
     for structure, m in cells.items():
         if m.note:
             about.setdefault(m.note, []).append(structure)
-    return [
-        note if len(names) == len(cells) else f"{', '.join(names)}: {note}"
-        for note, names in about.items()
-    ]
+    return [note if len(names) == len(cells) else f"{', '.join(names)}: {note}" for note, names in about.items()]
 
 
 def _grouped(layers: list[ReportLayer]) -> dict[str, list[ReportLayer]]:

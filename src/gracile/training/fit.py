@@ -50,18 +50,28 @@ def fit_stage(
     with _quiet():
         trainer = _trainer(recipe, out, bool(validation))
         loader = _training_loader(samples, spec, trainer, recipe.trainer.workers)
+        if last.exists() and isinstance(loader.sampler, EpochSampler):
+            # Workers draw their first samples before Lightning says which epoch it is.
+            loader.sampler.set_epoch(_read(last)["epoch"] + 1)
         trainer.fit(module, loader, validation_loader, ckpt_path=last if last.exists() else None, weights_only=True)
     chosen = out / "best.ckpt"
+    scores: dict[str, float] = {}
     if validation and chosen.exists():
-        state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
+        best = _read(chosen)
+        state = best["state_dict"]
         stage.load_state_dict({k.removeprefix("stage."): v for k, v in state.items() if k.startswith("stage.")})
+        scores = best["scores"]
     return {
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step // module.optimizers_count,
         "minutes": round(module.spent_seconds / 60, 1),
         "chosen": "best validation Dice" if validation else "last epoch, fixed schedule, nothing held back",
-        **{k: round(float(v), 4) for k, v in trainer.callback_metrics.items() if k.startswith("validation")},
+        **{name: round(value, 4) for name, value in scores.items()},
     }
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    return torch.load(checkpoint, map_location="cpu", weights_only=True)
 
 
 CHOOSING = "validation_dice"

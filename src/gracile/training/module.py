@@ -39,7 +39,6 @@ class StageModule(lightning.LightningModule):
             lr=self.spec.learning_rate,
             betas=self.spec.betas,
             weight_decay=self.spec.weight_decay,
-            fused=True,
         )
 
     def progress(self) -> float:
@@ -53,11 +52,9 @@ class StageModule(lightning.LightningModule):
     def on_train_start(self) -> None:
         self._tick = time.monotonic()
 
-    def on_train_epoch_start(self) -> None:
-        # Dropout draws the same numbers in an epoch whether or not the run was resumed before it.
-        torch.manual_seed((self.spec.seed * 1_000_003 + self.trainer.current_epoch) * 64 + self.global_rank)
-
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
+        # Dropout draws the same numbers in a step whether or not the run was resumed before it.
+        torch.manual_seed((self.spec.seed * 1_000_003 + self.trainer.global_step) * 64 + self.global_rank)
         now = time.monotonic()
         self.spent_seconds += now - self._tick
         self._tick = now
@@ -90,6 +87,8 @@ class StageModule(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["spent_seconds"] = self.spent_seconds
+        metrics = self.trainer.callback_metrics
+        checkpoint["scores"] = {name: float(value) for name, value in metrics.items() if name.startswith("validation")}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.spent_seconds = checkpoint["spent_seconds"]

@@ -49,7 +49,7 @@ def train(
         The folder of the bundle.
 
     Raises:
-        DataError: No labeled case. UsageError: ``out`` holds a run and ``resume`` was not asked for, or the reverse.
+        DataError: No labeled case, or other data than the run to resume was started with. UsageError: ``out`` holds a run and ``resume`` was not asked for, or the reverse.
     """
     usable = labeled(cases)
     if not usable:
@@ -57,12 +57,14 @@ def train(
     record = out / "recipe.yaml"
     if record.exists() and not resume and _is_first():
         raise UsageError(f"{out} already holds a run.", "Add --resume to continue it, or choose another --out.")
+    if resume and _is_first():
+        _require_same_data(usable, out / "data.json")
     training, validation = _split(usable, recipe, out, out / "split.json" if resume else split)
+    source = read_bundle(start) if start else None
     if _is_first() and not resume:
-        _write_record(recipe, usable, out)
+        _write_record(recipe, usable, out, source)
     weights: dict[str, Any] = {}
     figures: dict[str, Any] = {}
-    source = read_bundle(start) if start else None
     for spec in recipe.stages:
         prepared = [[prepared_case(c, recipe, out / "cache") for c in part] for part in (training, validation)]
         with torch.random.fork_rng():
@@ -72,9 +74,8 @@ def train(
             stage.load_bundle_state(source.weights[spec.name])
         figures[spec.name] = fit_stage(stage, prepared[0], prepared[1], recipe, out / spec.name)
         weights[spec.name] = stage.bundle_state()
-    bundle = Bundle(recipe=recipe, weights=weights, card=_card(recipe, out, figures))
     if _is_first():
-        write_bundle(bundle, out / "bundle")
+        write_bundle(Bundle(recipe=recipe, weights=weights, card=_card(recipe, out, figures)), out / "bundle")
     return out / "bundle"
 
 
@@ -105,10 +106,24 @@ def _split(
     return training, validation
 
 
-def _write_record(recipe: Recipe, cases: list[CaseFiles], out: Path) -> None:
+def _require_same_data(cases: list[CaseFiles], record: Path) -> None:
+    """Raise DataError when files are not those a run was started with; its prepared cases would hide the change."""
+    if record.exists():
+        before, now = json.loads(record.read_text(encoding="utf-8")), fingerprint(cases)
+        changed = [id for id, entry in now["files"].items() if before["files"].get(id) != entry]
+        if before["sha256"] != now["sha256"]:
+            raise DataError(
+                f"The data is not what the run was started with: {len(changed)} cases differ"
+                f"{', such as ' + changed[0] if changed else ''}.",
+                "Resume with the data of the run, or start another one.",
+            )
+
+
+def _write_record(recipe: Recipe, cases: list[CaseFiles], out: Path, source: Bundle | None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "data.json", fingerprint(cases))
-    write_json(out / "environment.json", environment())
+    started_from = {"data": source.card.get("data"), "sha256": source.checksums} if source else None
+    write_json(out / "environment.json", {**environment(), "started_from": started_from})
     write_text(out / "recipe.yaml", recipe.to_yaml())
 
 
@@ -127,14 +142,15 @@ def environment() -> dict[str, Any]:
 
 
 def _card(recipe: Recipe, out: Path, figures: dict[str, Any]) -> dict[str, Any]:
-    data = json.loads((out / "data.json").read_text(encoding="utf-8")) if (out / "data.json").exists() else {}
+    data, machine = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("data.json", "environment.json"))
     return {
         "recipe": recipe.name,
-        "data": {"cases": data.get("cases"), "sha256": data.get("sha256")},
+        "data": {"cases": data["cases"], "sha256": data["sha256"]},
         "training": {
             "seed": recipe.train.seed,
             "minutes": round(sum(stage["minutes"] for stage in figures.values()), 1),
-            "software": f"gracile {__version__}, torch {version('torch')}",
+            "software": f"gracile {machine['gracile']}, torch {machine['packages']['torch']}",
+            "started_from": machine["started_from"],
         },
         "validation": figures,
         "limits": ["Not a medical device. Check every result in its picture before it is used."],

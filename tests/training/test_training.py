@@ -1,0 +1,328 @@
+"""A training learns, can be killed and resumed, is the same over two processes, and leaves a full record behind."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gracile.api import Model, load, train
+from gracile.bundle import read_bundle
+from gracile.case import Case
+from gracile.data import find_cases, read_case
+from gracile.errors import BundleError, DataError, UsageError
+from gracile.recipe import AugmentSpec, read_recipe
+from gracile.training import fit
+from gracile.training.module import scheduled, validation_scores
+from gracile.transforms import prepare
+from tests.conftest import TINY, draw_fundus, write_fundus_folder
+
+PLAIN = [f"stages.vessels.augment.{name}=0" for name in AugmentSpec.model_fields]
+"""Training patches as they are."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small are slower on several threads, and the recipe's own setting outlasts its training."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Two drawn fundus photographs."""
+    return write_fundus_folder(tmp_path_factory.mktemp("two") / "data", 2)
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory) -> Path:
+    """A run that learned two pictures by heart; read only."""
+    out = tmp_path_factory.mktemp("run") / "run"
+    torch.set_num_threads(1)
+    settings = [*TINY, *PLAIN, "train.epochs=45", "stages.vessels.sampler.per_case=8", "train.learning_rate=0.01", "measure=[]"]
+    train("retina-av", folder, out, settings=settings)
+    return out
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    with (out / "vessels" / "logs" / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def logged(out: Path, name: str) -> list[float]:
+    """The values of one column of the run's metrics, those that are there."""
+    return [float(row[name]) for row in table(out) if row.get(name)]
+
+
+def dice(found: np.ndarray, true: np.ndarray, members: tuple[int, ...]) -> float:
+    a, b = np.isin(found, members), np.isin(true, members)
+    return 2 * (a & b).sum() / (a.sum() + b.sum())
+
+
+def weights_of(bundle: Path) -> dict[str, torch.Tensor]:
+    return read_bundle(bundle).weights["vessels"]
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    one, other = weights_of(first), weights_of(second)
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+def test_two_pictures_are_learned_by_heart(run, folder):
+    model = load(run, device="cpu")
+    for case in find_cases(folder, model.recipe):
+        truth = read_case(case, model.recipe).truth
+        mask = model(case.image).mask
+        for members in model.recipe.structures.values():
+            assert dice(mask, truth, members) > 0.8
+
+
+def test_the_loss_falls_and_every_term_is_logged(run):
+    for name in ("train_loss", "train_cross-entropy", "train_tree", "train_dice"):
+        values = logged(run, name)
+        assert len(values) == 45
+        assert np.mean(values[-5:]) < 0.5 * np.mean(values[:5])
+    assert logged(run, "learning_rate")[-1] < 0.1 * max(logged(run, "learning_rate"))
+
+
+def test_a_run_leaves_its_record(run, folder):
+    for name in ("recipe.yaml", "environment.json", "data.json", "split.json", "bundle/bundle.json",
+                 "bundle/card.md", "vessels/logs/metrics.csv", "vessels/last.ckpt"):  # fmt: skip
+        assert (run / name).stat().st_size > 0, name
+    assert list((run / "vessels" / "tensorboard").glob("events.out.tfevents.*"))
+    recipe = read_recipe(run / "recipe.yaml")
+    assert recipe.train.epochs == 45
+    assert recipe == read_bundle(run).recipe
+    assert json.loads((run / "environment.json").read_text())["packages"]["torch"]
+    data = json.loads((run / "data.json").read_text())
+    assert (data["cases"], data["ids"]) == (2, ["00", "01"])
+    assert json.loads((run / "split.json").read_text()) == {"seed": 0, "train": ["00", "01"], "validation": []}
+    card = read_bundle(run).card
+    assert card["data"]["sha256"] == data["sha256"]
+    assert card["validation"]["vessels"]["epochs"] == 45
+    assert card["validation"]["vessels"]["steps"] == 180
+    assert not list(run.rglob("*.part*"))
+
+
+def test_what_was_saved_gives_the_answer_of_what_was_trained(folder, tmp_path, monkeypatch):
+    from gracile.training import run as running
+
+    trained = []
+    whole = fit.fit_stage
+    monkeypatch.setattr(running, "fit_stage", lambda stage, *more: (trained.append(stage), whole(stage, *more))[1])
+    bundle = train("retina-av", folder, tmp_path / "run", settings=[*TINY, "train.epochs=2", "measure=[]"])
+    from gracile.pipeline import Pipeline
+
+    case = Case.from_array(draw_fundus(0)[0])
+    expected = Pipeline(read_bundle(bundle).recipe, trained)(case, keep_probabilities=True)
+    answer = Model(read_bundle(bundle), device="cpu")(case, probabilities=True)
+    np.testing.assert_array_equal(answer.probabilities, expected.probabilities)
+
+
+HELD_BACK = [*TINY, "train.validation=0.25", "train.validate_every=1", "train.average_weights=0.8", "measure=[]"]
+
+
+def test_the_card_holds_the_scores_of_the_weights_that_were_chosen(fundus_folder, tmp_path):
+    settings = [*HELD_BACK, "train.epochs=6", "train.learning_rate=0.05", "train.seed=1"]
+    bundle = train("retina-av", fundus_folder, tmp_path / "run", settings=settings)
+    course = logged(tmp_path / "run", "validation_dice")
+    assert course[-1] < max(course), "the last epoch must not be the best for this test to tell"
+    card = read_bundle(bundle).card["validation"]["vessels"]
+    assert card["validation_dice"] == pytest.approx(max(course), abs=1e-4)
+    model = load(bundle, device="cpu")
+    (held_back,) = json.loads((tmp_path / "run" / "split.json").read_text())["validation"]
+    files = next(f for f in find_cases(fundus_folder, model.recipe) if f.id == held_back)
+    prepared, _ = prepare(read_case(files, model.recipe), model.recipe)
+    batch = {name: torch.from_numpy(getattr(prepared, name).astype(np.float32))[None] for name in ("image", "truth")}
+    batch["region"] = torch.from_numpy(prepared.region.astype(np.float32))[None, None]
+    with torch.inference_mode():
+        scores = validation_scores(model.pipeline.stages[0], batch)
+    for name, score in scores.items():
+        assert card[name] == pytest.approx(float(score), abs=1e-3), name
+
+
+KILLED = """
+import os, signal, sys
+from gracile import cli
+from gracile.training.module import StageModule
+
+begin = StageModule.on_train_batch_start
+
+def on_train_batch_start(self, batch, batch_idx):
+    if self.trainer.current_epoch == 2 and batch_idx == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return begin(self, batch, batch_idx)
+
+StageModule.on_train_batch_start = on_train_batch_start
+sys.argv = ["gracile", *sys.argv[1:]]
+cli.main()
+"""
+
+
+def command_line(*arguments: object, settings: list[str]) -> list[str]:
+    return [*map(str, arguments), *(part for setting in settings for part in ("--set", setting))]
+
+
+def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(fundus_folder, tmp_path):
+    settings = [*HELD_BACK, "train.epochs=4", "trainer.workers=1"]
+    whole = train("retina-av", fundus_folder, tmp_path / "whole", settings=settings)
+    killed = tmp_path / "killed"
+    arguments = command_line("train", "retina-av", fundus_folder, "--out", killed, settings=settings)
+    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not (killed / "bundle").exists()
+    checkpoint = torch.load(killed / "vessels" / "last.ckpt", map_location="cpu", weights_only=True)
+    assert checkpoint["epoch"] + 1 == 2  # no more than the epoch that was under way is lost
+    resumed = train("retina-av", fundus_folder, killed, resume=True)
+    assert_same_weights(whole, resumed)
+    cards = [read_bundle(bundle).card["validation"]["vessels"] for bundle in (whole, resumed)]
+    assert cards[0] | {"minutes": 0} == cards[1] | {"minutes": 0}
+    assert read_bundle(resumed).recipe == read_bundle(whole).recipe
+    for name in ("train_loss", "validation_dice"):
+        np.testing.assert_allclose(logged(killed, name), logged(tmp_path / "whole", name), rtol=1e-6)
+    before = {path: path.stat().st_mtime_ns for path in [killed / "recipe.yaml", killed / "data.json"]}
+    again = train("retina-av", fundus_folder, killed, resume=True)
+    assert_same_weights(whole, again)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+ALIKE = [
+    # Normalization by instance and a loss that is a mean over equally many pixels: what two processes share exactly.
+    "stages.vessels.network.name=monai:UNet",
+    "stages.vessels.network.options={spatial_dims: 2, channels: [4, 8], strides: [2], norm: instance, bias: false}",
+    "stages.vessels.losses=[{name: cross-entropy}]",
+    "stages.vessels.sampler.patch=[16, 16]",
+    "stages.vessels.augment.flip=false",
+    "input.region=whole",
+    "train.epochs=3",
+    "train.average_weights=0.5",
+    "measure=[]",
+    *(f"stages.vessels.augment.{name}=0" for name in ("rotation", "elastic", "scale", "shear")),
+]
+
+
+@pytest.fixture
+def inner_folder(tmp_path) -> Path:
+    """Two pictures that are labeled in their middle alone, so that no patch reaches beyond the frame."""
+    from PIL import Image
+
+    folder = write_fundus_folder(tmp_path / "inner", 2)
+    for path in (folder / "labels").iterdir():
+        labels = np.array(Image.open(path))
+        labels[:30], labels[-30:], labels[:, :30], labels[:, -30:] = 0, 0, 0, 0
+        Image.fromarray(labels).save(path)
+    for path in (folder / "fov").iterdir():
+        path.unlink()
+    (folder / "fov").rmdir()
+    return folder
+
+
+def test_two_processes_train_as_one(inner_folder, tmp_path):
+    settings = [*TINY[3:], *ALIKE, "prepare.diameter=96", "stages.vessels.sampler.foreground=1.0"]
+    alone = train("retina-av", inner_folder, tmp_path / "alone", settings=settings)
+    shared = [*settings, "trainer.devices=2", "trainer.accelerator=cpu"]
+    arguments = command_line("train", "retina-av", inner_folder, "--out", tmp_path / "two", settings=shared)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "gracile", *arguments], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(logged(tmp_path / "two", "train_loss"), logged(tmp_path / "alone", "train_loss"), rtol=1e-3)
+    one, two = weights_of(alone), weights_of(tmp_path / "two" / "bundle")
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-2, atol=1e-3)
+    assert len(logged(tmp_path / "two", "train_loss")) == 3  # one process writes the log
+
+
+def test_a_run_starts_from_the_weights_of_a_bundle(run, folder, tmp_path):
+    settings = [*TINY, "train.epochs=1", "train.learning_rate=0"]
+    started, fresh = (
+        weights_of(train("retina-av", folder, tmp_path / name, settings=settings, start=start))
+        for name, start in (("started", run), ("fresh", None))
+    )
+    learned = {name: value for name, value in weights_of(run).items() if "running" not in name and "num_" not in name}
+    assert all(torch.equal(started[name], value) for name, value in learned.items())
+    assert not all(torch.equal(fresh[name], value) for name, value in learned.items())
+
+
+def test_starting_from_a_bundle_of_another_network_is_refused(run, folder, tmp_path):
+    settings = [*TINY, "stages.vessels.network.options.widths=[4,8,12]"]
+    with pytest.raises(BundleError, match="do not fit"):
+        train("retina-av", folder, tmp_path / "other", settings=settings, start=run)
+
+
+def test_a_run_is_neither_overwritten_nor_resumed_by_mistake(run, folder, tmp_path):
+    before = (run / "recipe.yaml").read_bytes()
+    with pytest.raises(UsageError, match="--resume"):
+        train("retina-av", folder, run, settings=TINY)
+    assert (run / "recipe.yaml").read_bytes() == before
+    with pytest.raises(UsageError, match="no run"):
+        train("retina-av", folder, tmp_path / "nowhere", resume=True)
+
+
+def test_a_run_is_resumed_only_with_the_data_it_was_started_with(run, tmp_path):
+    other = write_fundus_folder(tmp_path / "other", 2, first=5)
+    for part, name in (("images", "{}.png"), ("labels", "{}.png"), ("fov", "{}_mask.png")):
+        for new, old in (("00", "05"), ("01", "06")):
+            (other / part / name.format(old)).rename(other / part / name.format(new))
+    with pytest.raises(DataError, match="2 cases differ, such as 00"):
+        train("retina-av", other, run, resume=True)
+
+
+def test_a_given_split_is_used(fundus_folder, tmp_path):
+    split = tmp_path / "split.json"
+    split.write_text(json.dumps({"train": ["03", "01"], "validation": ["00", "02"]}))
+    settings = [*TINY, "train.epochs=1"]
+    train("retina-av", fundus_folder, tmp_path / "run", settings=settings, split=split)
+    written = json.loads((tmp_path / "run" / "split.json").read_text())
+    assert (written["train"], written["validation"]) == (["03", "01"], ["00", "02"])
+    assert (tmp_path / "run" / "vessels" / "best.ckpt").exists()
+
+
+def test_a_batch_that_cannot_be_filled_or_divided_is_refused(folder, tmp_path):
+    settings = [*TINY, "train.batch_size=3", "trainer.devices=2", "trainer.accelerator=cpu"]
+    recipe = read_recipe("retina-av", settings)
+
+    class TwoProcesses:
+        world_size = 2
+
+    with pytest.raises(DataError, match="batch_size=4"):
+        fit._training_loader([0] * 8, recipe.train, TwoProcesses(), 0)
+
+
+def test_data_without_labels_is_refused_before_anything_is_written(tmp_path):
+    data = write_fundus_folder(tmp_path / "data", 2)
+    for path in (data / "labels").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match="label"):
+        train("retina-av", data, tmp_path / "run", settings=TINY)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_the_learning_rate_rises_then_follows_its_schedule(schedule):
+    spec = read_recipe("retina-av", [f"train.schedule={schedule}", "train.warmup=0.1"]).train
+    course = [scheduled(progress, spec) for progress in np.linspace(0, 1, 21)]
+    assert course[0] < 0.02
+    assert course[2] == pytest.approx(1.0, abs=0.01)
+    assert course[-1] == pytest.approx(1e-3 if schedule == "cosine" else 1.0)
+    assert min(course) > 0
+    assert sorted(course[2:], reverse=True) == course[2:]
+
+
+def test_a_run_that_is_limited_in_time_ends_and_is_whole(folder, tmp_path):
+    settings = [*TINY, "train.epochs=100000", "train.minutes=0.001", "measure=[]"]
+    bundle = train("retina-av", folder, tmp_path / "run", settings=settings)
+    card = read_bundle(bundle).card["validation"]["vessels"]
+    assert 0 < card["epochs"] < 1000
+    assert load(bundle, device="cpu")(draw_fundus(0)[0]).mask.shape == (120, 120)

@@ -70,7 +70,9 @@ def test_a_picture_that_cannot_be_read_is_refused(model, tmp_path):
 def test_predict_writes_the_files_of_the_contract(tiny_bundle, pictures, tmp_path):
     model = gracile.load(tiny_bundle, settings=["measure=[{name: areas}]"], device="cpu")
     steps = []
-    summary = gracile.predict(model, pictures, tmp_path, progress=lambda done, total, record: steps.append((done, total)))
+    summary = gracile.predict(
+        model, pictures, tmp_path, progress=lambda done, total, record: steps.append((done, total))
+    )
     assert steps == [(n, 4) for n in range(1, 5)]
     assert summary.predictions == tmp_path / "predictions.json"
     content = json.loads(summary.predictions.read_text())

@@ -101,7 +101,12 @@ def test_a_command_that_makes_no_sense_exits_2(gracile, arguments):
     ],
 )
 def test_an_error_is_one_sentence_with_the_remedy_and_a_code(gracile, tiny_bundle, fundus_folder, tmp_path, arguments, code, said):  # fmt: skip  # noqa: E501
-    places = {"bundle": tiny_bundle, "image": fundus_folder / "images" / "00.png", "data": fundus_folder, "out": tmp_path}
+    places = {
+        "bundle": tiny_bundle,
+        "image": fundus_folder / "images" / "00.png",
+        "data": fundus_folder,
+        "out": tmp_path,
+    }
     found, _, error = gracile(*(argument.format(**places) for argument in arguments))
     assert_one_sentence(error)
     assert said in error

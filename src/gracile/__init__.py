@@ -9,18 +9,19 @@ Example:
 import os
 from typing import TYPE_CHECKING, Any
 
+from gracile.names import VERSION as __version__
+
 # Two busy cores spin against each other otherwise; read by OpenMP when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from gracile.api import Model, evaluate, load, predict, train
 
-__version__ = "0.1.0"
-__all__ = ["Model", "evaluate", "load", "predict", "train"]
+__all__ = ["Model", "__version__", "evaluate", "load", "predict", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
+    if name in __all__:  # loaded when first asked for, so that the command line starts fast
         from gracile import api
 
         return getattr(api, name)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class _Interruptible(TyperGroup):
     """Says how to go on when a command is interrupted; typer would end it without a word."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+VERSION = "0.1.0"
+
 PACKAGE = Path(__file__).parent
 
 NETWORKS: dict[str, str] = {

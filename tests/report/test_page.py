@@ -146,7 +146,17 @@ def test_a_single_case_shows_numbers_units_and_notes(tmp_path):
         seconds={"read": 0.25, "vessels": 1.5},
     )
     words = Tags(page(tmp_path, case, settings={"prepare": {"diameter": 600}})).words
-    for shown in ("Caliber mean", "µm", "91.2", "112.5", "AVR", "–", "needs an optic disc", "total 1.75", "diameter: 600"):
+    for shown in (
+        "Caliber mean",
+        "µm",
+        "91.2",
+        "112.5",
+        "AVR",
+        "–",
+        "needs an optic disc",
+        "total 1.75",
+        "diameter: 600",
+    ):
         assert shown in words, shown
     assert words.count("weighted by length") == 1
 

@@ -27,10 +27,7 @@ def test_the_parts_of_all_processes_make_up_one_processs_batches(processes, each
     shares = [drawn(part, epoch) for part in parts]
     assert [len(share) for share in shares] == [len(part) for part in parts]
     joined = [
-        index
-        for step in range(size // batch)
-        for share in shares
-        for index in share[step * each : (step + 1) * each]
+        index for step in range(size // batch) for share in shares for index in share[step * each : (step + 1) * each]
     ]
     assert joined == alone
     assert len(set(alone)) == len(alone) == size // batch * batch

@@ -126,7 +126,9 @@ def test_image_and_truth_are_warped_as_one(seed):
 def test_every_warp_does_something():
     plain = cut_patch(CASES[0], np.array([35, 45]), (32, 32), NONE, generator())
     for name, strength in (("rotation", 90), ("scale", 0.5), ("shear", 0.3), ("elastic", 5.0)):
-        varied = cut_patch(CASES[0], np.array([35, 45]), (32, 32), NONE.model_copy(update={name: strength}), generator())
+        varied = cut_patch(
+            CASES[0], np.array([35, 45]), (32, 32), NONE.model_copy(update={name: strength}), generator()
+        )
         assert (varied - plain).abs().mean() > 0.005, name
     flips = [cut_patch(CASES[0], np.array([35, 45]), (31, 31), NONE.model_copy(update={"flip": True}), generator(seed))
              for seed in range(8)]  # fmt: skip

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from gracile import __version__
 from gracile.case import Case
 from gracile.errors import DataError
 from gracile.evaluation import Evaluation, Protocol, find_protocol
@@ -18,6 +17,7 @@ from gracile.geometry import Grid
 from gracile.inference.predict import read_input
 from gracile.inference.reporting import NOTICE, PICTURES
 from gracile.io import image_files, pair_files, read_labels, read_region, stem
+from gracile.names import VERSION
 from gracile.recipe import ClassSpec
 from gracile.report import (
     Report,
@@ -120,7 +120,7 @@ def write_evaluation_report(
         charts=_charts(cases, headline),
         settings={"protocol": evaluation.protocol, "classes": [spec.name for spec in classes], **sources},
         notes=notes,
-        credits=f"Made with Gracile {__version__}.",
+        credits=f"Made with Gracile {VERSION}.",
         headline=headline,
         order_by=order,
         lower_is_better=order in rules.lower_is_better,

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gracile import __version__
 from gracile.case import Case
 from gracile.errors import GracileError
 from gracile.inference.inputs import Shard
 from gracile.inference.predict import read_input
 from gracile.io import read_labels, write_bytes
+from gracile.names import VERSION
 from gracile.recipe import Recipe
 from gracile.report import (
     Report,
@@ -95,7 +95,7 @@ class ReportWriter:
             charts=measurement_charts(self.cases, dict(classes)),
             settings=self.recipe.model_dump(mode="json"),
             notes=notes,
-            credits=f"Made with Gracile {__version__}, recipe {self.recipe.name}, model {self.model}.",
+            credits=f"Made with Gracile {VERSION}, recipe {self.recipe.name}, model {self.model}.",
             headline=HEADLINE if any(m.name in HEADLINE for c in self.cases for m in c.measurements) else (),
         )
         return write_report(report, self.folder / name)

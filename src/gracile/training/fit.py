@@ -1,5 +1,6 @@
 """Fits one stage with Lightning: data loaders, checkpoints, logs, averaged weights."""
 
+import csv
 import logging
 import math
 import warnings
@@ -10,6 +11,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
@@ -47,13 +49,14 @@ def fit_stage(
     samples = stage.samples(training, spec.seed)
     validation_loader = DataLoader(WholeSamples(validation), batch_size=1) if validation else None
     last = out / "last.ckpt"
+    done = _read(last)["epoch"] + 1 if last.exists() else 0
     with _quiet():
-        trainer = _trainer(recipe, out, bool(validation))
+        trainer = _trainer(recipe, out, bool(validation), done)
         loader = _training_loader(samples, spec, trainer, recipe.trainer.workers)
-        if last.exists() and isinstance(loader.sampler, EpochSampler):
+        if isinstance(loader.sampler, EpochSampler):
             # Workers draw their first samples before Lightning says which epoch it is.
-            loader.sampler.set_epoch(_read(last)["epoch"] + 1)
-        trainer.fit(module, loader, validation_loader, ckpt_path=last if last.exists() else None, weights_only=True)
+            loader.sampler.set_epoch(done)
+        trainer.fit(module, loader, validation_loader, ckpt_path=last if done else None, weights_only=True)
     chosen = out / "best.ckpt"
     scores: dict[str, float] = {}
     if validation and chosen.exists():
@@ -117,7 +120,7 @@ def _training_loader(samples: Any, spec: TrainSpec, trainer: lightning.Trainer, 
     )
 
 
-def _trainer(recipe: Recipe, out: Path, validates: bool) -> lightning.Trainer:
+def _trainer(recipe: Recipe, out: Path, validates: bool, epochs_done: int) -> lightning.Trainer:
     settings = recipe.trainer
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -144,8 +147,21 @@ def _trainer(recipe: Recipe, out: Path, validates: bool) -> lightning.Trainer:
         enable_model_summary=False,
         default_root_dir=out,
         callbacks=_callbacks(train, out, validates),
-        logger=[CSVLogger(out, name="", version="logs"), TensorBoardLogger(out, name="", version="tensorboard")],
+        logger=[_csv_logger(out, epochs_done), TensorBoardLogger(out, name="", version="tensorboard")],
     )  # fmt: skip
+
+
+def _csv_logger(out: Path, epochs_done: int) -> CSVLogger:
+    """The table of metrics; that of a resumed run goes on behind the epochs that are kept."""
+    logger = CSVLogger(out, name="", version="logs")
+    table = out / "logs" / "metrics.csv"
+    if epochs_done and table.exists() and getattr(rank_zero_only, "rank", 0) == 0:
+        with table.open(encoding="utf-8", newline="") as file:
+            rows: list[dict[str, Any]] = [row for row in csv.DictReader(file) if int(row["epoch"]) < epochs_done]
+        # Lightning deletes the table when it begins to log, so that its rows are logged again.
+        logger.experiment.metrics += [{name: value for name, value in row.items() if value} for row in rows]
+        logger.save()
+    return logger
 
 
 def _strategy(recipe: Recipe) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from gracile import __version__
 from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.data import CaseFiles, fingerprint, labeled, load_split, save_split, split_by_subject
 from gracile.errors import DataError, UsageError
 from gracile.io.atomic import write_json, write_text
+from gracile.names import VERSION
 from gracile.recipe import Recipe, recipe_from
 from gracile.stages import build_stage
 from gracile.training.fit import fit_stage
@@ -49,7 +49,8 @@ def train(
         The folder of the bundle.
 
     Raises:
-        DataError: No labeled case, or other data than the run to resume was started with. UsageError: ``out`` holds a run and ``resume`` was not asked for, or the reverse.
+        DataError: No labeled case, or other data than the run was started with.
+        UsageError: ``out`` holds a run and ``resume`` was not asked for, or the reverse.
     """
     usable = labeled(cases)
     if not usable:
@@ -130,7 +131,7 @@ def _write_record(recipe: Recipe, cases: list[CaseFiles], out: Path, source: Bun
 def environment() -> dict[str, Any]:
     """Versions and machine of a run, without names of people or hosts."""
     return {
-        "gracile": __version__,
+        "gracile": VERSION,
         "python": sys.version.split()[0],
         "packages": {name: version(name) for name in PACKAGES},
         "machine": platform.machine(),

@@ -27,7 +27,8 @@ def pictures(fundus_folder):
 
 
 def test_everything_that_is_promised_is_exported():
-    assert all(callable(getattr(gracile, name)) for name in gracile.__all__)
+    assert {"Model", "evaluate", "load", "predict", "train"} <= set(gracile.__all__)
+    assert all(getattr(gracile, name) for name in gracile.__all__)
     with pytest.raises(AttributeError, match="prophesy"):
         gracile.prophesy  # noqa: B018
 

@@ -69,7 +69,7 @@ def test_every_command_is_in_the_help(gracile):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["prophesy"], ["predict"], ["predict", "m", "a.png"], ["predict", "m", "a.png", "--out", "o", "--shards", "2/8"],
+        ["prophesy"], ["predict"], ["predict", "m", "a.png"], ["predict", "m", "a", "--out", "o", "--shards", "2/8"],
         ["train", "retina-av"], ["evaluate", "--protocol", "segmentation"],
     ],
 )  # fmt: skip

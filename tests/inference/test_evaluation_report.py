@@ -42,6 +42,7 @@ def test_worst_comes_first_with_its_score(folders):
     assert dice["bad"] == pytest.approx(0.2)
     first = text.index('data-case="bad"')
     assert 'data-value="0.2"' in text[first : text.index("</tr>", first)]
+    assert "Worst Dice first." in text
     assert "data:image/jpeg" not in text
 
 
@@ -64,6 +65,14 @@ def test_several_runs_are_one_row_per_case_with_their_mean(folders):
     assert re.findall(r'data-case="(\w+)"', text) == ["bad", "middling", "good"]
     assert "0.6000" in text[text.index('data-case="bad"') :]
     assert "means over 2 runs" in text
+
+
+def test_a_missing_prediction_leads_and_is_drawn_as_missed(folders):
+    (folders / "run" / "good.png").unlink()
+    _, text = evaluate(folders, images=folders / "images", missing="worst")
+    assert re.findall(r'data-case="(\w+)"', text) == ["good", "bad", "middling"]
+    assert text.count("There is no prediction: every score counts with its worst value.") == 2
+    assert text.count("data:image/jpeg") == 3
 
 
 def test_images_that_belong_to_nothing_are_refused_before_scoring(folders):

@@ -102,9 +102,10 @@ def test_a_full_disk_is_said_and_keeps_earlier_records(tmp_path, monkeypatch):
         def flush(self):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(DataError, match="No space left"):
+    with monkeypatch.context() as patch:
         patch.setattr(Path, "open", lambda *_, **__: Full())
-        book.add(record("b"))
+        with pytest.raises(DataError, match="No space left"):
+            book.add(record("b"))
     assert found(journal(tmp_path), "a")
 
 

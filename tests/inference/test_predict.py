@@ -16,6 +16,7 @@ from gracile.api import load
 from gracile.errors import DataError, UsageError
 from gracile.inference import Options, Shard, find_inputs, merge_shards, predict
 from gracile.inference.predict import read_input
+from gracile.pipeline import Pipeline
 from tests.conftest import draw_fundus
 
 MODEL = {"name": "tiny", "weights": {"vessels": "12ab"}}
@@ -216,8 +217,6 @@ def test_given_fields_of_view_bound_the_masks(run, fundus_folder, tmp_path):
 
 def load_flagging(pipeline):
     """The pipeline with half a field of view allowed."""
-    from gracile.pipeline import Pipeline
-
     recipe = pipeline.recipe.model_copy(deep=True)
     recipe.input.wrong_kind = "flag"
     return Pipeline(recipe, pipeline.stages)

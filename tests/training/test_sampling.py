@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gracile.data import find_cases
+from gracile.data import find_cases, read_case
 from gracile.recipe import read_recipe
 from gracile.training.sampling import EpochSampler, prepared_case
 from gracile.transforms import prepare
@@ -73,8 +73,6 @@ def test_half_a_cache_is_made_anew(case_and_recipe, tmp_path):
 
 
 def test_what_is_trained_on_is_what_is_predicted_on(case_and_recipe, tmp_path):
-    from gracile.data import read_case
-
     files, recipe = case_and_recipe
     trained = prepared_case(files, recipe, tmp_path)
     case = read_case(files, recipe)

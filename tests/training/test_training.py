@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from gracile.api import Model, load, train
 from gracile.bundle import read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, read_case
 from gracile.errors import BundleError, DataError, UsageError
+from gracile.pipeline import Pipeline
 from gracile.recipe import AugmentSpec, read_recipe
 from gracile.training import fit
+from gracile.training import run as running
 from gracile.training.module import scheduled, validation_scores
 from gracile.transforms import prepare
 from tests.conftest import TINY, draw_fundus, write_fundus_folder
@@ -117,14 +120,10 @@ def test_a_run_leaves_its_record(run, folder):
 
 
 def test_what_was_saved_gives_the_answer_of_what_was_trained(folder, tmp_path, monkeypatch):
-    from gracile.training import run as running
-
     trained = []
     whole = fit.fit_stage
     monkeypatch.setattr(running, "fit_stage", lambda stage, *more: (trained.append(stage), whole(stage, *more))[1])
     bundle = train("retina-av", folder, tmp_path / "run", settings=[*TINY, "train.epochs=2", "measure=[]"])
-    from gracile.pipeline import Pipeline
-
     case = Case.from_array(draw_fundus(0)[0])
     expected = Pipeline(read_bundle(bundle).recipe, trained)(case, keep_probabilities=True)
     answer = Model(read_bundle(bundle), device="cpu")(case, probabilities=True)
@@ -216,8 +215,6 @@ ALIKE = [
 @pytest.fixture
 def inner_folder(tmp_path) -> Path:
     """Two pictures that are labeled in their middle alone, so that no patch reaches beyond the frame."""
-    from PIL import Image
-
     folder = write_fundus_folder(tmp_path / "inner", 2)
     for path in (folder / "labels").iterdir():
         labels = np.array(Image.open(path))

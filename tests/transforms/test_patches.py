@@ -73,8 +73,8 @@ def test_other_indices_seeds_and_epochs_give_other_patches():
 
 
 def test_an_epoch_shows_each_case_equally_often():
-    flat = [Prepared(np.full((1, 20, 20), n, np.float32), np.ones((20, 20), bool), None, np.ones((2, 20, 20), np.float32))
-            for n in range(3)]  # fmt: skip
+    region, truth = np.ones((20, 20), bool), np.ones((2, 20, 20), np.float32)
+    flat = [Prepared(np.full((1, 20, 20), n, np.float32), region, None, truth) for n in range(3)]
     drawn = PatchSamples(flat, SamplerSpec(patch=(4, 4), per_case=5), NONE, 0)
     middles = [int(drawn[i]["image"].amax()) for i in range(len(drawn))]
     assert [middles.count(n) for n in range(3)] == [5, 5, 5]

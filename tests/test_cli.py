@@ -203,7 +203,7 @@ def test_evaluate_refuses_the_multiclass_protocol_without_field_of_view(gracile,
 
 
 @pytest.fixture
-def broken_folder(tmp_path) -> Path:
+def broken_folder(tmp_path: Path) -> Path:
     """A data set with five things wrong."""
     folder = write_fundus_folder(tmp_path / "broken", 6)
     (folder / "labels" / "00.png").unlink()

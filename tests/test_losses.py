@@ -1,6 +1,7 @@
 """The losses by hand: known values, blind outside the region, near zero for a perfect answer, finite gradients."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,9 @@ def everywhere(truth: torch.Tensor) -> torch.Tensor:
     return torch.ones_like(truth[:, :1])
 
 
-def value(name: str, logits: torch.Tensor, truth: torch.Tensor, region: torch.Tensor | None = None, **options) -> float:
+def value(
+    name: str, logits: torch.Tensor, truth: torch.Tensor, region: torch.Tensor | None = None, **options: Any
+) -> float:
     region = everywhere(truth) if region is None else region
     return build_loss(name, TREES, **options)(logits, truth, region).item()
 

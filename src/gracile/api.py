@@ -12,13 +12,14 @@ from gracile.data import find_cases, select
 from gracile.errors import BundleError, UsageError
 from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
-from gracile.inference import Options, Summary, find_inputs
+from gracile.inference import Options, Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
+from gracile.inference.journal import read_predictions
 from gracile.inference.predict import Observer, read_input
 from gracile.io.naming import stem
 from gracile.measure import measure
 from gracile.pipeline import Pipeline
-from gracile.recipe import ClassSpec, Recipe, read_recipe
+from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
 from gracile.result import Result
 from gracile.stages import build_stage
 
@@ -126,6 +127,7 @@ def predict(
     device: str = "auto",
     options: Options | None = None,
     report: bool = True,
+    credits: str = "",
     progress: "Callable[[int, int, dict[str, Any]], None] | None" = None,
 ) -> Summary:
     """Predict files, folders or patterns and write masks, ``predictions.json`` and a report to ``out``.
@@ -138,6 +140,7 @@ def predict(
         device: ``auto``, ``cpu`` or ``cuda``.
         options: Shard, field-of-view masks, probability maps, measurement settings.
         report: Write ``out/report/index.html``.
+        credits: Whose pictures they are, for the foot of the report.
         progress: Called with (done, all, record) after each input.
     """
     from gracile.inference.reporting import ReportWriter
@@ -148,7 +151,7 @@ def predict(
     total = len(options.shard.part(found)) if options.shard else len(found)
     loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
     name = "model" if isinstance(model, Model) else Path(model).name
-    writer = ReportWriter(loaded.recipe, name, Path(out)) if report else None
+    writer = ReportWriter(loaded.recipe, name, Path(out), credits) if report else None
     done = 0
 
     def observe(case: Case | None, result: Result | None, record: dict[str, Any]) -> None:
@@ -164,6 +167,24 @@ def predict(
     summary = predict_inputs(loaded.pipeline, identity, found, Path(out), options, observer)
     if writer:
         summary.report = writer.write(shard=options.shard)
+    return summary
+
+
+def merge(out: str | Path) -> Summary:
+    """Join the predictions and the reports of array jobs (``--shard``) in one folder. Raises DataError."""
+    from gracile.inference.reporting import ReportWriter
+
+    predictions = merge_shards(Path(out))
+    content = read_predictions(predictions)
+    writer = ReportWriter(recipe_from(content["settings"]["recipe"]), content["model"]["name"], Path(out))
+    summary = Summary(predictions)
+    for record in content["inputs"]:
+        writer.add(None, None, record)
+        if record["status"] == "failed":
+            summary.failed[record["name"]] = record["reason"]
+        else:
+            summary.reused.append(record["name"])
+    summary.report = writer.write()
     return summary
 
 

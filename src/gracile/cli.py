@@ -197,9 +197,16 @@ def demo(
 
     if model not in MODELS:
         raise UsageError(f"There is no shipped model {model!r}.", f"There are: {', '.join(MODELS)}.")
+    pictures = demo_folder(MODELS[model].demo)
+    _, credits = (pictures / "CREDITS.md").read_text(encoding="utf-8").split("\n", 1)
     with _Progress("Predicting", quiet=False) as progress:
         summary = api.predict(
-            model, demo_folder(MODELS[model].demo), out, options=Options(overwrite=True), progress=progress.step
+            model,
+            pictures,
+            out,
+            options=Options(overwrite=True),
+            credits=" ".join(credits.replace("`", "").split()),
+            progress=progress.step,
         )
     _print_summary(summary)
     if summary.failed:
@@ -238,10 +245,12 @@ def models(as_json: AsJson = False) -> None:
 
 @app.command()
 def merge(out: Annotated[Path, typer.Argument(help="Folder with predictions.1of8.json and so on.")]) -> None:
-    """Join the predictions of array jobs into one predictions.json."""
-    from gracile.inference import merge_shards
+    """Join the predictions of array jobs into one predictions.json and one report."""
+    from gracile import api
 
-    typer.echo(f"Merged: {merge_shards(out)}")
+    summary = api.merge(out)
+    typer.echo(f"Merged: {summary.predictions}")
+    typer.echo(f"Report: {summary.report}")
 
 
 class _Progress:

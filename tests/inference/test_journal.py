@@ -4,6 +4,7 @@ import errno
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def record(name: str, status: str = "found", files: dict[str, str] | None = None
     return {"name": name, "sha256": f"digest of {name}", "status": status, "reason": "", "files": files or {}}
 
 
-def journal(out: Path, shard: Shard | None = None, overwrite: bool = False, **changes) -> Journal:
+def journal(out: Path, shard: Shard | None = None, overwrite: bool = False, **changes: Any) -> Journal:
     return Journal(out, shard, {**SETTINGS, **changes}, overwrite)
 
 
@@ -120,7 +121,7 @@ def test_predictions_keep_the_order_of_the_inputs(tmp_path):
     assert content["settings"] == SETTINGS
 
 
-def write_shards(out: Path, order: str, count: int, **changes) -> None:
+def write_shards(out: Path, order: str, count: int, **changes: Any) -> None:
     for number in range(1, count + 1):
         names = Shard(number, count).part(list(order))
         book = journal(out, Shard(number, count), **(changes if number == 1 else {}))

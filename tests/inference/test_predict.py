@@ -7,6 +7,7 @@ import shutil
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,11 @@ from PIL import Image
 from gracile.api import load
 from gracile.errors import DataError, UsageError
 from gracile.inference import Options, Shard, find_inputs, merge_shards, predict
-from gracile.inference.predict import read_input
+from gracile.inference.predict import Summary, read_input
 from gracile.pipeline import Pipeline
 from tests.conftest import draw_fundus
 
-MODEL = {"name": "tiny", "weights": {"vessels": "12ab"}}
+MODEL: dict[str, Any] = {"name": "tiny", "weights": {"vessels": "12ab"}}
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +37,11 @@ def pictures(fundus_folder, tmp_path):
 class Run:
     """Predicts a folder into another and notes what was observed."""
 
-    def __init__(self, pipeline, pictures: Path, out: Path) -> None:
+    def __init__(self, pipeline: Pipeline, pictures: Path, out: Path) -> None:
         self.pipeline, self.pictures, self.out = pipeline, pictures, out
 
-    def __call__(self, *, model=MODEL, stop_after: int = 10**9, **options):
-        self.seen = []
+    def __call__(self, *, model: dict[str, Any] = MODEL, stop_after: int = 10**9, **options: Any) -> Summary:
+        self.seen: list[str] = []
 
         def observe(case, result, record):
             self.seen.append(record["name"])
@@ -253,7 +254,7 @@ class Full(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, content) -> int:
+    def write(self, content: Any) -> int:
         self.file.write(bytes(content[:3]))
         raise OSError(errno.ENOSPC, "No space left on device")
 

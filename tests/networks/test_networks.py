@@ -87,7 +87,8 @@ class TestRefiningUNet(NetworkTester):
     def test_the_last_answer_teaches_the_first_step(self):
         network = self.build().train()
         network(torch.randn(2, 3, 32, 32))[-1].square().mean().backward()
-        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.heads[0].parameters())
+        first = network.get_submodule("heads.0")
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in first.parameters())
 
     def test_the_default_network_of_the_retina_recipe_has_under_two_million_weights(self):
         spec = read_recipe("retina-av").stages[0].network

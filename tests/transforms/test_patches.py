@@ -1,5 +1,7 @@
 """Training patches: the same for a seed whatever was drawn before, and image and truth warped as one."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -41,7 +43,7 @@ def generator(seed: int = 0) -> torch.Generator:
 CASES = [prepared_case(0), prepared_case(1), prepared_case(2, 50, 60)]
 
 
-def samples(seed: int = 7, augment: AugmentSpec | None = None, **sampler) -> PatchSamples:
+def samples(seed: int = 7, augment: AugmentSpec | None = None, **sampler: Any) -> PatchSamples:
     return PatchSamples(CASES, SamplerSpec(patch=(32, 40), per_case=4, **sampler), augment or AugmentSpec(), seed)
 
 

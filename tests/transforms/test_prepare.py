@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from gracile.case import Case
 from gracile.errors import DataError
-from gracile.recipe import read_recipe
+from gracile.recipe import Recipe, read_recipe
 from gracile.transforms import prepare
 from tests.conftest import draw_fundus
 
@@ -18,7 +18,7 @@ def ramps(height: int, width: int) -> np.ndarray:
     return np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij")).astype(np.float32)
 
 
-def whole_recipe(diameter: int, margin: int = 0, *more: str):
+def whole_recipe(diameter: int, margin: int = 0, *more: str) -> Recipe:
     return read_recipe("structure-2d", [f"prepare.diameter={diameter}", f"prepare.margin={margin}", *more])
 
 

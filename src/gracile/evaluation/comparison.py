@@ -105,14 +105,19 @@ def _listing(source: Path, suffixes: tuple[str, ...] | None = None) -> list[Path
 def _region_source(rules: Protocol, truth: Path, fov: Path | str | None) -> Path | None:
     if fov is not None or not rules.needs_region:
         return None if fov is None else Path(fov)
+    found = region_folder(truth)
+    if found is None:
+        raise DataError(
+            f"Protocol {rules.name} needs the field of view, and there is no folder fov or mask beside {truth}.",
+            "Give it with --fov.",
+        )
+    return found
+
+
+def region_folder(truth: Path) -> Path | None:
+    """The folder of fields of view beside a folder (or file) of labels, if there is one."""
     folder = (truth if truth.is_dir() else truth.parent).resolve()
-    for name in REGION_FOLDERS:
-        if (folder.parent / name).is_dir():
-            return folder.parent / name
-    raise DataError(
-        f"Protocol {rules.name} needs the field of view, and there is no folder fov or mask beside {truth}.",
-        "Give it with --fov.",
-    )
+    return next((folder.parent / name for name in REGION_FOLDERS if (folder.parent / name).is_dir()), None)
 
 
 def _gather(

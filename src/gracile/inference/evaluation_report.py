@@ -12,7 +12,7 @@ import numpy as np
 from gracile.case import Case
 from gracile.errors import DataError
 from gracile.evaluation import Evaluation, Protocol, find_protocol
-from gracile.evaluation.comparison import REGION_FOLDERS
+from gracile.evaluation.comparison import region_folder
 from gracile.geometry import Grid
 from gracile.inference.predict import read_input
 from gracile.inference.reporting import NOTICE, PICTURES
@@ -67,7 +67,7 @@ def find_case_files(
             f"{images} has no image for any label in {truth}.", "Check --images; files meet by their names."
         )
     prediction_of = pair_files(truths, _files(predictions))
-    regions = fov or (_region_folder(truth) if find_protocol(protocol).needs_region else None)
+    regions = fov or (region_folder(truth) if find_protocol(protocol).needs_region else None)
     region_of = pair_files(truths, _files(regions)) if regions else {}
     return {
         stem(path): CaseFiles(path, image, prediction_of[path], region_of.get(path))
@@ -193,9 +193,3 @@ def _draw(files: CaseFiles, classes: Sequence[ClassSpec]) -> tuple[bytes, list[R
 
 def _files(source: Path) -> list[Path]:
     return [source] if source.is_file() else image_files(source)
-
-
-def _region_folder(truth: Path) -> Path | None:
-    """The folder of fields of view that the evaluation takes by itself."""
-    folder = (truth if truth.is_dir() else truth.parent).resolve()
-    return next((folder.parent / name for name in REGION_FOLDERS if (folder.parent / name).is_dir()), None)

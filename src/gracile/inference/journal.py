@@ -82,7 +82,7 @@ class Journal:
     def _read_finished(self) -> None:
         if not self.target.exists():
             return
-        content = _read_predictions(self.target)
+        content = read_predictions(self.target)
         if content.get("key") != self.key:
             raise UsageError(
                 f"{self.out} holds predictions of another model or with other settings.",
@@ -123,7 +123,7 @@ def merge_shards(out: Path) -> Path:
             f"Parts are missing: {', '.join(missing) or 'parts of different counts lie together'}.",
             "Run those jobs first.",
         )
-    contents = [_read_predictions(out / f"predictions.{n}of{count}.json") for n in range(1, count + 1)]
+    contents = [read_predictions(out / f"predictions.{n}of{count}.json") for n in range(1, count + 1)]
     if len({content["key"] for content in contents}) > 1:
         raise DataError("The parts were made by different models or settings.", "Run the odd ones again.")
     rounds = zip_longest(*(content["inputs"] for content in contents))
@@ -132,7 +132,8 @@ def merge_shards(out: Path) -> Path:
     return out / "predictions.json"
 
 
-def _read_predictions(path: Path) -> dict[str, Any]:
+def read_predictions(path: Path) -> dict[str, Any]:
+    """The content of a ``predictions.json``. Raises DataError when it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:

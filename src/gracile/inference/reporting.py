@@ -40,9 +40,10 @@ class ReportWriter:
     Each picture is also written at its own size, with the classes laid over it, as ``report/overlays/NAME.jpg``.
     """
 
-    def __init__(self, recipe: Recipe, model: str, out: Path) -> None:
+    def __init__(self, recipe: Recipe, model: str, out: Path, credits: str = "") -> None:
         self.recipe = recipe
         self.model = model
+        self.credits = credits
         self.folder = out / "report"
         self.out = out
         self.cases: list[ReportCase] = []
@@ -95,7 +96,7 @@ class ReportWriter:
             charts=measurement_charts(self.cases, dict(classes)),
             settings=self.recipe.model_dump(mode="json"),
             notes=notes,
-            credits=f"Made with Gracile {VERSION}, recipe {self.recipe.name}, model {self.model}.",
+            credits=f"Made with Gracile {VERSION}, recipe {self.recipe.name}, model {self.model}. {self.credits}",
             headline=HEADLINE if any(m.name in HEADLINE for c in self.cases for m in c.measurements) else (),
         )
         return write_report(report, self.folder / name)

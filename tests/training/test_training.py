@@ -231,6 +231,7 @@ def inner_folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(inner_folder, tmp_path):
     settings = [*TINY[3:], *ALIKE, "prepare.diameter=96", "stages.vessels.sampler.foreground=1.0"]
     alone = train("retina-av", inner_folder, tmp_path / "alone", settings=settings)

@@ -122,7 +122,7 @@ def _answer(
         result.seconds["measure"] = time.perf_counter() - found
     except GracileError as error:
         return None, None, {**base, "status": "failed", "reason": str(error)}
-    except (MemoryError, RuntimeError) as error:
+    except Exception as error:  # what one picture does must not cost the others
         return None, None, {**base, "status": "failed", "reason": f"{type(error).__name__}: {error}"}
     result.seconds = {"read": read, **result.seconds}
     written = time.perf_counter()

@@ -38,6 +38,7 @@ def _vessels(case: Case, result: Result, mask: np.ndarray, recipe: Recipe, setti
         trees=recipe.structures,
         um_per_pixel=settings.get("um_per_pixel"),
         disc=Disc(*disc) if disc else None,
+        probabilities=result.probabilities,
     )
     result.measurements += measurements
     result.marks.update(marks)

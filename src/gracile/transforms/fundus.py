@@ -6,7 +6,7 @@ from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops
 
 WORKING_SIZE = 400
-"""Longer side in pixels at which the field of view is searched; its border is found to about one such pixel."""
+"""Longer side in pixels at which the field of view is searched; its border is found to about two such pixels."""
 
 ROUNDNESS = 0.88
 """Smallest overlap (intersection over union) of the field of view with its disc, both inside the frame."""

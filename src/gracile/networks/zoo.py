@@ -14,6 +14,14 @@ from gracile.names import NETWORKS
 OWN: dict[str, tuple[str, str]] = {
     "refining-unet": ("gracile.networks.refining_unet", "RefiningUNet"),
     "fusion-av": ("gracile.networks.fusion", "FusionGenerator"),
+    "unet": ("gracile.networks.unet", "UNet"),
+    "attention-unet": ("gracile.networks.attention", "AttentionUNet"),
+    "r2u-net": ("gracile.networks.attention", "R2UNet"),
+    "r2-attention-unet": ("gracile.networks.attention", "R2AttentionUNet"),
+    "res-unet": ("gracile.networks.res_unet", "ResUNet"),
+    "multires-unet": ("gracile.networks.multires_unet", "MultiResUNet"),
+    "double-unet": ("gracile.networks.double_unet", "DoubleUNet"),
+    "light-unet": ("gracile.networks.light_unet", "LightUNet"),
     "unet-discriminator": ("gracile.networks.fusion", "UNetDiscriminator"),
 }
 """Module and class of each network of our own; each takes ``in_channels`` and ``out_channels`` first."""

@@ -54,10 +54,18 @@ class PrepareSpec(Spec):
 
 
 class NetworkSpec(Spec):
-    """A network by name with its options."""
+    """A network by name with its options, and the weights that its training begins with."""
 
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
+    initial: str = Field("", description="a file of weights, or a library's name for them; empty begins at random")
+
+    @model_validator(mode="after")
+    def _options_describe_the_architecture(self) -> "NetworkSpec":
+        weights = {"encoder_weights", "pretrained", "weights"} & set(self.options)
+        if weights:
+            raise ValueError(f"the option {min(weights)!r} is not taken here: name the first weights in `initial`")
+        return self
 
 
 class LossSpec(Spec):
@@ -117,7 +125,7 @@ class SegmentSpec(Spec):
     augment: AugmentSpec = AugmentSpec()
     decision: DecisionSpec = DecisionSpec()
     flips: bool = False
-    largest_input: int = Field(4_000_000, description="prepared pixels above which the image is predicted in tiles")
+    largest_input: int = Field(4_000_000, ge=4096, description="prepared pixels above which it is predicted in tiles")
 
 
 class FuseSpec(Spec):

@@ -115,7 +115,7 @@ def test_a_run_leaves_its_record(run, folder):
     card = read_bundle(run).card
     assert card["data"]["sha256"] == data["sha256"]
     assert card["validation"]["vessels"]["epochs"] == 40
-    assert card["validation"]["vessels"]["steps"] == 160
+    assert card["validation"]["vessels"]["steps_of_the_run"] == 160
     assert not list(run.rglob("*.part*"))
 
 

@@ -27,26 +27,33 @@ OWN: dict[str, tuple[str, str]] = {
 """Module and class of each network of our own; each takes ``in_channels`` and ``out_channels`` first."""
 
 
-def build_network(name: str, in_channels: int, out_channels: int, **options: Any) -> nn.Module:
-    """Build an untrained network that maps images to logits.
+def build_network(name: str, in_channels: int, out_channels: int, *, initial: str = "", **options: Any) -> nn.Module:
+    """Build a network that maps images to logits.
 
     Args:
         name: A name of `gracile.names.NETWORKS`; ``smp:Unet:resnet18`` for a decoder and encoder of
             segmentation-models-pytorch; ``monai:UNet`` for a class of `monai.networks.nets`.
         in_channels: Channels of the image.
         out_channels: Number of classes, the background included.
+        initial: Weights to begin with: a file for ``double-unet``, a name of segmentation-models-pytorch such as
+            ``imagenet`` for its encoders. Empty leaves the weights at random; needed to train, never to load a bundle.
         options: Handed to the network's constructor.
 
     Raises:
-        RecipeError: Unknown name or option; names the nearest.
+        RecipeError: Unknown name or option, with the nearest ones; or weights that this network does not take or that
+            cannot be had.
     """
+    library, _, rest = name.partition(":")
+    if initial and name != "double-unet" and library != "smp":
+        raise RecipeError(f"The network {name!r} takes no first weights.", "Leave `initial` out; --from takes bundles.")
     try:
         if name in OWN:
             module, attribute = OWN[name]
+            if initial:
+                options["weights"] = initial
             return getattr(importlib.import_module(module), attribute)(in_channels, out_channels, **options)
-        library, _, rest = name.partition(":")
         if library == "smp":
-            return _smp(rest, in_channels, out_channels, options)
+            return _smp(rest, in_channels, out_channels, initial, options)
         if library == "monai":
             return _monai(rest, in_channels, out_channels, options)
     except (TypeError, KeyError, ValueError) as error:
@@ -72,7 +79,7 @@ class AnySize(nn.Module):
         return answer[..., :height, :width]
 
 
-def _smp(rest: str, in_channels: int, out_channels: int, options: dict[str, Any]) -> nn.Module:
+def _smp(rest: str, in_channels: int, out_channels: int, initial: str, options: dict[str, Any]) -> nn.Module:
     import segmentation_models_pytorch as smp
 
     decoder, _, encoder = rest.partition(":")
@@ -82,8 +89,14 @@ def _smp(rest: str, in_channels: int, out_channels: int, options: dict[str, Any]
     unknown = sorted(set(options) - set(inspect.signature(decoders[decoder]).parameters))
     if unknown and not encoder.startswith("tu-"):  # only timm's encoders take further options; others pass them over
         raise TypeError(f"{decoder} has no option {unknown[0]!r}")
-    settings = {"encoder_name": encoder or "resnet18", "encoder_weights": None, **options}
-    return AnySize(decoders[decoder](in_channels=in_channels, classes=out_channels, **settings))
+    settings = {"encoder_name": encoder or "resnet18", "encoder_weights": initial or None, **options}
+    try:
+        return AnySize(decoders[decoder](in_channels=in_channels, classes=out_channels, **settings))
+    except OSError as error:
+        raise RecipeError(
+            f"The weights {initial!r} of {encoder!r} cannot be fetched: {str(error).splitlines()[0]}",
+            "They come from the library's hub, once; without a connection, leave `initial` out.",
+        ) from None
 
 
 def _monai(rest: str, in_channels: int, out_channels: int, options: dict[str, Any]) -> nn.Module:

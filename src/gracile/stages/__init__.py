@@ -8,12 +8,12 @@ from gracile.stages.base import Finding, Stage
 from gracile.stages.fuse import FuseStage
 from gracile.stages.segment import SegmentStage
 
-STAGES: dict[str, Callable[[Any, Recipe], Stage]] = {"segment": SegmentStage, "fuse": FuseStage}
+STAGES: dict[str, Callable[[Any, Recipe, bool], Stage]] = {"segment": SegmentStage, "fuse": FuseStage}
 
 
-def build_stage(spec: SegmentSpec | FuseSpec, recipe: Recipe) -> Stage:
-    """The stage that a recipe's entry describes, with untrained networks."""
-    return STAGES[spec.kind](spec, recipe)
+def build_stage(spec: SegmentSpec | FuseSpec, recipe: Recipe, *, initialize: bool = False) -> Stage:
+    """The stage that a recipe's entry describes, untrained; ``initialize`` gives its networks their first weights."""
+    return STAGES[spec.kind](spec, recipe, initialize)
 
 
 __all__ = ["STAGES", "Finding", "FuseStage", "SegmentStage", "Stage", "build_stage"]

@@ -32,13 +32,15 @@ class FuseStage(Stage):
     class is learned by itself, and the probabilities are scaled to sum to one when the classes are decided.
     """
 
-    def __init__(self, spec: FuseSpec, recipe: Recipe) -> None:
+    def __init__(self, spec: FuseSpec, recipe: Recipe, initialize: bool = False) -> None:
         super().__init__(recipe)
         self.spec = spec
         self.name = spec.name
         self.members = branch_members(spec, recipe)
         channels, classes = recipe.input.channels, len(recipe.classes)
         options = {**spec.network.options, "branches": list(self.members)}
+        if initialize:
+            options["initial"] = spec.network.initial
         self.network = build_network(spec.network.name, channels, classes, **options)
         self.discriminator = build_network(
             spec.discriminator.name, channels + classes + len(self.members), 1, **spec.discriminator.options

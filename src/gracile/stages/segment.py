@@ -24,12 +24,16 @@ class SegmentStage(Stage):
     of them while it trains, the last one counts in full and the earlier ones at half weight each.
     """
 
-    def __init__(self, spec: SegmentSpec, recipe: Recipe) -> None:
+    def __init__(self, spec: SegmentSpec, recipe: Recipe, initialize: bool = False) -> None:
         super().__init__(recipe)
         self.spec = spec
         self.name = spec.name
         self.network = build_network(
-            spec.network.name, recipe.input.channels, len(recipe.classes), **spec.network.options
+            spec.network.name,
+            recipe.input.channels,
+            len(recipe.classes),
+            initial=spec.network.initial if initialize else "",
+            **spec.network.options,
         )
         structures = recipe.structures
         self.terms = [(term, build_loss(term.name, structures, **term.options)) for term in spec.losses]

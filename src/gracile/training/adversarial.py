@@ -52,11 +52,11 @@ class AdversarialModule(StageModule):
         log |= {"train_loss": total.detach(), "train_discriminator": judgment.detach()}
         self.log_dict(log, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def scores(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Validation scores of one whole prepared case, in the network's frame."""
         frame = Frame.around(batch["image"].shape[-2:], self.stage.spec.size)
         framed = {name: frame.place(maps) for name, maps in batch.items()}
-        scores = validation_scores(self.stage, framed)
-        self.log_dict(scores, on_epoch=True, batch_size=1, sync_dist=True, prog_bar=True)
+        return validation_scores(self.stage, framed)
 
     def _update(self, optimizer: LightningOptimizer, loss: Tensor) -> None:
         """One step of the toggled player, which is then left as it was."""

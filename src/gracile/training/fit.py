@@ -6,18 +6,22 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gracile.devices import has_fast_bf16
 from gracile.errors import DataError
+from gracile.io.atomic import writing
 from gracile.recipe import Recipe, TrainSpec
 from gracile.stages import FuseStage, Stage
 from gracile.training.adversarial import AdversarialModule
@@ -33,15 +37,15 @@ def fit_stage(
     """Train a stage in place; continues from ``out/last.ckpt`` where there is one.
 
     Args:
-        stage: The stage; holds the chosen weights afterwards: the best by validation Dice, or the last ones when
-            nothing was held back.
+        stage: The stage; holds the chosen weights afterwards: the best by validation Dice of those that were
+            validated and the last ones, or the last ones when nothing was held back.
         training: Prepared cases with truth.
         validation: Held-back ones; may be empty.
         recipe: Gives the training and trainer settings.
         out: Folder for checkpoints and logs.
 
     Returns:
-        The figures of the chosen weights: validation scores, epochs and steps seen.
+        The figures of the chosen weights (validation scores, epochs seen) and of the run (steps, minutes).
     """
     spec = recipe.train
     stage.to(memory_format=torch.channels_last)
@@ -57,28 +61,59 @@ def fit_stage(
             # Workers draw their first samples before Lightning says which epoch it is.
             loader.sampler.set_epoch(done)
         trainer.fit(module, loader, validation_loader, ckpt_path=last if done else None, weights_only=True)
-    chosen = out / "best.ckpt"
+    if last.exists():
+        # A checkpoint's weights are the averaged ones, also when the run had ended before it was resumed.
+        _take(stage, _read(last))
+    figures = {"epochs": trainer.current_epoch, "chosen": "last epoch, fixed schedule, nothing held back"}
     scores: dict[str, float] = {}
-    if validation and chosen.exists():
-        best = _read(chosen)
-        state = best["state_dict"]
-        stage.load_state_dict({k.removeprefix("stage."): v for k, v in state.items() if k.startswith("stage.")})
-        scores = best["scores"]
+    if validation:
+        scores = _mean_scores(module, validation)
+        figures["chosen"] = f"last epoch, best by {CHOOSING}"
+        best = _read(out / "best.ckpt") if (out / "best.ckpt").exists() else None
+        if best is not None and best["scores"][CHOOSING] > scores[CHOOSING]:
+            _take(stage, best)
+            scores = best["scores"]
+            figures = {"epochs": best["epoch"] + 1, "chosen": f"best by {CHOOSING}"}
     return {
-        "epochs": trainer.current_epoch,
-        "steps": trainer.global_step // module.optimizers_count,
+        **figures,
+        "steps_of_the_run": trainer.global_step // module.optimizers_count,
         "minutes": round(module.spent_seconds / 60, 1),
-        "chosen": "best validation Dice" if validation else "last epoch, fixed schedule, nothing held back",
         **{name: round(value, 4) for name, value in scores.items()},
     }
 
 
+def _take(stage: Stage, checkpoint: dict[str, Any]) -> None:
+    state = checkpoint["state_dict"]
+    stage.load_state_dict({k.removeprefix("stage."): v for k, v in state.items() if k.startswith("stage.")})
+
+
+def _mean_scores(module: StageModule, validation: Sequence[Prepared]) -> dict[str, float]:
+    """Scores of the weights as they are; a schedule may end between two validations."""
+    stage = module.stage.eval()
+    rows = []
+    with torch.inference_mode(), torch.autocast(stage.device.type, torch.bfloat16, enabled=has_fast_bf16(stage.device)):
+        for batch in DataLoader(WholeSamples(validation), batch_size=1):
+            rows.append(module.scores({name: part.to(stage.device) for name, part in batch.items()}))
+    return {name: float(torch.stack([row[name] for row in rows]).mean()) for name in rows[0]}
+
+
 def _read(checkpoint: Path) -> dict[str, Any]:
-    return torch.load(checkpoint, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise DataError(f"The checkpoint {checkpoint} cannot be read: {error}.", "Start the run anew.") from None
 
 
 CHOOSING = "validation_dice"
 """The figure by which the best checkpoint is chosen."""
+
+
+class _WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and then moves it there, so that a kill leaves the one before."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        with writing(path) as part:
+            torch.save(checkpoint, part)
 
 
 class _Bar(RichProgressBar):
@@ -96,8 +131,10 @@ def _quiet() -> Iterator[None]:
     log.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
-        yield
-    log.setLevel(level)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def _training_loader(samples: Any, spec: TrainSpec, trainer: lightning.Trainer, workers: int) -> DataLoader:
@@ -147,6 +184,7 @@ def _trainer(recipe: Recipe, out: Path, validates: bool, epochs_done: int) -> li
         enable_model_summary=False,
         default_root_dir=out,
         callbacks=_callbacks(train, out, validates),
+        plugins=[_WholeCheckpoints()],
         logger=[_csv_logger(out, epochs_done), TensorBoardLogger(out, name="", version="tensorboard")],
     )  # fmt: skip
 
@@ -181,5 +219,12 @@ def _callbacks(train: TrainSpec, out: Path, validates: bool) -> list[Callback]:
     callbacks: list[Callback] = [last, best] if validates else [last]
     callbacks.append(_Bar(leave=False))
     if train.average_weights:
-        callbacks.append(EMAWeightAveraging(decay=train.average_weights, use_buffers=True))
+        callbacks.append(WeightAveraging(use_buffers=True, avg_fn=partial(_averaged, train.average_weights)))
     return callbacks
+
+
+def _averaged(decay: float, average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+    """Exponential moving average whose decay rises to its value, so that short runs forget their first weights too."""
+    if not average.is_floating_point():
+        return current
+    return torch.lerp(average, current, 1.0 - min(decay, (1.0 + float(count)) / (10.0 + float(count))))

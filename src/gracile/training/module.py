@@ -58,6 +58,9 @@ class StageModule(lightning.LightningModule):
         now = time.monotonic()
         self.spent_seconds += now - self._tick
         self._tick = now
+        if self.spec.minutes and self.trainer.world_size > 1:
+            # One clock for all processes: other rates, or another last step, would let their weights drift apart.
+            self.spent_seconds = self.trainer.strategy.broadcast(self.spent_seconds)
         progress = self.progress()
         rate = self.spec.learning_rate * scheduled(progress, self.spec)
         for group in self.trainer.optimizers[0].param_groups:
@@ -82,8 +85,12 @@ class StageModule(lightning.LightningModule):
         self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], rank_zero_only=True)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        scores = validation_scores(self.stage, batch)
+        scores = self.scores(batch)
         self.log_dict(scores, on_epoch=True, batch_size=1, sync_dist=True, prog_bar=True)
+
+    def scores(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Validation scores of one whole prepared case."""
+        return validation_scores(self.stage, batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["spent_seconds"] = self.spent_seconds

@@ -12,11 +12,11 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.data import CaseFiles, fingerprint, labeled, load_split, save_split, split_by_subject
-from gracile.errors import DataError, UsageError
+from gracile.errors import BundleError, DataError, UsageError
 from gracile.io.atomic import write_json, write_text
 from gracile.names import VERSION
-from gracile.recipe import Recipe, recipe_from
-from gracile.stages import build_stage
+from gracile.recipe import FuseSpec, Recipe, SegmentSpec, recipe_from
+from gracile.stages import Stage, build_stage
 from gracile.training.fit import fit_stage
 from gracile.training.sampling import prepared_case
 
@@ -35,7 +35,8 @@ def train(
     """Train every stage of a recipe and write the bundle.
 
     Writes below ``out``: ``recipe.yaml`` (resolved), ``environment.json``, ``data.json`` (fingerprint), ``split.json``,
-    per stage ``metrics.csv``, TensorBoard events and the checkpoints ``last.ckpt`` and ``best.ckpt``, and ``bundle/``.
+    per stage ``logs/metrics.csv``, TensorBoard events and the checkpoints ``last.ckpt`` and ``best.ckpt``, and
+    ``bundle/``.
 
     Args:
         recipe: What to train.
@@ -62,22 +63,41 @@ def train(
         _require_same_data(usable, out / "data.json")
     training, validation = _split(usable, recipe, out, out / "split.json" if resume else split)
     source = read_bundle(start) if start else None
+    stages = [_untrained(spec, recipe, source) for spec in recipe.stages]
+    if resume and _is_first():
+        _require_same_start(source, out, recipe)
     if _is_first() and not resume:
         _write_record(recipe, usable, out, source)
     weights: dict[str, Any] = {}
     figures: dict[str, Any] = {}
-    for spec in recipe.stages:
+    for stage in stages:
         prepared = [[prepared_case(c, recipe, out / "cache") for c in part] for part in (training, validation)]
-        with torch.random.fork_rng():
-            torch.manual_seed(recipe.train.seed)
-            stage = build_stage(spec, recipe)
-        if source is not None:
-            stage.load_bundle_state(source.weights[spec.name])
-        figures[spec.name] = fit_stage(stage, prepared[0], prepared[1], recipe, out / spec.name)
-        weights[spec.name] = stage.bundle_state()
+        figures[stage.name] = fit_stage(stage, prepared[0], prepared[1], recipe, out / stage.name)
+        weights[stage.name] = stage.bundle_state()
     if _is_first():
         write_bundle(Bundle(recipe=recipe, weights=weights, card=_card(recipe, out, figures)), out / "bundle")
     return out / "bundle"
+
+
+def _untrained(spec: SegmentSpec | FuseSpec, recipe: Recipe, source: Bundle | None) -> Stage:
+    """A stage with the weights to begin with: the recipe's, or those of the bundle to start from."""
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.train.seed)
+        stage = build_stage(spec, recipe, initialize=source is None)
+    if source is not None:
+        if spec.name not in source.weights:
+            raise BundleError(f"The bundle to start from has no stage {spec.name!r}.", "Start from one of this recipe.")
+        stage.load_bundle_state(source.weights[spec.name])
+    return stage
+
+
+def _require_same_start(source: Bundle | None, out: Path, recipe: Recipe) -> None:
+    """Raise UsageError when a stage that has no checkpoint yet would start from other weights than the run did."""
+    recorded = json.loads((out / "environment.json").read_text(encoding="utf-8")).get("started_from")
+    given = source.checksums if source else None
+    waiting = [spec.name for spec in recipe.stages if not (out / spec.name / "last.ckpt").exists()]
+    if waiting and given != (recorded["sha256"] if recorded else None):
+        raise UsageError(f"The run in {out} was started from other weights.", "Give --from as when it was started.")
 
 
 def _is_first() -> bool:

@@ -21,7 +21,6 @@ QUICK = [
     "stages.segment.augment.elastic=1",
     "train.epochs=12",
     "train.learning_rate=0.01",
-    "train.average_weights=0",
     "trainer.threads=1",
     "trainer.workers=0",
 ]

@@ -97,6 +97,15 @@ def test_an_unknown_setting_is_refused_with_what_was_meant(setting, expected):
         ("stages.vessels.flips=perhaps", "flips"),
         ("stages.vessels.kind=delineate", "stages.0"),
         ("trees.vein=[vein, capillary]", "capillary"),
+        ("classes.vein.color=[0,0,256]", "classes.2.color"),
+        ("prepare.diameter=-1", "prepare.diameter"),
+        ("train.learning_rate=-1", "train.learning_rate"),
+        ("protocol=dice", "av-multiclass"),
+        ("stages.vessels.name=../vessels", "name"),
+        ("stages.vessels.name=cache", "cache"),
+        ("stages.vessels.sampler.patch=[0, 64]", "patch"),
+        ("stages.vessels.largest_input=0", "largest_input"),
+        ("stages.vessels.network.options={encoder_weights: imagenet}", "initial"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_with_its_place(setting, place):

@@ -111,7 +111,10 @@ def train(
 
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
     if resume:
-        chosen = read_run_recipe(Path(out))
+        recorded = read_run_recipe(Path(out))
+        if settings and recipe_from(recorded.model_dump(mode="json"), list(settings)) != recorded:
+            raise UsageError("A resumed run keeps the settings it was started with.", "Leave --set out, or start anew.")
+        chosen = recorded
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = find_cases([Path(source) for source in sources], chosen)
     found = select(found, include=cases, exclude=exclude)

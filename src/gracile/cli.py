@@ -1,6 +1,8 @@
 """The command line: thin words around `gracile.api`. Nothing heavy is imported before a command runs."""
 
+import io
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,6 +47,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 @app.callback()
 def _options(debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False) -> None:
     _State.debug = debug
+    if debug:
+        logging.basicConfig(level=logging.WARNING)
+        logging.getLogger("gracile").setLevel(logging.DEBUG)
 
 
 class _State:
@@ -300,6 +305,9 @@ def _numbers(text: str, count: int, option: str) -> list[float]:
 
 def main() -> None:
     """Run the command line; the user's own errors become one sentence and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names of old disks need not be Unicode
     try:
         app()
     except GracileError as error:

@@ -8,9 +8,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gracile.errors import RecipeError
-from gracile.names import PACKAGE, RECIPES
+from gracile.names import PACKAGE, PROTOCOLS, RECIPES
 
-Color = tuple[int, int, int]
+Tone = Annotated[int, Field(ge=0, le=255)]
+Color = tuple[Tone, Tone, Tone]
+Side = Annotated[int, Field(ge=8)]
+StageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+"""A stage's name is also that of its files."""
+
+RESERVED = {"bundle", "cache"}
+"""Folders of a training run that no stage may be named after."""
 
 
 class Spec(BaseModel):
@@ -48,8 +55,8 @@ class PrepareSpec(Spec):
     side of the whole image); 0 leaves the scale alone.
     """
 
-    diameter: int = 0
-    margin: int = 4
+    diameter: int = Field(0, ge=0)
+    margin: int = Field(4, ge=0)
     intensity: Literal["zscore", "unit", "percentile"] = "zscore"
 
 
@@ -97,7 +104,7 @@ class AugmentSpec(Spec):
 class SamplerSpec(Spec):
     """Which patches a training epoch draws."""
 
-    patch: tuple[int, int] = (256, 256)
+    patch: tuple[Side, Side] = (256, 256)
     per_case: int = Field(8, ge=1, description="patches drawn from each case in an epoch")
     foreground: float = Field(0.5, ge=0, le=1, description="share of patches centered on a labeled pixel")
 
@@ -110,7 +117,7 @@ class DecisionSpec(Spec):
     """
 
     rule: Literal["argmax", "foreground-first"] = "argmax"
-    threshold: float = 0.5
+    threshold: float = Field(0.5, ge=0, le=1)
     smallest: int = Field(0, ge=0, description="foreground islands with fewer pixels are dropped")
 
 
@@ -118,7 +125,7 @@ class SegmentSpec(Spec):
     """Delineate the classes with one network."""
 
     kind: Literal["segment"] = "segment"
-    name: str = "segment"
+    name: StageName = "segment"
     network: NetworkSpec
     losses: list[LossSpec]
     sampler: SamplerSpec = SamplerSpec()
@@ -135,7 +142,7 @@ class FuseSpec(Spec):
     """
 
     kind: Literal["fuse"] = "fuse"
-    name: str = "fuse"
+    name: StageName = "fuse"
     network: NetworkSpec
     discriminator: NetworkSpec
     branches: dict[str, list[str]]
@@ -144,7 +151,7 @@ class FuseSpec(Spec):
     cross_entropy_weight: float = 1.1
     mse_weight: float = 0.5
     side_weights: tuple[float, float, float] = (0.5, 0.25, 0.125)
-    size: tuple[int, int] = (512, 512)
+    size: tuple[Side, Side] = (512, 512)
     augment: AugmentSpec = AugmentSpec()
     decision: DecisionSpec = DecisionSpec()
     flips: bool = False
@@ -160,9 +167,9 @@ class TrainSpec(Spec):
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(8, ge=1, description="over all devices together")
     optimizer: Literal["adam", "adamw"] = "adamw"
-    learning_rate: float = 3e-3
+    learning_rate: float = Field(3e-3, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 1e-4
+    weight_decay: float = Field(1e-4, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = Field(0.05, ge=0, le=1, description="share of the steps over which the rate rises")
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 does not clip")
@@ -224,6 +231,12 @@ class Recipe(Spec):
         stage_names = [stage.name for stage in self.stages]
         if len(set(stage_names)) != len(stage_names):
             raise ValueError("each stage has a name of its own")
+        if RESERVED & set(stage_names):
+            raise ValueError(
+                f"a stage cannot be named {' or '.join(sorted(RESERVED))}: a run has folders of these names"
+            )
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"there is no protocol {self.protocol!r}: there are {', '.join(PROTOCOLS)}")
         return self
 
     @property

@@ -62,10 +62,13 @@ def test_failed_inputs_changed_files_and_lost_masks_are_done_anew(tmp_path):
 def test_records_of_another_model_or_other_settings_are_not_reused(tmp_path, changes):
     book = journal(tmp_path)
     book.add(record("a"))
-    assert not found(journal(tmp_path, **changes), "a")
+    for part in (None, Shard(2, 3)):
+        with pytest.raises(UsageError, match="--overwrite"):
+            journal(tmp_path, part, **changes)
     book.finish(["a"], SETTINGS["model"])
-    with pytest.raises(UsageError, match="--overwrite"):
-        journal(tmp_path, **changes)
+    for part in (None, Shard(2, 3)):
+        with pytest.raises(UsageError, match="--overwrite"):
+            journal(tmp_path, part, **changes)
     assert not found(journal(tmp_path, overwrite=True, **changes), "a")
 
 
@@ -124,7 +127,7 @@ def test_predictions_keep_the_order_of_the_inputs(tmp_path):
 def write_shards(out: Path, order: str, count: int, **changes: Any) -> None:
     for number in range(1, count + 1):
         names = Shard(number, count).part(list(order))
-        book = journal(out, Shard(number, count), **(changes if number == 1 else {}))
+        book = journal(out, Shard(number, count), overwrite=True, **(changes if number == 1 else {}))
         for name in names:
             book.add(record(name))
         book.finish(names, SETTINGS["model"])

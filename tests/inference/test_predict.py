@@ -109,6 +109,37 @@ def test_a_failed_input_is_tried_again_once_it_is_mended(run, pictures):
     assert all(record["status"] != "failed" for record in run.content["inputs"])
 
 
+def test_no_old_mask_passes_for_the_answer_of_an_input_that_now_fails(run, pictures):
+    run(probabilities=True)
+    (pictures / "01.png").write_bytes((pictures / "01.png").read_bytes()[:400])
+    assert set(run(probabilities=True).failed) == {"01"}
+    assert masks(run.out).keys() == {"00.png", "02.png", "03.png"}
+    assert not (run.out / "probabilities" / "01.npz").exists()
+
+
+def test_measurement_settings_are_checked_before_anything_is_predicted(run):
+    with pytest.raises(UsageError, match="um_per_pixl"):
+        run(measure={"um_per_pixl": 4.5})
+    with pytest.raises(UsageError, match="one picture"):
+        run(measure={"disc": (60, 60, 20)})
+    assert not run.seen
+
+
+def test_an_unforeseen_failure_leaves_its_traceback_in_the_log(run, pipeline, monkeypatch, caplog):
+    monkeypatch.setattr(type(pipeline), "__call__", lambda *_, **__: 1 / 0)
+    with caplog.at_level("DEBUG", logger="gracile"):
+        summary = run()
+    assert set(summary.failed) == {"00", "01", "02", "03"}
+    assert "ZeroDivisionError" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_a_name_that_is_no_unicode_is_predicted(run, pictures):
+    (pictures / "00.png").rename(pictures / "\udcff.png")
+    assert "\udcff" in run().answered
+    assert run().reused == sorted(run.seen)
+
+
 def test_other_pictures_and_impossible_sizes_are_refused_one_by_one(run, pictures):
     random = np.random.default_rng(0)
     for name, shape in (("noise", (90, 90, 3)), ("dot", (1, 1, 3)), ("strip", (1, 200, 3)), ("gray", (80, 80))):
@@ -173,11 +204,15 @@ def test_another_model_or_other_settings_reuse_nothing(run):
     other = {"name": "tiny", "weights": {"vessels": "34cd"}}
     with pytest.raises(KeyboardInterrupt):
         run(stop_after=2)
-    assert run(model=other).reused == []
+    with pytest.raises(UsageError, match="--overwrite"):
+        run(model=other)
+    assert run(model=other, overwrite=True).reused == []
     with pytest.raises(UsageError, match="--overwrite"):
         run()
     with pytest.raises(UsageError, match="--overwrite"):
         run(model=other, probabilities=True)
+    with pytest.raises(UsageError, match="--overwrite"):
+        run(model=other, shard=Shard(1, 2), probabilities=True)
     assert run(overwrite=True).reused == []
     assert run().reused == ["00", "01", "02", "03"]
 
@@ -289,8 +324,8 @@ def test_a_full_disk_is_said_leaves_no_half_file_and_keeps_what_was_done(run, mo
 def test_predicting_into_the_folder_of_the_photographs_never_overwrites_them(run, pictures):
     before = masks(pictures)
     run.out = pictures
-    with pytest.raises(UsageError, match=r"00\.png"):
+    with pytest.raises(UsageError, match="among the inputs"):
         run()
-    with pytest.raises(UsageError, match=r"00\.png"):
+    with pytest.raises(UsageError, match="among the inputs"):
         run(overwrite=True)
     assert masks(pictures) == before

@@ -97,3 +97,16 @@ def test_json_is_plain_and_refuses_nan(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"value": float("nan")})
     assert "Ä" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_a_name_as_long_as_the_disk_allows_is_written(tmp_path):
+    target = tmp_path / ("n" * 251 + ".png")
+    write_bytes(target, b"mask")
+    assert target.read_bytes() == b"mask"
+    with pytest.raises(DataError, match="too long"):
+        write_bytes(tmp_path / ("n" * 300), b"mask")
+
+
+def test_file_names_that_are_no_unicode_are_written_as_escapes(tmp_path):
+    write_json(tmp_path / "names.json", {"name": "scan\udcff"})
+    assert json.loads((tmp_path / "names.json").read_text()) == {"name": "scan\udcff"}

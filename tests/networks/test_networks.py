@@ -1,8 +1,10 @@
 """The same tests for every network by name: any size, finite gradients, and the same answer when loaded again."""
 
+import inspect
 from typing import Any, ClassVar
 
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 from safetensors.torch import load, save, save_file
 
@@ -11,6 +13,7 @@ from gracile.names import NETWORKS, RECIPES
 from gracile.networks.attention import AttentionGate
 from gracile.networks.zoo import OWN, build_network
 from gracile.recipe import read_recipe
+from gracile.stages import build_stage
 
 
 def last_logits(answer: Any) -> torch.Tensor:
@@ -196,17 +199,17 @@ class TestDoubleUNet(NetworkTester):
         save_file(weights, tmp_path / "vgg.safetensors")
         torch.save(weights, tmp_path / "vgg.pth")
         for name in ("vgg.safetensors", "vgg.pth"):
-            network = build_network(self.name, in_channels, 2, width=2, weights=tmp_path / name)
+            network = build_network(self.name, in_channels, 2, width=2, initial=str(tmp_path / name))
             torch.testing.assert_close(network.trunk[3].weight, weights["features.3.weight"])
             first = network.trunk[0].weight.sum(dim=1)  # the answer to a gray image must not change
             torch.testing.assert_close(first, weights["features.0.weight"].sum(dim=1))
 
     def test_weights_that_are_absent_or_of_another_network_are_refused(self, tmp_path):
         with pytest.raises(RecipeError, match=r"no\.pth"):
-            build_network(self.name, 3, 2, width=2, weights=tmp_path / "no.pth")
+            build_network(self.name, 3, 2, width=2, initial=str(tmp_path / "no.pth"))
         torch.save({"features.0.weight": torch.zeros(4, 3, 3, 3)}, tmp_path / "other.pth")
         with pytest.raises(RecipeError, match="vgg19_bn"):
-            build_network(self.name, 3, 2, width=2, weights=str(tmp_path / "other.pth"))
+            build_network(self.name, 3, 2, width=2, initial=str(tmp_path / "other.pth"))
 
 
 class TestLightUNet(NetworkTester):
@@ -279,6 +282,29 @@ def test_the_encoder_has_a_default_and_takes_no_weights_from_the_network():
 def test_an_unknown_network_is_refused_with_the_nearest(name, nearest):
     with pytest.raises(RecipeError, match=nearest):
         build_network(name, 3, 4)
+
+
+def test_first_weights_are_asked_for_when_training_begins_and_never_to_apply(monkeypatch):
+    asked = []
+    unet = smp.Unet
+
+    class Noting(unet):
+        def __init__(self, encoder_weights=None, **more):
+            asked.append(encoder_weights)
+            super().__init__(encoder_weights=None, **more)
+
+    Noting.__init__.__signature__ = inspect.signature(unet.__init__)
+    monkeypatch.setattr(smp, "Unet", Noting)
+    network = "{name: 'smp:Unet:resnet18', initial: imagenet}"
+    recipe = read_recipe("structure-2d", [f"stages.0.network={network}"])
+    build_stage(recipe.stages[0], recipe, initialize=True)
+    build_stage(recipe.stages[0], recipe)
+    assert asked == ["imagenet", None]
+
+
+def test_a_network_without_first_weights_says_so():
+    with pytest.raises(RecipeError, match="no first weights"):
+        build_network("unet", 3, 2, initial="imagenet")
 
 
 def test_every_listed_network_is_there():

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,6 +99,40 @@ def test_the_loss_falls_and_every_term_is_logged(run):
         assert len(values) == 40
         assert np.mean(values[-5:]) < 0.6 * np.mean(values[:5])
     assert logged(run, "learning_rate")[-1] < 0.1 * max(logged(run, "learning_rate"))
+
+
+def test_a_finished_run_that_is_resumed_gives_the_same_bundle(folder, tmp_path):
+    settings = [*TINY, "train.epochs=3", "train.validation=0", "train.average_weights=0.9", "measure=[]"]
+    bundle = train("retina-av", folder, tmp_path / "run", settings=settings)
+    before = weights_of(bundle)
+    shutil.rmtree(bundle)
+    after = weights_of(train("retina-av", folder, tmp_path / "run", resume=True))
+    for name, value in before.items():
+        assert torch.equal(after[name], value), name
+
+
+def test_a_resumed_run_keeps_its_settings(run, folder):
+    with pytest.raises(UsageError, match="keeps the settings"):
+        train("retina-av", folder, run, settings=["train.learning_rate=0.5"], resume=True)
+
+
+def test_the_last_weights_are_validated_though_no_validation_was_due(fundus_folder, tmp_path):
+    settings = [*HELD_BACK, "train.epochs=3", "train.validate_every=2", "train.learning_rate=0.003"]
+    bundle = train("retina-av", fundus_folder, tmp_path / "run", settings=settings)
+    course = logged(tmp_path / "run", "validation_dice")
+    assert len(course) == 1  # of the second epoch
+    card = read_bundle(bundle).card["validation"]["vessels"]
+    assert (card["epochs"], card["chosen"]) == (3, "last epoch, best by validation_dice")
+    assert card["validation_dice"] > course[0]
+
+
+def test_a_short_runs_average_forgets_its_first_weights():
+    average, count = torch.zeros(1), 0
+    for count in range(1, 100):
+        average = fit._averaged(0.999, average, torch.ones(1), count)
+    assert average > 0.99
+    steps = torch.tensor(3)
+    assert fit._averaged(0.999, steps, torch.tensor(5), count) == 5
 
 
 def test_a_run_leaves_its_record(run, folder):
@@ -333,3 +368,18 @@ def test_a_run_that_is_limited_in_time_ends_and_is_whole(folder, tmp_path):
     card = read_bundle(bundle).card["validation"]["vessels"]
     assert 0 < card["epochs"] < 1000
     assert load(bundle, device="cpu")(draw_fundus(0)[0]).mask.shape == (120, 120)
+
+
+@pytest.mark.slow
+def test_two_processes_with_a_limit_in_minutes_end_together(inner_folder, tmp_path):
+    settings = [*TINY[3:], *ALIKE, "train.epochs=10000", "train.minutes=0.05", "prepare.diameter=96"]
+    arguments = command_line(
+        "train", "retina-av", inner_folder, "--out", tmp_path / "two",
+        settings=[*settings, "trainer.devices=2", "trainer.accelerator=cpu"],
+    )  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "gracile", *arguments], capture_output=True, text=True, env=environment, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert 0.05 <= read_bundle(tmp_path / "two").card["training"]["minutes"] < 0.5

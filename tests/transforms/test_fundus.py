@@ -121,3 +121,15 @@ def test_a_transparent_or_two_channel_picture_is_refused_not_misread():
 def test_labeled_data_is_taken_by_its_owners_word():
     image = OTHERS["gray fundus"]
     assert prepare(Case.from_array(image), read_recipe("retina-av"), allow_wrong_kind=True)[0].flags == []
+
+
+def test_the_field_of_view_is_not_shifted_by_its_coarse_search():
+    height, width, step = 1600, 2000, 5
+    rows, columns = np.indices((height, width), sparse=True)
+    shifts = []
+    for offset in range(step):  # over all places of the disc in the coarse grid, the rounding averages out
+        region = (rows - 800 - offset) ** 2 + (columns - 1000 - offset) ** 2 <= 700**2
+        found = find_field_of_view(np.where(region, np.array([[[180]], [[90]], [[40]]]), 0).astype(np.uint8))
+        places = [[np.flatnonzero(area.any(axis=axis)).mean() for axis in (0, 1)] for area in (region, found)]
+        shifts.append(np.subtract(*places))
+    assert np.abs(np.mean(shifts, axis=0)).max() < 0.6

@@ -77,9 +77,19 @@ def test_other_indices_seeds_and_epochs_give_other_patches():
 def test_an_epoch_shows_each_case_equally_often():
     region, truth = np.ones((20, 20), bool), np.ones((2, 20, 20), np.float32)
     flat = [Prepared(np.full((1, 20, 20), n, np.float32), region, None, truth) for n in range(3)]
-    drawn = PatchSamples(flat, SamplerSpec(patch=(4, 4), per_case=5), NONE, 0)
+    drawn = PatchSamples(flat, SamplerSpec(patch=(8, 8), per_case=5), NONE, 0)
     middles = [int(drawn[i]["image"].amax()) for i in range(len(drawn))]
     assert [middles.count(n) for n in range(3)] == [5, 5, 5]
+
+
+@pytest.mark.parametrize("patch", [(16, 16), (15, 16), (16, 15)])
+def test_a_sample_without_variation_is_not_blurred(patch):
+    case = Prepared(np.random.default_rng(0).random((3, 40, 40), np.float32), np.ones((40, 40), bool), None,
+                    np.ones((2, 40, 40), np.float32))  # fmt: skip
+    image = PatchSamples([case], SamplerSpec(patch=patch), NONE, 0)[0]["image"].numpy()
+    middle = image[:, 4:-4, 4:-4]
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(case.image, ((0, 0), (9, 9), (9, 9))), middle.shape)
+    assert np.abs(windows[0] - middle).max(axis=(-3, -2, -1)).min() < 1e-4
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Score folders of predictions against folders of truth."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +37,6 @@ def evaluate(
     fov: Path | str | None = None,
     probabilities: Path | str | Sequence[Path | str] | None = None,
     missing: Literal["error", "worst"] = "error",
-    progress: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Score masks, whoever made them, against the truth.
 
@@ -55,7 +54,6 @@ def evaluate(
         probabilities: Folder of ``.npz`` files with key ``probabilities`` (classes, height, width), named as the
             predictions, or a list of them, one per run.
         missing: What a missing prediction means: an error that names it, or the worst value of every score.
-        progress: Called with the name of each case once it is scored.
 
     Raises:
         DataError: Files that are missing, unreadable, ambiguous or of another size than their truth.
@@ -86,8 +84,6 @@ def evaluate(
             status = {"status": "missing" if case.predictions[run - 1] is None else "scored"}
             rows.append(label | status | scored.scores)
             class_rows.extend(label | row for row in scored.classes)
-        if progress is not None:
-            progress(stem(case.truth))
     summary = summarize(rows, counts=rules.counts)
     return Evaluation(rules.name, len(run_folders), rows, class_rows, summary, notes, rules.headline)
 

@@ -28,7 +28,7 @@ class Shard:
     def parse(cls, text: str) -> "Shard":
         """Read ``2/8``. Raises UsageError."""
         number, slash, count = text.partition("/")
-        if not (slash and number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)):
+        if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
             raise UsageError(f"{text!r} is no shard.", "Write it as 2/8: the second of eight parts.")
         return cls(int(number), int(count))
 

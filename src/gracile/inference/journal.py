@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from gracile.errors import DataError, UsageError
 from gracile.inference.inputs import Shard
 from gracile.io.atomic import write_json
 
-VERSION = 1
+FORMAT = 1
 """Version of ``predictions.json``."""
+
+_PART = re.compile(r"predictions\.(\d+)of(\d+)\.json")
 
 
 class Journal:
@@ -36,11 +39,15 @@ class Journal:
         self.settings = settings
         self.key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         self.records: dict[str, dict[str, Any]] = {}
-        if not overwrite:
-            self._read_finished()
-            self._read_lines()
-        else:
+        if overwrite:
             self.lines.unlink(missing_ok=True)
+            return
+        self._require_one_key()
+        if self.target.exists():
+            self.records = {record["name"]: record for record in read_predictions(self.target)["inputs"]}
+        for record in _lines(self.lines):
+            record.pop("key")
+            self.records[record["name"]] = record
 
     def find(self, name: str, digest: str) -> dict[str, Any] | None:
         """The record of an input that was answered before, if its file is unchanged and its outputs are there."""
@@ -69,7 +76,7 @@ class Journal:
     def finish(self, names: list[str], model: dict[str, Any]) -> Path:
         """Write ``predictions.json`` in the order of the inputs and drop the lines."""
         content = {
-            "version": VERSION,
+            "version": FORMAT,
             "model": model,
             "key": self.key,
             "settings": self.settings,
@@ -79,27 +86,32 @@ class Journal:
         self.lines.unlink(missing_ok=True)
         return self.target
 
-    def _read_finished(self) -> None:
-        if not self.target.exists():
-            return
-        content = read_predictions(self.target)
-        if content.get("key") != self.key:
+    def _require_one_key(self) -> None:
+        """Raise UsageError when anything in the folder, parts and unfinished runs included, was made otherwise."""
+        keys = {read_predictions(path).get("key") for path in _finished(self.out)}
+        keys |= {record["key"] for path in self.out.glob(".predictions*.jsonl") for record in _lines(path)}
+        if keys - {self.key}:
             raise UsageError(
-                f"{self.out} holds predictions of another model or with other settings.",
+                f"{self.out} holds predictions of another model, with other settings or of another Gracile.",
                 "Choose another --out, or add --overwrite.",
             )
-        self.records = {record["name"]: record for record in content["inputs"]}
 
-    def _read_lines(self) -> None:
-        if not self.lines.exists():
-            return
-        for line in self.lines.read_text(encoding="utf-8").splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # empty, or the line that was being written when the run was killed
-            if record.pop("key", None) == self.key:
-                self.records[record["name"]] = record
+
+def _finished(out: Path) -> list[Path]:
+    return [p for p in sorted(out.glob("predictions*.json")) if p.name == "predictions.json" or _PART.fullmatch(p.name)]
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The records of an unfinished run; a line that was cut off by a kill is left out."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(record, dict) and "key" in record:
+            records.append(record)
+    return records
 
 
 def merge_shards(out: Path) -> Path:
@@ -108,10 +120,10 @@ def merge_shards(out: Path) -> Path:
     Raises:
         DataError: A part is missing, or parts come from different models.
     """
-    parts = sorted(out.glob("predictions.*of*.json"))
+    parts = [match for path in out.iterdir() if (match := _PART.fullmatch(path.name))] if out.is_dir() else []
     if not parts:
         raise DataError(f"{out} holds no parts to merge.", "Parts are named predictions.2of8.json.")
-    counts = {int(part.name.split("of")[1].split(".")[0]) for part in parts}
+    counts = {int(part[2]) for part in parts}
     count = max(counts)
     missing = [
         f"predictions.{n}of{count}.json"

@@ -1,6 +1,7 @@
 """Predict many inputs with one loaded pipeline, writing every result before the next input is read."""
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,9 +19,12 @@ from gracile.io.atomic import writing
 from gracile.io.images import read_image, read_region
 from gracile.io.masks import write_labels
 from gracile.io.naming import image_files, pair_files
-from gracile.measure import measure
+from gracile.measure import measure, require_known_settings
+from gracile.names import VERSION
 from gracile.pipeline import Pipeline
 from gracile.result import Result
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Options:
         regions: Folder of masks of the region of interest (field of view), by name.
         probabilities: Also write ``probabilities/NAME.npz``.
         overwrite: Do not reuse what the folder holds.
-        measure: Settings of the measurements, e.g. ``{"um_per_pixel": 4.5}``.
+        measure: Settings of the measurements (`gracile.measure.SETTINGS`), e.g. ``{"um_per_pixel": 4.5}``.
     """
 
     shard: Shard | None = None
@@ -74,12 +78,17 @@ def predict(
         The summary; a failed input does not stop the others.
 
     Raises:
-        UsageError: A mask would be written over an input, or ``out`` holds predictions made with other settings.
+        UsageError: A mask would be written among the inputs, ``out`` holds predictions made with other settings, a
+            measurement's setting is unknown, or an optic disc is given for several pictures.
         DataError: A result cannot be written (full disk), or the folder of regions lacks one.
     """
     _spare_inputs(inputs, out)
+    require_known_settings(options.measure)
+    if "disc" in options.measure and len(inputs) > 1:
+        raise UsageError("An optic disc belongs to one picture.", "Predict one picture, or leave the disc to be found.")
     part = options.shard.part(inputs) if options.shard else inputs
     settings = {
+        "gracile": VERSION,
         "model": model,
         "recipe": pipeline.recipe.model_dump(mode="json"),
         "measure": options.measure,
@@ -99,6 +108,7 @@ def predict(
         case, result, record = _answer(pipeline, entry, regions.get(entry.path), out, options)
         journal.add({**record, "sha256": digest})
         if record["status"] == "failed":
+            _remove_results(entry.name, out)
             summary.failed[entry.name] = record["reason"]
         else:
             summary.answered.append(entry.name)
@@ -123,6 +133,7 @@ def _answer(
     except GracileError as error:
         return None, None, {**base, "status": "failed", "reason": str(error)}
     except Exception as error:  # what one picture does must not cost the others
+        log.debug("%s failed", entry.path, exc_info=True)
         return None, None, {**base, "status": "failed", "reason": f"{type(error).__name__}: {error}"}
     result.seconds = {"read": read, **result.seconds}
     written = time.perf_counter()
@@ -158,6 +169,12 @@ def write_result(result: Result, out: Path) -> dict[str, str]:
     return files
 
 
+def _remove_results(name: str, out: Path) -> None:
+    """Take away what an earlier run wrote for an input that now fails, so that no old mask passes for its answer."""
+    for path in (out / f"{name}.png", *(out / kind / f"{name}.npz" for kind in ("probabilities", "network_size"))):
+        path.unlink(missing_ok=True)
+
+
 def _regions(inputs: list[Input], folder: Path | None) -> dict[Path, Path]:
     if folder is None:
         return {}
@@ -169,12 +186,9 @@ def _regions(inputs: list[Input], folder: Path | None) -> dict[Path, Path]:
 
 
 def _spare_inputs(inputs: list[Input], out: Path) -> None:
-    """Raise UsageError when the mask of an input would replace a file that is to be predicted."""
-    originals = {entry.path.resolve() for entry in inputs}
-    for entry in inputs:
-        target = out / f"{entry.name}.png"
-        if target.resolve() in originals:
-            raise UsageError(f"The mask {target} would be written over an input.", "Choose another --out.")
+    """Raise UsageError when masks would lie among the inputs, where they replace some or are inputs next time."""
+    if out.resolve() in {entry.path.resolve().parent for entry in inputs}:
+        raise UsageError(f"The masks would lie among the inputs in {out}.", "Choose another --out.")
 
 
 def _digest(path: Path, region: Path | None) -> str:

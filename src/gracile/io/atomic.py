@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,8 +19,8 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 def writing(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside the target, and put it in the target's place when the block succeeds.
 
-    The temporary file is hidden and keeps the target's name at its end, so that writers that go by the suffix work.
-    When the block fails it is removed and the old target, if any, stays as it was.
+    The temporary file is hidden and keeps the target's suffixes, so that writers that go by them work. It is on the
+    disk before it takes the target's place. When the block fails it is removed and the old target stays as it was.
 
     Args:
         path: The target; its folder is made where needed.
@@ -28,17 +29,19 @@ def writing(path: Path | str) -> Iterator[Path]:
         Path to write to.
 
     Raises:
-        DataError: The disk is full or the folder cannot be written to.
+        DataError: The disk is full, the name is too long for it, or the folder cannot be written to.
 
     Example:
         >>> with writing("mask.png") as part:  # doctest: +SKIP
         ...     image.save(part)
     """
     path = Path(path)
-    part = path.with_name(f".part-{uuid.uuid4().hex[:12]}-{path.name}")
+    part = path.with_name(f".part-{uuid.uuid4().hex[:12]}{''.join(path.suffixes[-2:])[-20:]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         raise _explained(error, path, part) or error from error
@@ -54,6 +57,8 @@ def _explained(error: OSError, path: Path, part: Path) -> DataError | None:
             f"The disk is full: {path} was not written.",
             "Free some space, or choose another folder, and run it again; what was written before is kept.",
         )
+    if error.errno == errno.ENAMETOOLONG:
+        return DataError(f"{path} cannot be written: the name is too long.", "Give the input a shorter name.")
     own = {str(part), str(path), *(str(parent) for parent in path.parents)}
     if error.errno in _REFUSED and str(error.filename) in own:
         return DataError(f"{path} cannot be written: {error.strerror}.", "Choose a folder that you may write to.")
@@ -69,8 +74,11 @@ def write_bytes(path: Path | str, content: bytes) -> None:
 
 
 def write_text(path: Path | str, content: str) -> None:
-    """Write UTF-8 text whole or not at all; raises `DataError` when the disk is full."""
-    write_bytes(path, content.encode("utf-8"))
+    """Write UTF-8 text whole or not at all; raises `DataError` when the disk is full.
+
+    What is no Unicode, as in file names of old disks, is written as an escape such as ``\\udcff``.
+    """
+    write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path | str, content: Any) -> None:

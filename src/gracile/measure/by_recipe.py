@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gracile.case import Case
+from gracile.errors import UsageError
 from gracile.measure.areas import area_measurements
 from gracile.measure.disc import Disc
 from gracile.measure.vessels import fundus_measurements
@@ -13,6 +14,16 @@ from gracile.recipe import Recipe
 from gracile.result import Result
 
 Settings = dict[str, Any]
+
+SETTINGS = ("um_per_pixel", "disc")
+"""What may be given at prediction: pixel size in micrometers; optic disc as (row, column, diameter) in input pixels."""
+
+
+def require_known_settings(settings: Settings) -> None:
+    """Raise UsageError for a setting that no measurement knows."""
+    unknown = sorted(set(settings) - set(SETTINGS))
+    if unknown:
+        raise UsageError(f"There is no measurement setting {unknown[0]!r}.", f"There are: {', '.join(SETTINGS)}.")
 
 
 def measure(case: Case, result: Result, recipe: Recipe, settings: Settings) -> None:
@@ -22,8 +33,12 @@ def measure(case: Case, result: Result, recipe: Recipe, settings: Settings) -> N
         case: The case the result belongs to.
         result: Changed in place.
         recipe: Names the measurements.
-        settings: Given at prediction: ``um_per_pixel`` and ``disc`` (row, column, diameter in input pixels).
+        settings: Given at prediction; see `SETTINGS`.
+
+    Raises:
+        UsageError: An unknown setting.
     """
+    require_known_settings(settings)
     if result.mask is not None:
         for spec in recipe.measure:
             MEASURES[spec.name](case, result, result.mask, recipe, {**spec.options, **settings})

@@ -26,11 +26,6 @@ class Placement:
     box: tuple[int, int, int, int]
     shape: tuple[int, int]
 
-    @property
-    def scale(self) -> float:
-        """Prepared pixels per input pixel."""
-        return self.shape[0] / (self.box[2] - self.box[0])
-
     def cut(self, array: np.ndarray) -> np.ndarray:
         """The box of ``(..., height, width)`` at the input's own scale."""
         top, left, bottom, right = self.box

@@ -30,7 +30,8 @@ PUBLISHED = {
 SOURCES = {
     "drive-av": "DRIVE (Staal 2004), labels by Hu 2013: the 20 training photographs, 565 x 584, research use",
     "les-av": "LES-AV (Orlando 2018): the photographs that splits.json does not hold back, research use",
-    "hrf-av": "HRF (Budai 2013), CC BY 4.0, labels by Hemelings 2019: those that splits.json does not hold back",
+    "hrf-av": "HRF (Budai 2013), CC BY 4.0, labels by Hemelings 2019 (no licence stated): those that splits.json does not "
+    "hold back",
 }
 SHOWN = ("f1", "sensitivity", "mse", "auc_roc", "av_accuracy", "av_found", "dice_artery_tree", "dice_vein_tree")
 LIMITS = [
@@ -61,7 +62,7 @@ def main() -> None:
                 found.append({"seed": seed, "flips": flips, **scores})
     report(rows, arguments.out)
     if arguments.ship:
-        ship(arguments.out / f"seed{arguments.first_seed}" / "bundle", arguments.sets, rows, arguments.ship)
+        ship(arguments.out / f"seed{arguments.first_seed}" / "bundle", rows, arguments.ship)
 
 
 def parse() -> argparse.Namespace:
@@ -80,12 +81,12 @@ def parse() -> argparse.Namespace:
 
 
 def train(arguments: argparse.Namespace, sources: list[Path], exclude: str, seed: int, run: Path) -> Path:
-    """Train one seed on all training cases (fixed schedule), or reuse its finished bundle."""
+    """Train one seed on all training cases (fixed schedule), or reuse its finished bundle; completes its card."""
     if (run / "bundle" / "bundle.json").exists():
-        return run / "bundle"
+        return complete_card(run / "bundle", arguments.sets)
     start = time.monotonic()
-    settings = [f"train.seed={seed}", "train.validation=0", *arguments.settings]
     resume = (run / "recipe.yaml").exists()
+    settings = [] if resume else [f"train.seed={seed}", "train.validation=0", "train.minutes=55", *arguments.settings]
     bundle = gracile.train(
         arguments.recipe,
         sources,
@@ -96,7 +97,15 @@ def train(arguments: argparse.Namespace, sources: list[Path], exclude: str, seed
         resume=resume,
     )
     print(f"seed {seed}: trained in {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
-    return bundle
+    return complete_card(bundle, arguments.sets)
+
+
+def complete_card(folder: Path, sets: list[str]) -> Path:
+    """Say in a bundle's card which data it was trained on and under which licence it may be used."""
+    bundle = read_bundle(folder)
+    bundle.card["data"] |= {name: SOURCES[name] for name in sets}
+    bundle.card["licence"] = "Weights for research, as the data that they were trained on; the program is Apache-2.0."
+    return write_bundle(bundle, folder)
 
 
 def score(folder: Path, test: list[str] | str, bundle: Path, run: Path, name: str, flips: bool) -> dict[str, float]:
@@ -143,12 +152,10 @@ def report(rows: dict[str, list[dict[str, float]]], out: Path) -> None:
             print(f"  {row}: {'  '.join(f'{value:.2f}' for value in values)}")
 
 
-def ship(folder: Path, sets: list[str], rows: dict[str, list[dict[str, float]]], target: Path) -> None:
+def ship(folder: Path, rows: dict[str, list[dict[str, float]]], target: Path) -> None:
     """Write a bundle whose card says where it comes from, how it scored on cases it never saw, and its limits."""
     bundle = read_bundle(folder)
     first = {name: {row["flips"]: row for row in reversed(found)} for name, found in rows.items()}
-    bundle.card["data"] |= {name: SOURCES[name] for name in sets}
-    bundle.card["licence"] = "Weights for research, as the data that they were trained on; the program is Apache-2.0."
     bundle.card["metrics"] = {
         f"{name}, {'4 flips' if flips else 'no flips'}": {key: round(row[key], 2) for key in SHOWN}
         for name, by_flips in first.items()

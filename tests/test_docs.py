@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from gracile.cli import app
 from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES
+from tests.conftest import TINY
 
 DOCS = Path(__file__).parents[1] / "docs"
 QUICK = [
@@ -77,6 +78,30 @@ def test_a_structure_of_ones_own_goes_from_folder_to_report_as_its_page_says(
         mask = np.array(Image.open(f"predictions/{name}.png"))
         assert mask.shape == (60, 80)
         assert set(np.unique(mask)) == {0, 1}
+
+
+def test_getting_started_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fundus_folder: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo").symlink_to(DOCS.parent / "demo")
+    Path("DATA").symlink_to(fundus_folder)
+    for command in commands("getting-started.md"):
+        settings = (
+            [part for setting in [*TINY, "train.epochs=2"] for part in ("--set", setting)]
+            if command[0] == "train"
+            else []
+        )
+        outcome = CliRunner().invoke(app, [*command, *settings])
+        assert outcome.exit_code == 0, (command, outcome.output, outcome.exception)
+    assert Path("predictions/report/index.html").stat().st_size > 10_000
+    assert Path("runs/first/bundle/bundle.json").exists()
+    (example,) = blocks("getting-started.md", "python")
+    exec(compile(example, "getting-started.md", "exec"), {})
+
+
+def test_no_page_has_a_gap_left_to_fill() -> None:
+    for page in [*DOCS.glob("*.md"), DOCS.parent / "README.md", DOCS.parent / "CHANGELOG.md"]:
+        text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        assert not re.search(r"^[A-Z-]{5,}$|TODO|FIXME|\bTBD\b|MIN\b", text, re.MULTILINE), page.name
 
 
 def printed_dice(table: str) -> float:

@@ -86,7 +86,8 @@ def train(arguments: argparse.Namespace, sources: list[Path], exclude: str, seed
         return complete_card(run / "bundle", arguments.sets)
     start = time.monotonic()
     resume = (run / "recipe.yaml").exists()
-    settings = [] if resume else [f"train.seed={seed}", "train.validation=0", "train.minutes=55", *arguments.settings]
+    schedule = [f"train.seed={seed}", "train.validation=0", "train.minutes=55"]
+    settings = [] if resume else [*schedule, *arguments.settings]
     bundle = gracile.train(
         arguments.recipe,
         sources,

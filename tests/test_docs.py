@@ -85,11 +85,8 @@ def test_getting_started_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     Path("demo").symlink_to(DOCS.parent / "demo")
     Path("DATA").symlink_to(fundus_folder)
     for command in commands("getting-started.md"):
-        settings = (
-            [part for setting in [*TINY, "train.epochs=2"] for part in ("--set", setting)]
-            if command[0] == "train"
-            else []
-        )
+        quick = [*TINY, "train.epochs=2"] if command[0] == "train" else []
+        settings = [part for setting in quick for part in ("--set", setting)]
         outcome = CliRunner().invoke(app, [*command, *settings])
         assert outcome.exit_code == 0, (command, outcome.output, outcome.exception)
     assert Path("predictions/report/index.html").stat().st_size > 10_000

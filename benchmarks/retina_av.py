@@ -30,8 +30,8 @@ PUBLISHED = {
 SOURCES = {
     "drive-av": "DRIVE (Staal 2004), labels by Hu 2013: the 20 training photographs, 565 x 584, research use",
     "les-av": "LES-AV (Orlando 2018): the photographs that splits.json does not hold back, research use",
-    "hrf-av": "HRF (Budai 2013), CC BY 4.0, labels by Hemelings 2019 (no licence stated): those that splits.json does not "
-    "hold back",
+    "hrf-av": "HRF (Budai 2013), CC BY 4.0, labels by Hemelings 2019 (no licence stated): those that splits.json does "
+    "not hold back",
 }
 SHOWN = ("f1", "sensitivity", "mse", "auc_roc", "av_accuracy", "av_found", "dice_artery_tree", "dice_vein_tree")
 LIMITS = [

@@ -121,6 +121,37 @@ class DecisionSpec(Spec):
     smallest: int = Field(0, ge=0, description="foreground islands with fewer pixels are dropped")
 
 
+class GateSpec(Spec):
+    """Look first: are the structures there, or which kind of frame is this?
+
+    Without ``classes`` the gate tells absent from present, from masks, class folders or a table. With ``classes`` it
+    tells these kinds of frames apart, and the structures are there in those of ``present``. Where the gate finds them
+    absent, their classes are left empty.
+    """
+
+    kind: Literal["gate"] = "gate"
+    name: StageName = "gate"
+    network: NetworkSpec
+    structures: list[str] = Field(min_length=1, description="classes of the recipe that need this gate to be open")
+    classes: list[str] = Field(default_factory=list, description="kinds of frames by name; empty: absent or present")
+    present: list[str] = Field(default_factory=list, description="kinds of frames in which the structures are there")
+    smallest: float = Field(0.0, ge=0, description="prepared pixels that a mask must exceed to count as present")
+    size: tuple[Side, Side] = (224, 224)
+    augment: AugmentSpec = AugmentSpec()
+    per_case: int = Field(1, ge=1, description="samples of an epoch by case; classes are drawn equally often")
+    recall: float = Field(0.99, gt=0, le=1, description="share of present frames that the operating point lets pass")
+    enabled: bool = Field(True, description="false lets every frame pass, and says so in the result")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
+
+    @model_validator(mode="after")
+    def _frames_fit(self) -> "GateSpec":
+        if bool(self.classes) != bool(self.present) or set(self.present) - set(self.classes):
+            raise ValueError("`present` names those of the gate's `classes` in which the structures are there")
+        if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
+            raise ValueError("a gate tells at least two classes of different names apart")
+        return self
+
+
 class SegmentSpec(Spec):
     """Delineate the classes with one network."""
 
@@ -133,6 +164,8 @@ class SegmentSpec(Spec):
     decision: DecisionSpec = DecisionSpec()
     flips: bool = False
     largest_input: int = Field(4_000_000, ge=4096, description="prepared pixels above which it is predicted in tiles")
+    positives_only: bool = Field(False, description="learn only from cases that hold a structure; behind a gate")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
 
 class FuseSpec(Spec):
@@ -156,9 +189,22 @@ class FuseSpec(Spec):
     decision: DecisionSpec = DecisionSpec()
     flips: bool = False
     keep_network_size: bool = Field(False, description="also keep the map at the network's own size")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
 
-StageSpec = Annotated[SegmentSpec | FuseSpec, Field(discriminator="kind")]
+StageSpec = Annotated[GateSpec | SegmentSpec | FuseSpec, Field(discriminator="kind")]
+
+
+class PhaseSpec(Spec):
+    """One part of a training in which only the layers from one on learn, at a rate of its own.
+
+    ``start``: ``head`` for the last layer alone, the name of a layer or block (it and what follows it learn), or the
+    fraction of the layers, from the input on, that stays frozen; 0 frees all.
+    """
+
+    share: float = Field(gt=0, le=1, description="share of the training, by the schedule")
+    start: str | float = 0.0
+    rate: float = Field(1.0, ge=0, description="factor on the learning rate")
 
 
 class TrainSpec(Spec):
@@ -180,6 +226,7 @@ class TrainSpec(Spec):
     validate_every: int = Field(5, ge=1, description="epochs between validations")
     seed: int = 0
     minutes: float = Field(0, ge=0, description="end a stage's training after this time; 0 sets no limit")
+    phases: list["PhaseSpec"] = Field(default_factory=list, description="which layers learn when; empty: all, always")
 
 
 class TrainerSpec(Spec):
@@ -218,6 +265,7 @@ class Recipe(Spec):
     trainer: TrainerSpec = TrainerSpec()
     measure: list[MeasureSpec] = Field(default_factory=list)
     protocol: str = "segmentation"
+    ungated: str = Field("", description="why no gate was trained; said with every result")
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Recipe":
@@ -235,6 +283,11 @@ class Recipe(Spec):
             raise ValueError(
                 f"a stage cannot be named {' or '.join(sorted(RESERVED))}: a run has folders of these names"
             )
+        for spec in self.stages:
+            self.train_of(spec)
+            unknown = set(spec.structures) - set(names[1:]) if isinstance(spec, GateSpec) else set()
+            if unknown:
+                raise ValueError(f"gate {spec.name!r} names unknown classes: {', '.join(sorted(unknown))}")
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"there is no protocol {self.protocol!r}: there are {', '.join(PROTOCOLS)}")
         return self
@@ -251,6 +304,10 @@ class Recipe(Spec):
         if self.trees:
             return {tree: tuple(names.index(m) for m in members) for tree, members in self.trees.items()}
         return {name: (index,) for index, name in enumerate(names) if index > 0}
+
+    def train_of(self, spec: StageSpec) -> TrainSpec:
+        """How a stage is trained: the recipe's settings with what the stage changes of them."""
+        return TrainSpec.model_validate({**self.train.model_dump(), **spec.train})
 
     def to_yaml(self) -> str:
         """The recipe as YAML, readable by `read_recipe`."""
@@ -327,7 +384,7 @@ def _apply(data: dict[str, Any], setting: str) -> None:
     if isinstance(node, list):
         node[_index(node, last, key)] = value
     elif isinstance(node, dict):
-        if last not in node and parts[-2:-1] != ["options"]:
+        if last not in node and parts[-2:-1] != ["options"] and not (parts[-2:-1] == ["train"] and len(parts) > 2):
             raise RecipeError(f"There is no setting {key!r}.", _nearest(last, node))
         node[last] = value
     else:

@@ -26,6 +26,7 @@ class CaseFiles:
         label: Its label, or None.
         region: Mask of the part of the image that counts (field of view), or None.
         subject: Person that the case belongs to: the CSV's ``subject``, else the id.
+        frame_class: What kind of frame it is: the CSV's ``class`` or the name of its class folder; else empty.
     """
 
     id: str
@@ -33,6 +34,7 @@ class CaseFiles:
     label: Path | None
     region: Path | None
     subject: str
+    frame_class: str = ""
 
 
 def read_case(files: CaseFiles, recipe: Recipe) -> Case:
@@ -56,6 +58,7 @@ def read_case(files: CaseFiles, recipe: Recipe) -> Case:
         truth=truth,
         region=region,
         source=files.image,
+        frame_class=files.frame_class,
         notes=notes,
     )
 
@@ -75,8 +78,8 @@ def size_text(shape: tuple[int, ...]) -> str:
 
 
 def labeled(cases: list[CaseFiles]) -> list[CaseFiles]:
-    """The cases that have a label."""
-    return [case for case in cases if case.label is not None]
+    """The cases that have a label or a frame class."""
+    return [case for case in cases if case.label is not None or case.frame_class]
 
 
 def select(cases: list[CaseFiles], include: str = "", exclude: str = "") -> list[CaseFiles]:

@@ -38,6 +38,11 @@ class SegmentStage(Stage):
         structures = recipe.structures
         self.terms = [(term, build_loss(term.name, structures, **term.options)) for term in spec.losses]
 
+    def learns_from(self, case: Prepared) -> bool:
+        if case.truth is None:
+            return False
+        return not self.spec.positives_only or bool((case.truth[1:] > 0.5).any())
+
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
         return PatchSamples(cases, self.spec.sampler, self.spec.augment, seed)
 

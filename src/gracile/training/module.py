@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gracile.recipe import TrainSpec
-from gracile.stages import Stage
+from gracile.stages import GateStage, Stage
+from gracile.training.phases import Phases
 
 
 class StageModule(lightning.LightningModule):
@@ -25,6 +26,7 @@ class StageModule(lightning.LightningModule):
         super().__init__()
         self.stage = stage
         self.spec = train
+        self.phases = Phases(stage, train.phases)
         self.spent_seconds = 0.0
         self._tick = 0.0
 
@@ -62,7 +64,7 @@ class StageModule(lightning.LightningModule):
             # One clock for all processes: other rates, or another last step, would let their weights drift apart.
             self.spent_seconds = self.trainer.strategy.broadcast(self.spent_seconds)
         progress = self.progress()
-        rate = self.spec.learning_rate * scheduled(progress, self.spec)
+        rate = self.spec.learning_rate * scheduled(progress, self.spec) * self.phases.enter(progress)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
         if self.spec.minutes and progress >= 1.0:
@@ -90,6 +92,8 @@ class StageModule(lightning.LightningModule):
 
     def scores(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Validation scores of one whole prepared case."""
+        if isinstance(self.stage, GateStage):
+            return gate_scores(self.stage, batch)
         return validation_scores(self.stage, batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -108,6 +112,14 @@ def scheduled(progress: float, spec: TrainSpec) -> float:
         return rise
     fall = max(0.0, progress - spec.warmup) / max(1e-6, 1.0 - spec.warmup)
     return max(1e-3, rise * 0.5 * (1.0 + math.cos(math.pi * fall)))
+
+
+def gate_scores(stage: GateStage, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Cross-entropy and accuracy of a gate on one whole prepared case, classes taken as equally frequent."""
+    logits = stage.logits(stage.framed(batch["image"])).float()
+    right = (logits.argmax(dim=1) == batch["target"]).float().mean()
+    entropy = torch.nn.functional.cross_entropy(logits, batch["target"])
+    return {"validation_loss": entropy, "validation_accuracy": right}
 
 
 def validation_scores(stage: Stage, batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -62,6 +62,7 @@ class Prepared:
         placement: The way back; None for training samples read from a cache.
         truth: ``(classes, height, width)`` float32, each class's share of the pixel, or None.
         flags: What a reader of the result should know.
+        frame_class: What kind of frame it is, by the data's own word; empty when that was not said.
     """
 
     image: np.ndarray
@@ -69,6 +70,7 @@ class Prepared:
     placement: Placement | None
     truth: np.ndarray | None = None
     flags: list[str] | None = None
+    frame_class: str = ""
 
 
 def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tuple[Prepared, np.ndarray]:
@@ -102,8 +104,9 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
     inside = placement.resample(region[None].astype(np.float32))[0] > 0.5
     scaled = placement.resample(image)
     prepared = Prepared(
-        image=_standardized(scaled, inside, recipe.prepare.intensity), region=inside, placement=placement, flags=flags
-    )
+        image=_standardized(scaled, inside, recipe.prepare.intensity), region=inside, placement=placement, flags=flags,
+        frame_class=case.frame_class,
+    )  # fmt: skip
     if case.truth is not None:
         one_hot = np.stack([placement.cut(case.truth) == index for index in range(len(recipe.classes))])
         prepared.truth = _resize(one_hot.astype(np.float32), placement.shape)

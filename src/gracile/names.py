@@ -36,6 +36,7 @@ PROTOCOLS: dict[str, str] = {
 RECIPES: dict[str, str] = {
     "retina-av": "arteries and veins in fundus photographs: refining U-Net",
     "retina-av-fusion": "arteries and veins in fundus photographs: adversarial branches, fused (Zhou et al. 2021)",
+    "nerve-ultrasound": "nerves and vessels in ultrasound: gate, then refining U-Net",
     "structure-2d": "a structure of your own in pictures",
 }
 

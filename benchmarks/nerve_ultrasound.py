@@ -42,7 +42,9 @@ def main() -> None:
             scores = score(source, folds[fold], bundle, run / "predictions")
             epochs = read_bundle(bundle).card["validation"]["structures"]
             rows.setdefault(name, []).extend({"fold": fold, **row} for row in scores)
-            print(f"{name}, fold {fold}: {shown(scores)}; {epochs['epochs']} epochs, {epochs['minutes']} min", flush=True)
+            print(
+                f"{name}, fold {fold}: {shown(scores)}; {epochs['epochs']} epochs, {epochs['minutes']} min", flush=True
+            )
     report(rows, arguments.out)
 
 

@@ -21,7 +21,10 @@ TRAINING_FOLDERS = ("training", "train")
 TEST_FOLDERS = ("test", "testing")
 CSV_COLUMNS = ("image", "label", "region", "subject", "id", "class")
 _CHANNEL = re.compile(r"^(?P<id>.+)_(?P<channel>\d{4})$")
-_CSV_REMEDY = f"The header is image, label or class, and, as needed, {', '.join(CSV_COLUMNS[2:5])}; paths are relative to the CSV."
+_CSV_REMEDY = (
+    f"The header is image, label or class, and, as needed, {', '.join(CSV_COLUMNS[2:5])}; "
+    "paths are relative to the CSV."
+)
 
 
 @dataclass

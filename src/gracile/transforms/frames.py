@@ -102,8 +102,5 @@ def _shrunk(case: Prepared, frame: Frame) -> Prepared:
         return frame.shrink(torch.from_numpy(np.array(array, dtype=np.float32))[None])[0].numpy()
 
     region = smaller(case.region[None])[0] > 0.5
-    if len(truth):
-        truth = smaller(truth)
-    else:
-        truth = truth[:, : frame.inner[0], : frame.inner[1]]
+    truth = smaller(truth) if len(truth) else truth[:, : frame.inner[0], : frame.inner[1]]
     return dataclasses.replace(case, image=smaller(case.image) * region, region=region, truth=truth)

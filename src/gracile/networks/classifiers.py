@@ -49,11 +49,23 @@ def _timm(name: str, in_channels: int, classes: int, initial: str, options: dict
     settings = {"in_chans": in_channels, "num_classes": classes, **options}
     if not initial:
         return timm.create_model(name, **settings)
+    if initial != "pretrained":
+        _require_fit(name, initial, timm.create_model(name))
     overlay: dict[str, Any] = {} if initial == "pretrained" else {"pretrained_cfg_overlay": {"file": initial}}
     try:
         return timm.create_model(name, pretrained=True, **overlay, **settings)
     except OSError as error:
         return _from_random(name, error, timm.create_model(name, **settings))
+
+
+def _require_fit(name: str, initial: str, network: nn.Module) -> None:
+    """Raise ValueError for a file of another network's weights; timm would pass them over and stay random."""
+    from timm.models import load_state_dict
+
+    given = load_state_dict(initial)
+    fitting = [k for k, v in network.state_dict().items() if k in given and given[k].shape[1:] == v.shape[1:]]
+    if len(fitting) < len(network.state_dict()) / 2:
+        raise ValueError(f"{initial} holds the weights of another network than {name}")
 
 
 def _torchvision(name: str, in_channels: int, classes: int, initial: str, options: dict[str, Any]) -> nn.Module:

@@ -90,6 +90,7 @@ class AugmentSpec(Spec):
     flip: bool = True
     scale: float = Field(0.25, ge=0, description="largest change of size, as a fraction")
     shear: float = Field(0.1, ge=0)
+    shift: float = Field(0.0, ge=0, description="largest shift of a whole picture, as a fraction of its size")
     elastic: float = Field(6.0, ge=0, description="standard deviation of the local shifts in pixels")
     gain: float = Field(0.15, ge=0, description="logarithm of a factor on all channels")
     channel_gain: float = Field(0.1, ge=0, description="logarithm of a factor on each channel")
@@ -102,11 +103,16 @@ class AugmentSpec(Spec):
 
 
 class SamplerSpec(Spec):
-    """Which patches a training epoch draws."""
+    """Which patches a training epoch draws.
+
+    ``whole`` shows each prepared picture as a whole, in the middle of a patch of that size and made smaller where it
+    does not fit: for structures that are told by where they lie.
+    """
 
     patch: tuple[Side, Side] = (256, 256)
     per_case: int = Field(8, ge=1, description="patches drawn from each case in an epoch")
     foreground: float = Field(0.5, ge=0, le=1, description="share of patches centered on a labeled pixel")
+    whole: bool = False
 
 
 class DecisionSpec(Spec):

@@ -173,7 +173,7 @@ class GateSamples(Dataset[Batch]):
         self.seed = seed
 
     def __len__(self) -> int:
-        return len(self.frames) * self.per_case
+        return len(self.frames.cases) * self.per_case
 
     def __getitem__(self, index: int) -> Batch:
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
@@ -182,7 +182,7 @@ class GateSamples(Dataset[Batch]):
         members = self.by_class[target]
         case = members[int(torch.randint(len(members), (), generator=generator))]
         # An index of the frames that shows this case, with variations of its own.
-        sample = self.frames[case + index * len(self.frames)]
+        sample = self.frames[case + index * len(self.frames.cases)]
         return {"image": sample["image"], "target": torch.tensor(target)}
 
 

@@ -14,6 +14,7 @@ from gracile.networks.zoo import build_network
 from gracile.recipe import DecisionSpec, Recipe, SegmentSpec
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.transforms import Prepared
+from gracile.transforms.frames import WholeImageSamples
 from gracile.transforms.patches import PatchSamples
 
 
@@ -44,7 +45,10 @@ class SegmentStage(Stage):
         return not self.spec.positives_only or bool((case.truth[1:] > 0.5).any())
 
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
-        return PatchSamples(cases, self.spec.sampler, self.spec.augment, seed)
+        sampler = self.spec.sampler
+        if sampler.whole:
+            return WholeImageSamples(cases, sampler.patch, self.spec.augment, seed, sampler.per_case)
+        return PatchSamples(cases, sampler, self.spec.augment, seed)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         answers = self.network(batch["image"])

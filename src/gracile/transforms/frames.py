@@ -70,14 +70,17 @@ class WholeImageSamples(Dataset[dict[str, Tensor]]):
     holds what those of `gracile.transforms.patches.PatchSamples` hold.
     """
 
-    def __init__(self, cases: Sequence[Prepared], size: tuple[int, int], augment: AugmentSpec, seed: int) -> None:
+    def __init__(
+        self, cases: Sequence[Prepared], size: tuple[int, int], augment: AugmentSpec, seed: int, per_case: int = 1
+    ) -> None:
         self.cases = cases
+        self.per_case = per_case
         self.size = size
         self.augment = augment
         self.seed = seed
 
     def __len__(self) -> int:
-        return len(self.cases)
+        return len(self.cases) * self.per_case
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
@@ -85,6 +88,9 @@ class WholeImageSamples(Dataset[dict[str, Tensor]]):
         frame = Frame.around(case.region.shape, self.size)
         # Chosen so that an unturned picture falls on whole pixels.
         center = np.array([(n - 1) / 2 - c for n, c in zip(self.size, frame.corner, strict=True)])
+        if self.augment.shift:
+            turns = 2.0 * torch.rand(2, generator=generator).numpy() - 1.0
+            center = center + self.augment.shift * np.array(self.size) * turns
         patch = cut_patch(_shrunk(case, frame), center, self.size, self.augment, generator)
         channels = len(case.image)
         region = (patch[-1:] > 0.5).float()

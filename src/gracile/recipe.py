@@ -32,6 +32,7 @@ class ClassSpec(Spec):
     name: str
     color: Color
     also: list[Color] = Field(default_factory=list, description="further colors that mean this class in color labels")
+    values: list[int] = Field(default_factory=list, description="values that mean this class in index labels; if any")
 
     @property
     def colors(self) -> list[Color]:
@@ -146,6 +147,12 @@ class GateSpec(Spec):
     augment: AugmentSpec = AugmentSpec()
     per_case: int = Field(1, ge=1, description="samples of an epoch by case; classes are drawn equally often")
     recall: float = Field(0.99, gt=0, le=1, description="share of present frames that the operating point lets pass")
+    crossfit: int = Field(
+        3,
+        ge=0,
+        description="where nothing is held back: parts of which each is judged by a gate trained "
+        "without it, to calibrate on; 0 leaves the gate uncalibrated",
+    )
     enabled: bool = Field(True, description="false lets every frame pass, and says so in the result")
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
@@ -282,6 +289,9 @@ class Recipe(Spec):
             unknown = set(members) - set(names)
             if unknown:
                 raise ValueError(f"tree {tree!r} names unknown classes: {', '.join(sorted(unknown))}")
+        values = [value for c in self.classes for value in c.values]
+        if len(set(values)) != len(values) or (values and not all(c.values for c in self.classes)):
+            raise ValueError("label values are declared for every class, and each belongs to one")
         stage_names = [stage.name for stage in self.stages]
         if len(set(stage_names)) != len(stage_names):
             raise ValueError("each stage has a name of its own")

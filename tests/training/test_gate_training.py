@@ -155,3 +155,15 @@ def test_frozen_layers_keep_their_weights_through_a_training(folder, tmp_path):
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert moved <= {"classifier.fc.weight", "classifier.fc.bias", "log_prior"}
     assert "classifier.fc.weight" in moved
+
+
+def test_where_nothing_is_held_back_the_gate_is_calibrated_on_frames_that_others_did_not_learn(folder, tmp_path):
+    settings = [*QUICK, "train.validation=0", "stages.presence.train.epochs=3", "stages.presence.crossfit=2"]
+    bundle = train("nerve-ultrasound", folder, tmp_path / "run", settings=settings)
+    figures = read_bundle(bundle).card["validation"]["presence"]
+    assert figures["calibrated_on"] == 24
+    assert figures["recall"] >= 0.99
+    assert {p.name for p in (tmp_path / "run" / "presence").glob("crossfit*")} == {"crossfit0", "crossfit1"}
+    uncalibrated = [*settings, "stages.presence.crossfit=0", "stages.presence.train.epochs=1"]
+    bundle = train("nerve-ultrasound", folder, tmp_path / "other", settings=uncalibrated)
+    assert "threshold" not in read_bundle(bundle).card["validation"]["presence"]

@@ -165,7 +165,10 @@ def _score(case: _Files, rules: Protocol, classes: Sequence[LabelClass]) -> list
     names = [entry.name for entry in classes]
     scored = []
     for prediction_path, map_path in zip(case.predictions, case.probabilities, strict=True):
-        prediction = np.zeros_like(truth) if prediction_path is None else read_labels(prediction_path, classes)
+        if prediction_path is None:
+            prediction = np.zeros_like(truth)
+        else:
+            prediction = read_labels(prediction_path, classes, recoded=False)
         _check_size(prediction_path, prediction.shape, case.truth, truth.shape)
         maps = None
         if map_path is not None:

@@ -185,7 +185,7 @@ def _charts(cases: list[ReportCase], headline: tuple[str, ...]) -> list[tuple[st
 def _draw(files: CaseFiles, classes: Sequence[ClassSpec]) -> tuple[bytes, list[ReportLayer]]:
     case: Case = read_input(files.image, stem(files.truth))
     truth = read_labels(files.truth, classes)
-    mask = np.zeros_like(truth) if files.prediction is None else read_labels(files.prediction, classes)
+    mask = np.zeros_like(truth) if files.prediction is None else read_labels(files.prediction, classes, recoded=False)
     region = None if files.region is None else read_region(files.region)
     result = Result(case.id, "found", Grid(truth.shape), [spec.name for spec in classes], mask=mask, region=region)
     return result_layers(case, result, [spec.color for spec in classes], truth)

@@ -108,7 +108,7 @@ class ReportWriter:
             return None, None
         try:
             case = read_input(Path(record["input"]), record["name"])
-            labels = read_labels(self.out / mask, self.recipe.classes)
+            labels = read_labels(self.out / mask, self.recipe.classes, recoded=False)
         except GracileError:
             return None, None
         if labels.shape != case.grid.shape:

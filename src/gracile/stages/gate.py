@@ -135,24 +135,32 @@ class GateStage(Stage):
         return finding
 
     def calibrate(self, cases: Sequence[Prepared]) -> dict[str, float]:
-        """Choose temperature and threshold on held-back cases.
+        return self.calibrate_by(*self.judged(cases)) if cases else {}
+
+    def judged(self, cases: Sequence[Prepared]) -> tuple[Tensor, Tensor]:
+        """Logits ``(cases, classes)`` of whole cases as they are, and their targets ``(cases,)``."""
+        self.eval()
+        with torch.inference_mode():
+            images = [torch.from_numpy(np.array(case.image, dtype=np.float32))[None] for case in cases]
+            logits = torch.cat([self.logits(self.framed(image.to(self.device))).float().cpu() for image in images])
+        return logits, torch.tensor([self.target(case) for case in cases])
+
+    def calibrate_by(self, logits: Tensor, targets: Tensor) -> dict[str, float]:
+        """Choose temperature and threshold by what was said of cases that were not learned from.
+
+        Args:
+            logits: ``(cases, classes)``, classes equally frequent.
+            targets: ``(cases,)`` index of the class that each shows.
 
         Returns:
             ``temperature``, ``threshold``, and at that threshold ``recall`` and ``false_alarm_rate`` on these cases.
         """
-        kept = [(case, target) for case in cases if (target := self.target(case)) is not None]
-        if not kept:
-            return {}
-        targets = torch.tensor([target for _, target in kept])
-        with torch.inference_mode():
-            images = [torch.from_numpy(np.array(case.image, dtype=np.float32))[None] for case, _ in kept]
-            logits = torch.cat([self.logits(self.framed(image.to(self.device))).float().cpu() for image in images])
         uniform = math.log(len(self.classes))
         self.temperature.fill_(best_temperature(logits + self.log_prior.cpu() + uniform, targets))
         presence = self.presence(self.probabilities(logits.to(self.device))).cpu()
         open_for = torch.tensor([self.classes.index(name) for name in self.spec.present or [PRESENT]])
         positive = torch.isin(targets, open_for)
-        figures = {"temperature": float(self.temperature), "held_back": float(len(kept))}
+        figures = {"temperature": float(self.temperature), "calibrated_on": float(len(targets))}
         if positive.any():
             self.threshold.fill_(operating_point(presence[positive], self.spec.recall))
             figures["recall"] = float((presence[positive] >= self.threshold.cpu()).float().mean())

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
@@ -91,6 +92,8 @@ def train(
         figures[stage.name] = fit_stage(
             stage, prepared[0], prepared[1], recipe.train_of(spec), recipe.trainer, out / stage.name
         )
+        if isinstance(stage, GateStage) and not prepared[1] and stage.spec.crossfit:
+            figures[stage.name] |= _crossfit(stage, spec, prepared[0], recipe, out / stage.name)
         weights[stage.name] = stage.bundle_state()
     if _is_first():
         write_bundle(Bundle(recipe=trained, weights=weights, card=_card(trained, out, figures)), out / "bundle")
@@ -104,6 +107,28 @@ def _why_ungated(stage: GateStage, cases: list[Prepared]) -> str:
         return f"the training data does not say which frames show {stage.label}"
     only = [stage.classes[target] for target in seen if target is not None]
     return f"every training frame is of one kind, {only[0]} ({stage.label})" if len(only) == 1 else ""
+
+
+def _crossfit(stage: GateStage, spec: StageSpec, cases: list[Prepared], recipe: Recipe, out: Path) -> dict[str, float]:
+    """Calibrate a gate that learned from all cases on what gates say that were trained without the subjects they judge."""
+    subjects = sorted({case.subject for case in cases})
+    order = np.random.default_rng(recipe.train.seed).permutation(len(subjects))
+    parts = min(stage.spec.crossfit, len(subjects))
+    part_of = {subjects[index]: number % parts for number, index in enumerate(order)}
+    judged = []
+    for part in range(parts):
+        rest = [case for case in cases if part_of[case.subject] != part]
+        if len({stage.target(case) for case in rest}) < len({stage.target(case) for case in cases}):
+            continue  # without one of the kinds there is nothing to learn
+        other = _untrained(spec, recipe, None)
+        assert isinstance(other, GateStage)
+        fit_stage(other, rest, [], recipe.train_of(spec), recipe.trainer, out / f"crossfit{part}")
+        judged.append(other.judged([case for case in cases if part_of[case.subject] == part]))
+    if not judged:
+        log.warning("The gate %r stays uncalibrated: every part lacks a kind of frame in the others.", stage.name)
+        return {}
+    logits, targets = (torch.cat(column) for column in zip(*judged, strict=True))
+    return stage.calibrate_by(logits, targets)
 
 
 def _untrained(spec: StageSpec, recipe: Recipe, source: Bundle | None) -> Stage:

@@ -64,7 +64,7 @@ def prepared_case(files: CaseFiles, recipe: Recipe, cache: Path) -> Prepared:
             with writing(folder / f"{name}.npy") as path, path.open("wb") as file:
                 np.save(file, getattr(prepared, name))
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-    return Prepared(placement=None, frame_class=files.frame_class, **arrays)
+    return Prepared(placement=None, subject=files.subject, frame_class=files.frame_class, **arrays)
 
 
 def _prepare(case: Case, recipe: Recipe) -> Prepared:

@@ -62,6 +62,7 @@ class Prepared:
         placement: The way back; None for training samples read from a cache.
         truth: ``(classes, height, width)`` float32, each class's share of the pixel, or None.
         flags: What a reader of the result should know.
+        subject: Person that it belongs to, where the data say.
         frame_class: What kind of frame it is, by the data's own word; empty when that was not said.
     """
 
@@ -70,6 +71,7 @@ class Prepared:
     placement: Placement | None
     truth: np.ndarray | None = None
     flags: list[str] | None = None
+    subject: str = ""
     frame_class: str = ""
 
 

@@ -110,7 +110,7 @@ def _why_ungated(stage: GateStage, cases: list[Prepared]) -> str:
 
 
 def _crossfit(stage: GateStage, spec: StageSpec, cases: list[Prepared], recipe: Recipe, out: Path) -> dict[str, float]:
-    """Calibrate a gate that learned from all cases on what gates say that were trained without the subjects they judge."""
+    """Calibrate a gate that learned from all cases by gates trained without the subjects that they judge."""
     subjects = sorted({case.subject for case in cases})
     order = np.random.default_rng(recipe.train.seed).permutation(len(subjects))
     parts = min(stage.spec.crossfit, len(subjects))

@@ -19,6 +19,7 @@ from gracile.recipe import FuseSpec, Recipe, SegmentSpec, recipe_from
 from gracile.stages import Stage, build_stage
 from gracile.training.fit import fit_stage
 from gracile.training.sampling import prepared_case
+from gracile.training.schedule import require_validation
 
 PACKAGES = ("torch", "torchvision", "monai", "lightning", "numpy", "scipy", "scikit-image", "safetensors")
 
@@ -51,6 +52,7 @@ def train(
 
     Raises:
         DataError: No labeled case, or other data than the run was started with.
+        RecipeError: A plateau schedule or an early stop without cases held back.
         UsageError: ``out`` holds a run and ``resume`` was not asked for, or the reverse.
     """
     usable = labeled(cases)
@@ -122,6 +124,7 @@ def _split(
         training, validation = load_split(given, cases)
     else:
         training, validation = split_by_subject(cases, recipe.train.validation, recipe.train.seed)
+    require_validation(recipe.train, len(validation))
     if _is_first():
         save_split(out / "split.json", training, validation, recipe.train.seed)
     return training, validation

@@ -141,9 +141,7 @@ def test_tversky_by_hand_and_half_and_half_is_dice():
     soft = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(3))
     halves = build_loss("tversky", classes, false_negatives=0.5, false_positives=0.5)
     shares = random_truth()
-    torch.testing.assert_close(
-        halves(soft, shares, everywhere(shares)), other(soft, shares, everywhere(shares))
-    )
+    torch.testing.assert_close(halves(soft, shares, everywhere(shares)), other(soft, shares, everywhere(shares)))
 
 
 @pytest.mark.parametrize("name", ["tversky", "focal-tversky"])

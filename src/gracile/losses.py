@@ -122,15 +122,14 @@ class Focal(nn.Module):
     """Focal loss over all classes: cross-entropy times ``(1 - p) ** gamma`` (Lin et al., ICCV 2017, arXiv:1708.02002).
 
     The paper's is of one sigmoid; here each class's share of a pixel takes the class's softmax probability as ``p``,
-    and the mean is over the region's pixels. ``class_weights`` are the paper's alpha; a ``gamma`` of 0 is cross-entropy.
+    and the mean is over the region's pixels. ``class_weights`` are the paper's alpha. With a ``gamma`` of 0 it is
+    cross-entropy.
 
     Raises:
         RecipeError: ``gamma`` is negative.
     """
 
-    def __init__(
-        self, structures: Structures, gamma: float = 2.0, class_weights: list[float] | None = None
-    ) -> None:
+    def __init__(self, structures: Structures, gamma: float = 2.0, class_weights: list[float] | None = None) -> None:
         super().__init__()
         if gamma < 0:
             raise RecipeError(f"The loss 'focal' cannot have a gamma of {gamma}.", "Take 0 or more; 2 is usual.")
@@ -160,9 +159,7 @@ class Tversky(nn.Module):
         false_positives: Weight of what was found where nothing is.
     """
 
-    def __init__(
-        self, structures: Structures, false_negatives: float = 0.7, false_positives: float = 0.3
-    ) -> None:
+    def __init__(self, structures: Structures, false_negatives: float = 0.7, false_positives: float = 0.3) -> None:
         super().__init__()
         self.structures = dict(structures)
         self.false_negatives = false_negatives
@@ -187,9 +184,9 @@ class Tversky(nn.Module):
 class FocalTversky(Tversky):
     """Focal Tversky loss: the mean over the structures of ``(1 - index) ** (1 / gamma)``.
 
-    Abraham and Khan, ISBI 2019 (arXiv:1810.07842), whose exponent is 1 / gamma and whose best gamma is 4/3:
-    the exponent 0.75. Some later texts call that exponent gamma; here it is the paper's. A ``gamma`` of 1 is the Tversky
-    loss. The paper sums over the classes.
+    Abraham and Khan, ISBI 2019 (arXiv:1810.07842), whose exponent is 1 / gamma and whose best gamma is 4/3: the
+    exponent 0.75. Some other texts call the exponent itself gamma; here it is the paper's. A ``gamma`` of 1 is the
+    Tversky loss. The paper sums over the classes.
 
     Raises:
         RecipeError: ``gamma`` is not positive.

@@ -51,8 +51,9 @@ def is_over(losses: Sequence[float], spec: TrainSpec) -> bool:
 
 def require_validation(spec: TrainSpec, held_back: int) -> None:
     """Raise RecipeError when the schedule or the early stop needs validation losses and no case is held back."""
-    asking = [name for name, asks in (("train.schedule=plateau", spec.schedule == "plateau"),
-                                      (f"train.stop_after={spec.stop_after}", spec.stop_after > 0)) if asks]  # fmt: skip
+    asking = ["train.schedule=plateau"] if spec.schedule == "plateau" else []
+    if spec.stop_after:
+        asking.append(f"train.stop_after={spec.stop_after}")
     if asking and not held_back:
         raise RecipeError(
             f"{' and '.join(asking)} cannot follow a validation loss, as no case is held back for validation.",

@@ -69,6 +69,7 @@ class NetworkTester:
         with torch.inference_mode():
             assert torch.equal(network.eval()(image), other.eval()(image))
 
+    @pytest.mark.slow
     def test_exported_to_onnx_it_gives_the_same_answer_for_images_of_any_size(self, tmp_path):
         network = self.build()
         network(torch.randn(2, 3, 64, 64))  # running statistics that are not those of a new network

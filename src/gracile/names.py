@@ -26,6 +26,10 @@ LOSSES: dict[str, str] = {
     "dice": "soft Dice, mean over the foreground classes",
     "tree": "cross-entropy and soft Dice of each structure that classes share, such as a vessel tree",
     "cldice": "soft centerline Dice of each structure (Shit et al. 2021)",
+    "bce-dice": "binary cross-entropy and soft Dice of each structure",
+    "focal": "cross-entropy that counts what is easy less (Lin et al. 2017)",
+    "tversky": "Dice with weights for what was missed and what was too much (Salehi et al. 2017)",
+    "focal-tversky": "a power of the Tversky loss (Abraham and Khan 2019)",
 }
 
 PROTOCOLS: dict[str, str] = {

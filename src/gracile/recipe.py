@@ -58,7 +58,7 @@ class PrepareSpec(Spec):
 
     diameter: int = Field(0, ge=0)
     margin: int = Field(4, ge=0)
-    intensity: Literal["zscore", "unit", "percentile"] = "zscore"
+    intensity: Literal["zscore", "unit", "percentile", "median-shift"] = "zscore"
 
 
 class NetworkSpec(Spec):
@@ -229,7 +229,10 @@ class TrainSpec(Spec):
     learning_rate: float = Field(3e-3, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(1e-4, ge=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    patience: int = Field(5, ge=1, description="plateau: validations without improvement before the rate is lowered")
+    plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: what the rate is multiplied by")
+    stop_after: int = Field(0, ge=0, description="validations without improvement that end a stage; 0 never does")
     warmup: float = Field(0.05, ge=0, le=1, description="share of the steps over which the rate rises")
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 does not clip")
     average_weights: float = Field(

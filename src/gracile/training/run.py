@@ -21,6 +21,7 @@ from gracile.recipe import Recipe, StageSpec, recipe_from
 from gracile.stages import GateStage, Stage, build_stage
 from gracile.training.fit import fit_stage
 from gracile.training.sampling import prepared_case
+from gracile.training.schedule import require_validation
 from gracile.transforms import Prepared
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def train(
 
     Raises:
         DataError: No labeled case, or other data than the run was started with.
+        RecipeError: A plateau schedule or an early stop without cases held back.
         UsageError: ``out`` holds a run and ``resume`` was not asked for, or the reverse.
     """
     usable = labeled(cases)
@@ -174,6 +176,8 @@ def _split(
         training, validation = load_split(given, cases)
     else:
         training, validation = split_by_subject(cases, recipe.train.validation, recipe.train.seed)
+    for spec in recipe.stages:
+        require_validation(recipe.train_of(spec), len(validation))
     if _is_first():
         save_split(out / "split.json", training, validation, recipe.train.seed)
     return training, validation

@@ -11,6 +11,9 @@ from gracile.errors import DataError
 from gracile.recipe import Recipe
 from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
 
+MIDDLE = 127.0
+"""Gray level to which the intensity option ``median-shift`` brings a channel's median."""
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -150,8 +153,28 @@ def _resize(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return resized[0].numpy()
 
 
+def median_shift(image: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:
+    """Shift each channel so that its median is 127: ``image - median + 127``, clipped to 0 to 255.
+
+    Args:
+        image: Gray levels from 0 to 255, ``(height, width)`` or ``(channels, height, width)``.
+        region: ``(height, width)`` bool, the pixels whose median is taken; None takes all.
+
+    Returns:
+        The shape of ``image``, float32; pixels outside the region are shifted with the others.
+    """
+    values = image[..., region] if region is not None else image.reshape(*image.shape[:-2], -1)
+    shift = MIDDLE - np.median(values, axis=-1).astype(np.float32)
+    return np.clip(image.astype(np.float32) + shift[..., None, None], 0.0, 255.0)
+
+
 def _standardized(image: np.ndarray, region: np.ndarray, method: str) -> np.ndarray:
-    """Intensities brought to one scale per channel, by the pixels inside the region; 0 outside it."""
+    """Intensities brought to one scale per channel, by the pixels inside the region; 0 outside it.
+
+    ``median-shift`` gives (shifted - 127) / 255: the region's median is 0 and all lies from -127/255 to 128/255.
+    """
+    if method == "median-shift":
+        image = median_shift(image, region)
     result = np.zeros(image.shape, dtype=np.float32)
     for channel, values in enumerate(image):
         inside = values[region]
@@ -161,7 +184,7 @@ def _standardized(image: np.ndarray, region: np.ndarray, method: str) -> np.ndar
             low, high = np.percentile(inside, (1, 99))
             span = high - low
         else:
-            low, span = 0.0, 255.0
+            low, span = (MIDDLE if method == "median-shift" else 0.0), 255.0
         result[channel] = (values - low) / max(float(span), 1e-3)
     result *= region
     return result

@@ -10,8 +10,9 @@ from gracile.bundle import Bundle, read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select
 from gracile.errors import BundleError, UsageError
-from gracile.evaluation import Evaluation, find_protocol, gate_value
+from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
+from gracile.evaluation import gate_value as gate_value
 from gracile.inference import Options, Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
 from gracile.inference.journal import read_predictions

@@ -65,7 +65,8 @@ def evaluate_classes(
     for other in answers[1:]:
         if (other.classes, other.structure) != (classes, answers[0].structure):
             raise DataError(f"{other.source} is about other classes than {answers[0].source}.", "Score them apart.")
-    true = read_classes(truth, answers[0], mask_classes, min_area)
+    # In the order of names, so that the same draws hit the same pictures however the truth is written down.
+    true = dict(sorted(read_classes(truth, answers[0], mask_classes, min_area).items()))
     names = list(true)
     members = read_groups(groups, names) if groups else None
     met = [_met(names, each, truth, missing) for each in answers]

@@ -13,8 +13,8 @@ from gracile.evaluation.ranking import areas, curves
 
 
 @st.composite
-def classified(draw, classes=st.integers(2, 4)):
-    count, cases = draw(classes), draw(st.integers(1, 25))
+def classified(draw, most=4):
+    count, cases = draw(st.integers(2, most)), draw(st.integers(1, 25))
     random = np.random.default_rng(draw(st.integers(0, 10**6)))
     probabilities = np.round(random.dirichlet(np.ones(count), cases), 1)  # rounded, so that there are ties
     truth = random.integers(0, count, cases)
@@ -87,7 +87,7 @@ def test_a_weight_counts_as_so_many_cases(answered, seed):
     assert weighted == pytest.approx(plain(repeated), nan_ok=True)
 
 
-@given(classified(classes=st.just(2)))
+@given(classified(most=2))
 def test_brier_of_two_classes_is_the_usual_one(answered):
     answered = presence(answered.truth, answered.probabilities[:, 1])
     scores = plain(answered)

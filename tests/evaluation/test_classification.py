@@ -196,7 +196,7 @@ def test_runs_give_mean_and_deviation(tmp_path, presence, truth):
 def test_a_missing_picture_is_named_or_counts_as_surely_wrong(tmp_path, truth):
     gates = {name: {"nerve": value} for name, value in PRESENCE.items() if name != "p1_a"}
     run = write_predictions(tmp_path / "run", gates, failed=["p1_a"])
-    with pytest.raises(DataError, match="1 of 6 pictures have no prediction .*p1_a"):
+    with pytest.raises(DataError, match=r"1 of 6 pictures have no prediction .*p1_a"):
         score(run, truth)
     scored = score(run, truth, missing="worst")
     assert (scored.cases[0]["status"], scored.cases[0]["probability_of_truth"]) == ("missing", 0)

@@ -71,7 +71,9 @@ def test_the_rules_of_empty_masks_by_hand(folders):
 
 
 def test_where_all_are_empty_or_none_is_the_other_side_is_undefined(folders):
-    scored = evaluate(folders / "truth" / "hit.png", folders / "truth" / "hit.png", "gated-segmentation", classes=CLASSES)
+    scored = evaluate(
+        folders / "truth" / "hit.png", folders / "truth" / "hit.png", "gated-segmentation", classes=CLASSES
+    )
     assert means(scored) == pytest.approx(
         {"dice": 1, "dice_on_positives": 1, "miss_rate": 0, "dice_nerve": 1, "dice_on_positives_nerve": 1,
          "miss_rate_nerve": 0, "false_alarm_rate": None, "false_alarm_area_px": None, "false_alarm_rate_nerve": None}

@@ -1,8 +1,8 @@
 """Intervals by resampling the cases that were scored.
 
-The percentile bootstrap (Efron 1979; Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): cases are
-drawn with replacement, as many as there are, the score is computed anew, and the interval holds the middle 95 % of the
-answers. Pictures of one patient are alike, so that with groups whole groups are drawn.
+The percentile bootstrap (Efron 1979; Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): cases
+are drawn with replacement, as many as there are, the score is computed anew, and the interval holds the middle 95 % of
+the answers. Pictures of one patient are alike, so that with groups whole groups are drawn.
 """
 
 from collections.abc import Iterator, Sequence

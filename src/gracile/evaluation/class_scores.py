@@ -1,8 +1,8 @@
 """Scores of classified pictures, for many weightings of the same pictures at once, so that intervals cost little.
 
-- Precision, recall and F1 per class are those of one class against the rest. Averages are scikit-learn's: ``macro`` over
-  the classes that occur in truth or answers, ``weighted`` by the number of true pictures, ``micro`` over all pictures
-  (with one class per picture all three equal the accuracy). An undefined precision or recall counts 0 in them.
+- Precision, recall and F1 per class are those of one class against the rest. Averages are scikit-learn's: ``macro``
+  over the classes that occur in truth or answers, ``weighted`` by the number of true pictures, ``micro`` over all
+  pictures (with one class per picture all three equal the accuracy). An undefined precision or recall counts 0 in them.
 - ``balanced_accuracy`` is the mean recall of the classes that occur in the truth.
 - ``auc_roc`` and ``auc_pr`` (average precision) of a class are against the rest, undefined where all pictures are on
   one side; without a class they are that of ``present``, or the mean over the classes that have one.
@@ -105,7 +105,11 @@ def reliability(answered: Classified, weights: np.ndarray) -> tuple[np.ndarray, 
         true = answered.probabilities.argmax(axis=1) == answered.truth
     member = np.eye(BINS)[np.minimum((probability * BINS).astype(int), BINS - 1)]
     sizes = weights @ member
-    return sizes, ratio(weights @ (member * probability[:, None]), sizes), ratio(weights @ (member * true[:, None]), sizes)
+    return (
+        sizes,
+        ratio(weights @ (member * probability[:, None]), sizes),
+        ratio(weights @ (member * true[:, None]), sizes),
+    )
 
 
 def _areas(answered: Classified, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

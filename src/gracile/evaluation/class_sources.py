@@ -38,7 +38,7 @@ class ClassAnswers:
 
 
 def read_answers(source: Path) -> ClassAnswers:
-    """Read a folder of ``gracile predict``, its ``predictions.json``, or a CSV with a column of probabilities per class.
+    """Read a folder of ``gracile predict``, its ``predictions.json``, or a CSV with a column per class.
 
     A single gate or column is that of a presence gate: the probability that the structure is there.
 
@@ -170,9 +170,7 @@ def _from_folders(source: Path, answers: ClassAnswers) -> dict[str, int]:
     return found
 
 
-def _from_masks(
-    source: Path, answers: ClassAnswers, classes: Sequence[LabelClass], min_area: int
-) -> dict[str, int]:
+def _from_masks(source: Path, answers: ClassAnswers, classes: Sequence[LabelClass], min_area: int) -> dict[str, int]:
     if not answers.structure:
         raise DataError(
             f"{source} holds masks, which say what is present, and the answers are about the classes "

@@ -10,6 +10,7 @@ A picture is decided on by the record's ``gate_decisions`` where there are any; 
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
@@ -72,10 +73,8 @@ def evaluate_classes(
     met = [_met(names, each, truth, missing) for each in answers]
     wanted = np.array([true[name] for name in names])
     scored = [_classified(names, wanted, each, found) for each, found in zip(answers, met, strict=True)]
-    details = [
-        _details(each, one, names, members) for each, one in zip(answers, scored, strict=True)
-    ]
-    evaluation = Evaluation(
+    details = [_details(each, one, members) for each, one in zip(answers, scored, strict=True)]
+    return Evaluation(
         "classification",
         len(runs),
         _case_rows(names, scored, met, members),
@@ -85,7 +84,6 @@ def evaluate_classes(
         HEADLINE,
         {"class_names": classes, "structure": answers[0].structure, "runs": details},
     )
-    return evaluation
 
 
 def _met(names: list[str], answers: ClassAnswers, truth: Path, missing: str) -> dict[str, str | None]:
@@ -141,17 +139,20 @@ def _summary(
         defined = [value for scores in plain if np.isfinite(value := float(scores[name][0]))]
         summary[name] = describe_runs(defined, cases, len(scored), interval if len(defined) == len(scored) else None)
     if members is not None:
-        areas = [[group["auc_roc"] for group in detail["groups"]] for detail in details]
-        by_group = [_mean([value for value in some_runs if value is not None]) for some_runs in zip(*areas, strict=True)]
-        means = [value for run in areas if (value := _mean([area for area in run if area is not None])) is not None]
-        summary[_WITHIN] = describe_runs(means, cases, len(scored), bootstrap_interval(by_group))
-        summary[_WITHIN]["groups"] = sum(value is not None for value in by_group)
+        summary[_WITHIN] = _within_groups(details, cases)
     return summary
 
 
-def _details(
-    answers: ClassAnswers, scored: Classified, names: list[str], members: list[str] | None
-) -> dict[str, Any]:
+def _within_groups(details: list[dict[str, Any]], cases: int) -> dict[str, Any]:
+    """The mean of the areas within groups; its interval is by group. In every run the same groups have an area."""
+    areas = [[row["auc_roc"] for row in detail["groups"] if row["auc_roc"] is not None] for detail in details]
+    by_group = [fmean(of_runs) for of_runs in zip(*areas, strict=True)]
+    means = [fmean(of_groups) for of_groups in areas if of_groups]
+    entry = describe_runs(means, cases, len(details), bootstrap_interval(by_group))
+    return {**entry, "groups": len(by_group)}
+
+
+def _details(answers: ClassAnswers, scored: Classified, members: list[str] | None) -> dict[str, Any]:
     """What a run's report draws, as plain data."""
     once = np.ones((1, scored.truth.size))
     sizes, said, true = (values[0] for values in reliability(scored, once))
@@ -248,7 +249,7 @@ def _notes(
     answers: ClassAnswers, wanted: np.ndarray, met: list[dict[str, str | None]], details: list[dict[str, Any]]
 ) -> list[str]:
     notes = []
-    for name, index in zip(answers.classes, range(len(answers.classes)), strict=True):
+    for index, name in enumerate(answers.classes):
         sizes = int((wanted == index).sum())
         if sizes in (0, wanted.size):
             side = "no picture" if not sizes else "every picture"
@@ -271,7 +272,3 @@ def _notes(
 
 def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _mean(values: list[float]) -> float | None:
-    return float(np.mean(values)) if values else None

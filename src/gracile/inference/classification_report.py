@@ -188,7 +188,11 @@ def _figures(evaluation: Evaluation) -> list[tuple[str, str]]:
         title = "Precision-recall curve"
         figures.append((title, curve_chart(precision, title, "recall", "precision", steps=True)))
     bins = [(b["from"], b["to"], b["cases"], b["mean_probability"], b["share"]) for b in run["calibration"]]
-    of = ("probability of present", "share present") if structure else ("probability of the likeliest class", "share right")
+    of = (
+        ("probability of present", "share present")
+        if structure
+        else ("probability of the likeliest class", "share right")
+    )
     return [*figures, ("Calibration", reliability_chart(bins, "Calibration", *of))]
 
 

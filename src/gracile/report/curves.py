@@ -132,7 +132,9 @@ def confusion_chart(matrix: Sequence[Sequence[int]], names: Sequence[str], title
         parts.append(_name(of, 8, f'class="name" x="{_LEFT - 6}" y="{middle + 4:.1f}"'))
         below = f'class="tick" x="{_LEFT + (row + 0.5) * cell:.1f}" y="{_TOP + _SIDE + 16}"'
         parts.append(_name(of, room, below))
-        spoken.append(f"{of}: " + ", ".join(f"{count} called {name}" for name, count in zip(names, counts, strict=True)))
+        spoken.append(
+            f"{of}: " + ", ".join(f"{count} called {name}" for name, count in zip(names, counts, strict=True))
+        )
     parts.append(f'<text class="tick" x="{_LEFT + _SIDE / 2}" y="{_TOP + _SIDE + 40}">decided</text>')
     parts.append(_upright("true"))
     return _svg(f"{title}: {'; '.join(spoken)}", _HEIGHT, parts)

@@ -138,8 +138,10 @@ def evaluate(
     missing_is_worst: Annotated[
         bool, typer.Option("--missing-is-worst", help="Count a missing prediction with the worst scores.")
     ] = False,
+    groups: Annotated[Path | None, typer.Option(help="CSV name,group: intervals are then by group (patient).")] = None,
+    min_area: Annotated[int, typer.Option(min=0, help="Pixels beyond which a mask's structure is present.")] = 0,
 ) -> None:
-    """Score masks against labels: gracile evaluate PREDICTIONS... TRUTH --protocol NAME."""
+    """Score masks or classes against the truth: gracile evaluate PREDICTIONS... TRUTH --protocol NAME."""
     from rich.console import Console
 
     from gracile import api
@@ -159,6 +161,8 @@ def evaluate(
         missing="worst" if missing_is_worst else "error",
         images=images,
         report=report,
+        groups=groups,
+        min_area=min_area,
     )
     Console().print(evaluation.table())
     if json_file:

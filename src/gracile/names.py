@@ -35,6 +35,8 @@ LOSSES: dict[str, str] = {
 PROTOCOLS: dict[str, str] = {
     "av-multiclass": "arteries, veins and crossings, one against the rest, inside the field of view",
     "segmentation": "Dice, IoU and surface distances per class",
+    "gated-segmentation": "Dice, false alarms and misses of structures that many pictures do not show",
+    "classification": "what a gate says of whole pictures: confusion, curves, calibration",
 }
 
 RECIPES: dict[str, str] = {

@@ -108,7 +108,7 @@ def predict(
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML report.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict pictures and videos: masks, clips, predictions.json, OUT/report/index.html. Goes on where it was interrupted."""
+    """Predict pictures and videos: masks, predictions.json, OUT/report/index.html. Goes on where it was interrupted."""
     from gracile import api
     from gracile.inference import Options, Shard, VideoOptions
 

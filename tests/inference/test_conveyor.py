@@ -51,11 +51,15 @@ def test_an_error_of_a_step_comes_out_after_the_items_before_it_and_ends_all_thr
             raise ValueError("five")
         return item
 
+    def go_through():
+        with Conveyor[int](range(10**9), [step, lambda n: n]) as line:
+            for item in line:
+                seen.append(item)
+
     before = threading.active_count()
     seen = []
-    with pytest.raises(ValueError, match="five"), Conveyor[int](range(10**9), [step, lambda n: n]) as line:
-        for item in line:
-            seen.append(item)
+    with pytest.raises(ValueError, match="five"):
+        go_through()
     assert seen == [0, 1, 2, 3, 4]
     assert threading.active_count() == before
 
@@ -72,10 +76,14 @@ def test_an_error_of_the_source_comes_out():
 
 
 def test_leaving_in_the_middle_ends_all_threads():
+    def go_through():
+        with Conveyor[int](iter(int, 1), [lambda n: n] * 3) as line:
+            next(line)
+            raise KeyboardInterrupt
+
     before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt), Conveyor[int](iter(int, 1), [lambda n: n] * 3) as line:
-        next(line)
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        go_through()
     assert threading.active_count() == before
 
 

@@ -1,5 +1,7 @@
 """Smoothing over time: flicker goes, what stays comes, and a half-life is a half-life."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -61,7 +63,7 @@ def test_what_stays_is_found_and_what_goes_is_let_go():
     assert statuses[:4] == ["absent"] * 4
     assert statuses[8:11] == ["found"] * 3
     assert statuses[-4:] == ["absent"] * 4
-    assert sum(a != b for a, b in zip(statuses, statuses[1:], strict=False)) == 2
+    assert sum(a != b for a, b in pairwise(statuses)) == 2
 
 
 def test_it_goes_by_time_not_by_frames():

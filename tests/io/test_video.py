@@ -211,11 +211,15 @@ def test_odd_sides_get_their_last_row_and_column_once_more_in_h264_alone(tmp_pat
 @pytest.mark.parametrize("suffix", [".mp4", ".avi"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, DataError("no more")])
 def test_an_interrupt_leaves_no_half_file_and_the_old_one(tmp_path, suffix, error):
+    def begin():
+        with write_video(path, (48, 64), RATE, 1 / RATE) as writer:
+            writer.write(pictures(1)[0], 0)
+            raise error
+
     path = tmp_path / f"clip{suffix}"
     path.write_bytes(b"old")
-    with pytest.raises((KeyboardInterrupt, DataError)), write_video(path, (48, 64), RATE, 1 / RATE) as writer:
-        writer.write(pictures(1)[0], 0)
-        raise error
+    with pytest.raises((KeyboardInterrupt, DataError)):
+        begin()
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 

@@ -117,7 +117,7 @@ def predict(
             case, result, record = None, None, _answer_video(pipeline, entry, out, options)
         journal.add({**record, "sha256": digest})
         if record["status"] == "failed":
-            _remove_results(entry.name, out)
+            _remove_results(entry, out)
             summary.failed[entry.name] = record["reason"]
         else:
             summary.answered.append(entry.name)
@@ -194,11 +194,13 @@ def write_result(result: Result, out: Path) -> dict[str, str]:
     return files
 
 
-def _remove_results(name: str, out: Path) -> None:
+def _remove_results(entry: Input, out: Path) -> None:
     """Take away what an earlier run wrote for an input that now fails, so that no old mask passes for its answer."""
-    own = (out / f"{name}{suffix}" for suffix in (".png", ".mp4", ".avi", ".csv"))
-    for path in (*own, *(out / kind / f"{name}.npz" for kind in ("probabilities", "network_size"))):
-        path.unlink(missing_ok=True)
+    files = [f"{entry.name}.png", *(f"{kind}/{entry.name}.npz" for kind in ("probabilities", "network_size"))]
+    if entry.kind != "picture":
+        files = [f"{entry.name}{suffix}" for suffix in (".mp4", ".avi", ".csv")]
+    for file in files:
+        (out / file).unlink(missing_ok=True)
 
 
 def _regions(inputs: list[Input], folder: Path | None) -> dict[Path, Path]:

@@ -88,7 +88,9 @@ def train(
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
-    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Pictures, videos, folders, quoted patterns, frames:FOLDER, camera:0.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     settings: Setting = None,
     device: Device = "auto",
@@ -97,20 +99,26 @@ def predict(
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write probability maps.")] = False,
     um_per_pixel: Annotated[float | None, typer.Option(help="Pixel size in micrometers.")] = None,
     disc: Annotated[str | None, typer.Option(help="Optic disc as ROW,COLUMN,DIAMETER in pixels.")] = None,
+    overlay_opacity: Annotated[float, typer.Option(help="Videos: opacity of the overlay, 0 to 1.")] = 0.2,
+    contour: Annotated[bool, typer.Option("--contour", help="Videos: draw outlines.")] = False,
+    smooth: Annotated[float, typer.Option(help="Videos: half-life of smoothing over time in seconds; 0: none.")] = 0.0,
+    video_format: Annotated[str, typer.Option(help="Videos: mp4 or avi.")] = "mp4",
+    truth: Annotated[Path | None, typer.Option(help="Videos: folder of labels, for scores and side by side.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do not reuse what OUT holds.")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML report.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict pictures: masks, predictions.json and OUT/report/index.html. Goes on where it was interrupted."""
+    """Predict pictures and videos: masks, predictions.json, OUT/report/index.html. Goes on where it was interrupted."""
     from gracile import api
-    from gracile.inference import Options, Shard
+    from gracile.inference import Options, Shard, VideoOptions
 
     measure: dict[str, Any] = {}
     if um_per_pixel:
         measure["um_per_pixel"] = um_per_pixel
     if disc:
         measure["disc"] = _numbers(disc, 3, "--disc")
-    options = Options(Shard.parse(shard) if shard else None, fov, probabilities, overwrite, measure)
+    video = VideoOptions(overlay_opacity, contour, smooth, video_format, truth)
+    options = Options(Shard.parse(shard) if shard else None, fov, probabilities, overwrite, measure, video)
     with _Progress("Predicting", quiet=as_json) as progress:
         summary = api.predict(
             model, inputs, out, settings=settings or (), device=device, options=options, report=not no_report,

@@ -99,11 +99,22 @@ def predict_probabilities(stage: Stage, image: Tensor, flips: bool, largest_inpu
 def decide(probabilities: np.ndarray, spec: DecisionSpec) -> np.ndarray:
     """Class indices ``(height, width)`` uint8 from ``(classes, height, width)`` probabilities by the recipe's rule."""
     if spec.rule == "argmax":
-        mask = probabilities.argmax(axis=0).astype(np.uint8)
+        mask = _likeliest(probabilities)
     else:
-        likeliest = probabilities[1:].argmax(axis=0).astype(np.uint8) + np.uint8(1)
+        likeliest = _likeliest(probabilities[1:]) + np.uint8(1)
         mask = np.where(1.0 - probabilities[0] >= spec.threshold, likeliest, np.uint8(0))
     if spec.smallest:
         islands = label(mask > 0, connectivity=2)
         mask[np.bincount(islands.ravel())[islands] < spec.smallest] = 0
     return mask
+
+
+def _likeliest(probabilities: np.ndarray) -> np.ndarray:
+    """``argmax`` over the first axis as uint8; numpy's own takes many times as long over so short an axis."""
+    index = np.zeros(probabilities.shape[1:], dtype=np.uint8)
+    best = probabilities[0]
+    for number in range(1, len(probabilities)):
+        np.copyto(index, np.uint8(number), where=probabilities[number] > best)
+        if number + 1 < len(probabilities):
+            best = np.maximum(best, probabilities[number])
+    return index

@@ -106,7 +106,10 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
     if not region.any():
         raise DataError(f"{case.id}: the region of interest is empty.", "Check its field-of-view mask.")
     placement = _placement(region, recipe.prepare.diameter, recipe.prepare.margin)
-    inside = placement.resample(region[None].astype(np.float32))[0] > 0.5
+    if region.all():
+        inside = np.ones(placement.shape, dtype=bool)
+    else:
+        inside = placement.resample(region[None].astype(np.float32))[0] > 0.5
     scaled = placement.resample(image)
     prepared = Prepared(
         image=_standardized(scaled, inside, recipe.prepare.intensity), region=inside, placement=placement, flags=flags,

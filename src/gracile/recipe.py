@@ -145,6 +145,8 @@ class GateSpec(Spec):
     smallest: float = Field(0.0, ge=0, description="prepared pixels that a mask must exceed to count as present")
     size: tuple[Side, Side] = (224, 224)
     augment: AugmentSpec = AugmentSpec()
+    operations: int = Field(0, ge=0, description="random operations on each frame besides, as RandAugment's")
+    magnitude: float = Field(5.0, ge=0, le=10, description="how strong these operations are")
     per_case: int = Field(1, ge=1, description="samples of an epoch by case; classes are drawn equally often")
     recall: float = Field(0.99, gt=0, le=1, description="share of present frames that the operating point lets pass")
     crossfit: int = Field(
@@ -175,7 +177,7 @@ class SegmentSpec(Spec):
     sampler: SamplerSpec = SamplerSpec()
     augment: AugmentSpec = AugmentSpec()
     decision: DecisionSpec = DecisionSpec()
-    flips: bool = False
+    flips: bool | Literal["horizontal"] = Field(False, description="average mirrored answers: all four, or left-right")
     largest_input: int = Field(4_000_000, ge=4096, description="prepared pixels above which it is predicted in tiles")
     positives_only: bool = Field(False, description="learn only from cases that hold a structure; behind a gate")
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
@@ -200,7 +202,7 @@ class FuseSpec(Spec):
     size: tuple[Side, Side] = (512, 512)
     augment: AugmentSpec = AugmentSpec()
     decision: DecisionSpec = DecisionSpec()
-    flips: bool = False
+    flips: bool | Literal["horizontal"] = Field(False, description="average mirrored answers: all four, or left-right")
     keep_network_size: bool = Field(False, description="also keep the map at the network's own size")
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 

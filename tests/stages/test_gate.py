@@ -20,7 +20,7 @@ KINDS = ["stages.presence.classes=[General, Tendon, Nerve]", "stages.presence.pr
 
 def gate_recipe(*settings: str) -> Recipe:
     small = [f"stages.presence.network={SMALL}", "stages.presence.size=[32, 32]", "prepare.diameter=48"]
-    return read_recipe("nerve-ultrasound", [*small, "stages.structures.network.options.widths=[8,12,16]", *settings])
+    return read_recipe("nerve-ultrasound", [*small, "stages.structures.network.options.width=16", *settings])
 
 
 def gate(*settings: str):

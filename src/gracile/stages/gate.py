@@ -14,6 +14,7 @@ from gracile.networks.classifiers import build_classifier
 from gracile.recipe import GateSpec, Recipe
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.transforms import Prepared
+from gracile.transforms.frame_augment import augment_frame
 from gracile.transforms.frames import Frame, WholeImageSamples
 
 ABSENT, PRESENT = "absent", "present"
@@ -177,11 +178,11 @@ class GateSamples(Dataset[Batch]):
     ) -> None:
         self.frames = WholeImageSamples(cases, spec.size, spec.augment, seed)
         self.by_class = [[i for i, target in enumerate(targets) if target == index] for index in range(classes)]
-        self.per_case = spec.per_case
+        self.spec = spec
         self.seed = seed
 
     def __len__(self) -> int:
-        return len(self.frames.cases) * self.per_case
+        return len(self.frames.cases) * self.spec.per_case
 
     def __getitem__(self, index: int) -> Batch:
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
@@ -191,7 +192,8 @@ class GateSamples(Dataset[Batch]):
         case = members[int(torch.randint(len(members), (), generator=generator))]
         # An index of the frames that shows this case, with variations of its own.
         sample = self.frames[case + index * len(self.frames.cases)]
-        return {"image": sample["image"], "target": torch.tensor(target)}
+        image = augment_frame(sample["image"], self.spec.operations, self.spec.magnitude, generator)
+        return {"image": image, "target": torch.tensor(target)}
 
 
 def best_temperature(logits: Tensor, targets: Tensor) -> float:

@@ -74,8 +74,10 @@ class SegmentStage(Stage):
         return decide(probabilities, self.spec.decision)
 
 
-def predict_probabilities(stage: Stage, image: Tensor, flips: bool, largest_input: int) -> np.ndarray:
-    """Class probabilities of one prepared image ``(1, channels, height, width)``, averaged over four flips if asked.
+def predict_probabilities(stage: Stage, image: Tensor, flips: bool | str, largest_input: int) -> np.ndarray:
+    """Class probabilities of one prepared image ``(1, channels, height, width)``, averaged over flips if asked.
+
+    ``flips``: True for all four, ``horizontal`` for two, where up and down are not alike.
 
     Images above ``largest_input`` pixels are predicted in overlapping tiles with Gaussian weights.
 
@@ -91,7 +93,8 @@ def predict_probabilities(stage: Stage, image: Tensor, flips: bool, largest_inpu
         tiles = sliding_window_inference(part, (side, side), 1, lambda x: stage.logits(x).float(), 0.25, "gaussian")
         return torch.as_tensor(tiles)
 
-    turned: list[tuple[int, ...]] = [(), (2,), (3,), (2, 3)] if flips else [()]
+    both: list[tuple[int, ...]] = [(), (3,), (2,), (2, 3)]
+    turned = both[:2] if flips == "horizontal" else both if flips else both[:1]
     answers = [torch.flip(answer(torch.flip(image, axes)).softmax(dim=1), axes) for axes in turned]
     return torch.stack(answers).mean(dim=0)[0].cpu().numpy()
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from gracile.case import Case
 from gracile.errors import DataError, GracileError, UsageError
-from gracile.geometry import Grid
 from gracile.inference.inputs import Input, Shard
 from gracile.inference.journal import Journal
 from gracile.io.atomic import writing
-from gracile.io.images import read_image, read_region
+from gracile.io.images import read_region
 from gracile.io.masks import write_labels
 from gracile.io.naming import image_files, pair_files
+from gracile.io.pictures import read_picture, sidecar_path
 from gracile.measure import measure, require_known_settings
 from gracile.names import VERSION
 from gracile.pipeline import Pipeline
@@ -144,8 +144,7 @@ def _answer(
 
 def read_input(path: Path, name: str, region: Path | None = None) -> Case:
     """Read a picture and, where given, its region of interest. Raises DataError."""
-    image, notes = read_image(path)
-    case = Case(name, image, Grid(image.shape[1:]), source=path, notes=notes)
+    case = read_picture(path, name)
     if region is not None:
         case.region = read_region(region)
         if case.region.shape != case.grid.shape:
@@ -192,10 +191,11 @@ def _spare_inputs(inputs: list[Input], out: Path) -> None:
 
 
 def _digest(path: Path, region: Path | None) -> str:
-    """SHA-256 of a file and, behind it, of its region's; empty when one cannot be read."""
+    """SHA-256 of a file and, behind it, of its region's and its sidecar's; empty when one cannot be read."""
     whole = hashlib.sha256()
+    sidecar = sidecar_path(path)
     try:
-        for part in (path, region):
+        for part in (path, region, sidecar if sidecar.is_file() else None):
             if part is not None:
                 with part.open("rb") as file:
                     hashlib.file_digest(file, lambda: whole)

@@ -91,7 +91,7 @@ def _pixels(path: Path, dataset: Any, notes: list[str]) -> np.ndarray:
         photometric = str(dataset.get("PhotometricInterpretation", ""))
         if photometric == "PALETTE COLOR":
             values = apply_color_lut(values, dataset)
-        elif values.ndim == 2:
+        elif values.ndim == 2 and values.dtype != np.uint8:  # 8-bit ones are what the screen showed
             values = apply_voi_lut(apply_modality_lut(values, dataset), dataset)
     except Exception as error:  # a compression without decoder, or damaged data
         raise DataError(

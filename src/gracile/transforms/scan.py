@@ -18,6 +18,7 @@ Gray pictures with the bluish or brown tint of some machines stay below 15, phot
 _BRIGHTER = 12  # gray levels above the surround at which echoes are beyond doubt
 _FRAME = 0.02  # a border nearer to the frame than this share of the longer side is the frame
 _STRAIGHT = 0.92  # share of its box, or of the top of its box, that a rectangular scan fills at least
+_LASTING = 0.7  # share of the rows below that are lit where echoes begin
 _TOP = 0.06  # the top, as a share of the height
 
 
@@ -54,8 +55,8 @@ def find_scan(image: np.ndarray) -> np.ndarray:
 def find_skin_line(image: np.ndarray, region: np.ndarray) -> np.ndarray:
     """Find the row at which each column of a scan begins to echo, below the black rows above the skin.
 
-    In each column it is the first row from which on the next ones (1.5 % of the scan's height) are lit on average,
-    so that a thin line of the probe over black gel does not count. Columns that stand off from their neighborhood
+    In each column it is the first lit row from which on the next ones (2 % of the scan's height) are lit for the most
+    part, so that a thin line of the probe over black gel does not count. Columns that stand off from their neighborhood
     (an eighth of the width) take its median; columns without echo near the top are filled in between others.
 
     Args:
@@ -75,7 +76,7 @@ def find_skin_line(image: np.ndarray, region: np.ndarray) -> np.ndarray:
     block = slice(top, min(top + reach, region.shape[0])), slice(int(columns[0]), int(columns[-1]) + 1)
     gray = image[(slice(None), *block)].max(axis=0).astype(np.float32)
     gray[~region[block]] = 0
-    first = _first_lit(gray, max(3, round(0.015 * height)))
+    first = _first_lit(gray, max(4, round(0.02 * height)))
     if np.isnan(first).all():
         return line
     line[block[1]] = _smoothed(first, max(3, height // 50)) + top
@@ -120,7 +121,10 @@ def _largest_lit(small: np.ndarray, flat: np.ndarray, surround: int) -> np.ndarr
     panel = flat & (difference > 2)
     strong = _opened((difference > _BRIGHTER) & ~panel, 1)
     core = _largest(ndimage.binary_closing(np.pad(strong, 6), iterations=5)[6:-6, 6:-6])
-    dim = _opened(((difference > 0) & ~panel) | core, 3)
+    dim = ((difference > 0) & ~panel) | core
+    if surround > _BRIGHTER:  # some echoes equal a gray surround
+        dim = ndimage.minimum_filter(ndimage.maximum_filter(dim, 3), 3)
+    dim = _opened(dim, 3)
     labels, count = ndimage.label(dim)
     if not count:
         return core
@@ -185,17 +189,16 @@ def _first_lit(gray: np.ndarray, window: int) -> np.ndarray:
     """Row of each column at which it begins to echo; NaN where it does not."""
     echo = float(np.percentile(gray[gray > 0], 75)) if (gray > 0).any() else 0.0
     threshold = max(6.0, 0.25 * echo)
-    ahead = ndimage.uniform_filter1d(
-        ndimage.uniform_filter1d(gray, 5, axis=1), window, axis=0, origin=-(window // 2), mode="nearest"
-    )
-    lit = (ahead > threshold) & (gray > 0.5 * threshold)
-    return np.where(lit.any(axis=0), lit.argmax(axis=0), np.nan)
+    lit = ndimage.uniform_filter1d(gray, 9, axis=1) > threshold
+    ahead = ndimage.uniform_filter1d(lit.astype(np.float32), window, axis=0, origin=-(window // 2), mode="nearest")
+    lasting = lit & (ahead > _LASTING)
+    return np.where(lasting.any(axis=0), lasting.argmax(axis=0), np.nan)
 
 
 def _smoothed(first: np.ndarray, tolerance: int) -> np.ndarray:
     known = np.flatnonzero(~np.isnan(first))
     filled = np.interp(np.arange(first.size), known, first[known])
     width = max(3, first.size // 8) | 1
-    middle = ndimage.median_filter(filled, width, mode="nearest")
+    middle = ndimage.median_filter(filled, width, mode="reflect")
     outliers = np.abs(filled - middle) > tolerance
-    return ndimage.median_filter(np.where(outliers, middle, filled), 5, mode="nearest")
+    return ndimage.median_filter(np.where(outliers, middle, filled), 5, mode="reflect")

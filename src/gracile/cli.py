@@ -125,6 +125,30 @@ def predict(
 
 
 @app.command()
+def explain(
+    model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder; its recipe has a gate.")],
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    method: Annotated[str, typer.Option(help="gradcam, guided or saliency.")] = "gradcam",
+    layer: Annotated[str, typer.Option(help="Layer of the gate's network; by default its last one with maps.")] = "",
+    target: Annotated[str, typer.Option("--class", help="Class to explain; by default the likeliest.")] = "",
+    settings: Setting = None,
+    device: Device = "auto",
+) -> None:
+    """Show what a gate looked at: heat maps over the pictures, feature maps and OUT/index.html."""
+    from gracile import api
+
+    explained = api.explain(
+        model, inputs, out, method=method, layer=layer, target=target, settings=settings or (), device=device
+    )
+    for name, reason in explained.failed.items():
+        typer.echo(f"  {name}: {reason}", err=True)
+    typer.echo(f"Report: {explained.report}")
+    if explained.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def evaluate(
     predictions: Annotated[list[Path], typer.Argument(help="Folder of masks (several: runs), then folder of labels.")],
     protocol: Annotated[str, typer.Option(help=" | ".join(PROTOCOLS))],

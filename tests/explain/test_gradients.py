@@ -105,7 +105,7 @@ def test_layers_are_named_in_order_and_typos_met_with_the_nearest():
     assert names[-1] == "layer4"
     assert "fc" not in names
     assert find_layer(network, image)[0] == "layer4"
-    with pytest.raises(UsageError, match="Did you mean .*layer3"):
+    with pytest.raises(UsageError, match=r"Did you mean .*layer3"):
         find_layer(network, image, "layr3")
     with pytest.raises(UsageError, match="answers no maps"):
         find_layer(network, image, "fc")

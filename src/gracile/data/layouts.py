@@ -283,11 +283,6 @@ def _paired(images: list[Path], others: list[Path], listing: Listing) -> dict[Pa
     return pairs
 
 
-def _beside(source: Path, recipe: Recipe) -> Listing | None:
-    found = cases_beside_masks(source)
-    return None if found is None else Listing(cases=found[0], strays=found[1])
-
-
 def _training_part(source: Path, recipe: Recipe) -> Listing | None:
     parts = _subfolder(source, TRAINING_FOLDERS)
     if len(parts) > 1:
@@ -303,11 +298,16 @@ def _training_part(source: Path, recipe: Recipe) -> Listing | None:
     return None
 
 
+def _beside(source: Path, recipe: Recipe) -> Listing | None:
+    found = cases_beside_masks(source)
+    return None if found is None else Listing(cases=found[0], strays=found[1])
+
+
 LAYOUTS: dict[str, Finder] = {
     "a CSV file with the columns image,label": _csv,
     "nnU-Net (imagesTr/, labelsTr/)": _nnunet,
     f"images/ with {'/, '.join(LABEL_FOLDERS)}/ and optionally fov/ or mask/": _folders,
-    "one folder of pictures and their masks (1_1.tif, 1_1_mask.tif)": _beside,
     "such a folder as training/ or train/ inside": _training_part,
+    "one folder of pictures and their masks (1_1.tif, 1_1_mask.tif)": _beside,
 }
 """Every known layout, in the order in which a source is tried against them, and its finder."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 _SPELLED = {
     "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "cldice": "clDice", "crae": "CRAE", "crve": "CRVE", "f1": "F1",
-    "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR", "pr": "PR", "roc": "ROC", "sd": "SD", "px": "(px)", "mm": "(mm)",
+    "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR", "pr": "PR", "roc": "ROC", "sd": "SD", "px": "(px)",
+    "mm": "(mm)",
 }  # fmt: skip
 NOTHING = "–"
 """Stands for an undefined value."""

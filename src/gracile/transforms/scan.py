@@ -79,7 +79,7 @@ def find_skin_line(image: np.ndarray, region: np.ndarray) -> np.ndarray:
     first = _first_lit(gray, max(4, round(0.02 * height)))
     if np.isnan(first).all():
         return line
-    line[block[1]] = _smoothed(first, max(3, height // 50)) + top
+    line[block[1]] = _smoothed(first, max(2, height // 120)) + top
     line[~region.any(axis=0)] = np.nan
     return line
 

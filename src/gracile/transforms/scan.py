@@ -18,6 +18,7 @@ Gray pictures with the bluish or brown tint of some machines stay below 15, phot
 _BRIGHTER = 12  # gray levels above the surround at which echoes are beyond doubt
 _FRAME = 0.02  # a border nearer to the frame than this share of the longer side is the frame
 _STRAIGHT = 0.92  # share of its box, or of the top of its box, that a rectangular scan fills at least
+_LIT = 0.1  # share of the strong echoes of a scan below which a row is black
 _LASTING = 0.7  # share of the rows below that are lit where echoes begin
 _TOP = 0.06  # the top, as a share of the height
 
@@ -188,7 +189,7 @@ def _box(mask: np.ndarray) -> tuple[slice, slice]:
 def _first_lit(gray: np.ndarray, window: int) -> np.ndarray:
     """Row of each column at which it begins to echo; NaN where it does not."""
     echo = float(np.percentile(gray[gray > 0], 75)) if (gray > 0).any() else 0.0
-    threshold = max(6.0, 0.25 * echo)
+    threshold = max(6.0, _LIT * echo)
     lit = ndimage.uniform_filter1d(gray, 9, axis=1) > threshold
     ahead = ndimage.uniform_filter1d(lit.astype(np.float32), window, axis=0, origin=-(window // 2), mode="nearest")
     lasting = lit & (ahead > _LASTING)

@@ -27,6 +27,8 @@ from gracile.stages import build_stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gracile.explain.run import Explained
+
 
 class Model:
     """A loaded bundle: call it with a picture to get a result."""
@@ -172,6 +174,37 @@ def predict(
     if writer:
         summary.report = writer.write(shard=options.shard)
     return summary
+
+
+def explain(
+    model: str | Path | Model,
+    inputs: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    method: str = "gradcam",
+    layer: str = "",
+    target: str = "",
+    settings: Sequence[str] = (),
+    device: str = "auto",
+) -> "Explained":
+    """Write what a model's gate looked at: a heat map over each picture, feature maps, and ``out/index.html``.
+
+    Args:
+        model: A name, a folder or a loaded model; its recipe has a gate.
+        inputs: Files, folders or patterns.
+        out: Folder to write to.
+        method: ``gradcam``, ``guided`` or ``saliency``.
+        layer: Layer of the gate's network; its last one with maps when empty.
+        target: Class to explain; the likeliest of each picture when empty.
+        settings: ``key=value`` changes to the recipe.
+        device: ``auto``, ``cpu`` or ``cuda``.
+    """
+    from gracile.explain import explain_pictures
+
+    patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    found = [(entry.path, entry.name) for entry in find_inputs([str(pattern) for pattern in patterns])]
+    loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
+    return explain_pictures(loaded, found, Path(out), method, layer, target)
 
 
 def merge(out: str | Path) -> Summary:

@@ -133,6 +133,30 @@ def predict(
 
 
 @app.command()
+def explain(
+    model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder; its recipe has a gate.")],
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    method: Annotated[str, typer.Option(help="gradcam, guided or saliency.")] = "gradcam",
+    layer: Annotated[str, typer.Option(help="Layer of the gate's network; by default its last one with maps.")] = "",
+    target: Annotated[str, typer.Option("--class", help="Class to explain; by default the likeliest.")] = "",
+    settings: Setting = None,
+    device: Device = "auto",
+) -> None:
+    """Show what a gate looked at: heat maps over the pictures, feature maps and OUT/index.html."""
+    from gracile import api
+
+    explained = api.explain(
+        model, inputs, out, method=method, layer=layer, target=target, settings=settings or (), device=device
+    )
+    for name, reason in explained.failed.items():
+        typer.echo(f"  {name}: {reason}", err=True)
+    typer.echo(f"Report: {explained.report}")
+    if explained.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def evaluate(
     predictions: Annotated[list[Path], typer.Argument(help="Folder of masks (several: runs), then folder of labels.")],
     protocol: Annotated[str, typer.Option(help=" | ".join(PROTOCOLS))],
@@ -201,6 +225,34 @@ def data_check(
         typer.echo(report.summary())
     if report.errors:
         raise typer.Exit(1)
+
+
+@data_app.command("export-rle")
+def data_export_rle(
+    predictions: Annotated[Path, typer.Argument(help="Folder of masks.")],
+    out: Annotated[Path, typer.Argument(help="CSV to write: img,pixels.")],
+    structure: Annotated[str, typer.Option(help="Which class or tree.")],
+    recipe: Annotated[str | None, typer.Option(help="Recipe that names the classes.")] = None,
+) -> None:
+    """Write masks as run lengths: column by column, counted from 1, as Kaggle takes them."""
+    from gracile.data.kaggle import export_run_lengths
+
+    typer.echo(f"{export_run_lengths(predictions, out, structure, recipe)} masks: {out}")
+
+
+@data_app.command("import-rle")
+def data_import_rle(
+    table: Annotated[Path, typer.Argument(metavar="CSV", help="Table of run lengths: img,pixels.")],
+    size: Annotated[str, typer.Option(help="HEIGHT,WIDTH of the masks in pixels.")],
+    out: Annotated[Path, typer.Option(help="Folder to write NAME.png to.")],
+) -> None:
+    """Write the masks of a table of run lengths as pictures."""
+    from gracile.data.kaggle import import_run_lengths
+
+    height, width = (int(number) for number in _numbers(size, 2, "--size"))
+    if min(height, width) < 1:
+        raise UsageError(f"--size needs a height and a width above 0, not {size!r}.")
+    typer.echo(f"{import_run_lengths(table, (height, width), out)} masks: {out}")
 
 
 @app.command()

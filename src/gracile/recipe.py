@@ -45,8 +45,15 @@ class InputSpec(Spec):
 
     kind: Literal["image"] = "image"
     channels: Literal[1, 3] = 3
-    region: Literal["fundus", "whole"] = "whole"
-    wrong_kind: Literal["refuse", "flag"] = "refuse"
+    region: Literal["fundus", "scan", "whole"] = "whole"
+    wrong_kind: Literal["auto", "refuse", "flag"] = Field(
+        "auto", description="auto refuses where the region is fundus and flags where it is scan"
+    )
+
+    @property
+    def refuses_wrong_kind(self) -> bool:
+        """Whether a picture of the wrong kind is refused, not flagged."""
+        return self.wrong_kind == "refuse" or (self.wrong_kind == "auto" and self.region == "fundus")
 
 
 class PrepareSpec(Spec):
@@ -262,7 +269,7 @@ class TrainerSpec(Spec):
 class MeasureSpec(Spec):
     """What is measured in a result."""
 
-    name: Literal["vessels", "areas"]
+    name: Literal["vessels", "areas", "ultrasound"]
     options: dict[str, Any] = Field(default_factory=dict)
 
 

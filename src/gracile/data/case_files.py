@@ -10,8 +10,7 @@ import numpy as np
 
 from gracile.case import Case
 from gracile.errors import DataError
-from gracile.geometry import Grid
-from gracile.io import read_image, read_labels, read_region, stem
+from gracile.io import read_labels, read_picture, read_region, stem
 from gracile.io.naming import telling_folders
 from gracile.recipe import Recipe
 
@@ -43,24 +42,18 @@ def read_case(files: CaseFiles, recipe: Recipe) -> Case:
     Raises:
         DataError: A file is unreadable, a label holds an unknown value, or the sizes differ.
     """
-    image, notes = read_image(files.image)
-    size = image.shape[1:]
+    case = read_picture(files.image, files.id)
+    size = case.grid.shape
     truth = read_labels(files.label, recipe.classes) if files.label is not None else None
     region = read_region(files.region) if files.region is not None else None
     for path, array in ((files.label, truth), (files.region, region)):
         if path is not None and array is not None:
             require_size(files.image, size, path, array)
-    return Case(
-        id=files.id,
-        image=image,
-        grid=Grid(size),
-        subject=files.subject,
-        truth=truth,
-        region=region,
-        source=files.image,
-        frame_class=files.frame_class,
-        notes=notes,
-    )
+    case.subject, case.truth = files.subject, truth
+    case.frame_class = files.frame_class
+    if region is not None:
+        case.region = region
+    return case
 
 
 def require_size(image: Path, size: tuple[int, ...], other: Path, array: np.ndarray) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles, unique_ids
+from gracile.data.kaggle import cases_beside_masks
 from gracile.errors import DataError
 from gracile.io import IMAGE_SUFFIXES, image_files, pair_files, stem
 from gracile.io.naming import subject_key
@@ -320,11 +321,16 @@ def _training_part(source: Path, recipe: Recipe) -> Listing | None:
             "Name the one that is meant.",
         )
     if parts:
-        return _nnunet(parts[0], recipe) or _folders(parts[0], recipe)
+        return _nnunet(parts[0], recipe) or _folders(parts[0], recipe) or _beside(parts[0], recipe)
     tests = [part for part in _subfolder(source, TEST_FOLDERS) if _folders(part, recipe) is not None]
     if tests:
         raise DataError(f"{source} has a test part only.", f"To use it all the same, name {tests[0]} itself.")
     return None
+
+
+def _beside(source: Path, recipe: Recipe) -> Listing | None:
+    found = cases_beside_masks(source)
+    return None if found is None else Listing(cases=found[0], strays=found[1])
 
 
 LAYOUTS: dict[str, Finder] = {
@@ -333,5 +339,6 @@ LAYOUTS: dict[str, Finder] = {
     f"images/ with {'/, '.join(LABEL_FOLDERS)}/ and optionally fov/ or mask/": _folders,
     "a folder for each kind of frame that the recipe's gate tells apart": _class_folders,
     "such a folder as training/ or train/ inside": _training_part,
+    "one folder of pictures and their masks (1_1.tif, 1_1_mask.tif)": _beside,
 }
 """Every known layout, in the order in which a source is tried against them, and its finder."""

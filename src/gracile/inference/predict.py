@@ -13,14 +13,14 @@ import numpy as np
 
 from gracile.case import Case
 from gracile.errors import DataError, GracileError, UsageError
-from gracile.geometry import Grid
 from gracile.inference.inputs import Input, Shard
 from gracile.inference.journal import Journal
 from gracile.inference.video import VideoOptions, predict_video
 from gracile.io.atomic import writing
-from gracile.io.images import read_image, read_region
+from gracile.io.images import read_region
 from gracile.io.masks import write_labels
 from gracile.io.naming import image_files, pair_files
+from gracile.io.pictures import read_picture, sidecar_path
 from gracile.measure import measure, require_known_settings
 from gracile.names import VERSION
 from gracile.pipeline import Pipeline
@@ -169,8 +169,7 @@ def _answer_video(pipeline: Pipeline, entry: Input, out: Path, options: Options)
 
 def read_input(path: Path, name: str, region: Path | None = None) -> Case:
     """Read a picture and, where given, its region of interest. Raises DataError."""
-    image, notes = read_image(path)
-    case = Case(name, image, Grid(image.shape[1:]), source=path, notes=notes)
+    case = read_picture(path, name)
     if region is not None:
         case.region = read_region(region)
         if case.region.shape != case.grid.shape:
@@ -220,15 +219,17 @@ def _spare_inputs(inputs: list[Input], out: Path) -> None:
 
 
 def _digest(entry: Input, region: Path | None) -> str:
-    """SHA-256 of an input's files and, behind them, of its region's; empty when one cannot be read.
+    """SHA-256 of an input's files and, behind them, of its region's and its sidecar's; empty when one cannot be read.
 
     What a camera sees is never the same again.
     """
     if entry.kind == "camera":
         return uuid.uuid4().hex
     whole = hashlib.sha256()
+    sidecar = sidecar_path(entry.path)
     try:
-        for part in (*(image_files(entry.path) if entry.path.is_dir() else [entry.path]), region):
+        files = image_files(entry.path) if entry.path.is_dir() else [entry.path]
+        for part in (*files, region, sidecar if sidecar.is_file() else None):
             if part is not None:
                 with part.open("rb") as file:
                     hashlib.file_digest(file, lambda: whole)

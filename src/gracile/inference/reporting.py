@@ -30,7 +30,7 @@ PICTURES = 60
 
 NOTICE = "Not a medical device. Check every result in its picture before it is used."
 
-HEADLINE = ("avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area")
+HEADLINE = ("avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area", "depth", "nbr")
 """Measurements that the table of all cases and the charts show at first."""
 
 

@@ -1,5 +1,6 @@
 """Prepare: a case on the network's own grid and scale. Restore: maps back on the input's grid, to the pixel."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,22 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.recipe import Recipe
 from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
+from gracile.transforms.scan import find_scan, why_not_ultrasound
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of picture: how its region is found, and why one is none of it."""
+
+    name: str
+    find: Callable[[np.ndarray], np.ndarray]
+    why_not: Callable[[np.ndarray, np.ndarray], str]
+
+
+_KINDS = {
+    "fundus": _Kind("fundus photograph", find_field_of_view, why_not_a_fundus),
+    "scan": _Kind("ultrasound image", find_scan, why_not_ultrasound),
+}
 
 MIDDLE = 127.0
 """Gray level to which the intensity option ``median-shift`` brings a channel's median."""
@@ -90,21 +107,22 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
     image = _with_channels(case, recipe.input.channels)
     flags = list(case.notes)
     region = case.region
-    if recipe.input.region == "fundus":
+    kind = _KINDS.get(recipe.input.region)
+    if kind is not None:
         if region is None:
-            region = find_field_of_view(case.image)
-        reason = "" if allow_wrong_kind else why_not_a_fundus(case.image, region)
-        if reason and recipe.input.wrong_kind == "refuse":
+            region = kind.find(case.image)
+        reason = "" if allow_wrong_kind else kind.why_not(case.image, region)
+        if reason and recipe.input.refuses_wrong_kind:
             raise DataError(
-                f"{case.id} is no fundus photograph: {reason}.",
+                f"{case.id} is no {kind.name}: {reason}.",
                 "To predict it all the same, and have it flagged: --set input.wrong_kind=flag.",
             )
         if reason:
-            flags.append(f"may be no fundus photograph: {reason}")
+            flags.append(f"may be no {kind.name}: {reason}")
     if region is None:
         region = np.ones(image.shape[1:], dtype=bool)
     if not region.any():
-        raise DataError(f"{case.id}: the region of interest is empty.", "Check its field-of-view mask.")
+        raise DataError(f"{case.id}: the region of interest is empty.", "Check the mask of its region.")
     placement = _placement(region, recipe.prepare.diameter, recipe.prepare.margin)
     if region.all():
         inside = np.ones(placement.shape, dtype=bool)

@@ -231,3 +231,18 @@ def test_data_check_of_good_data_exits_0(gracile, fundus_folder):
     code, out, _ = gracile("data", "check", fundus_folder)
     assert code == 0
     assert "0 errors" in out
+
+
+def test_evaluate_scores_classes_by_group(gracile, tmp_path):
+    answers, truth, groups = (tmp_path / f"{name}.csv" for name in ("answers", "truth", "groups"))
+    answers.write_text("name,nerve\na,0.9\nb,0.2\nc,0.6\nd,0.7\n")
+    truth.write_text("name,class\na,nerve\nb,absent\nc,absent\nd,present\n")
+    groups.write_text("name,group\na,1\nb,1\nc,2\nd,2\n")
+    arguments = ("evaluate", answers, truth, "--protocol", "classification")
+    code, out, _ = gracile(*arguments, "--groups", groups, "--json", tmp_path / "scores.json")
+    assert code == 0
+    assert "auc_roc_within_groups" in out
+    assert json.loads((tmp_path / "scores.json").read_text())["details"]["runs"][0]["confusion"] == [[1, 1], [0, 2]]
+    code, _, error = gracile(*arguments, "--min-area", 5)
+    assert code == 2
+    assert "--min-area" in error

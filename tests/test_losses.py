@@ -106,6 +106,97 @@ def test_centerline_dice_sees_a_gap_that_dice_hardly_sees():
     assert areas["gap"] < areas["thin"]
 
 
+def test_binary_entropy_and_dice_by_hand():
+    # One pixel that is a crossing, answered undecided: each tree at 1/2.
+    truth, logits = one_hot([3]), torch.zeros(1, 4, 1, 1)
+    entropy, dice = math.log(2), 1 - (2 * 0.5 + 1) / (1.5 + 1)
+    assert value("bce-dice", logits, truth, dice=0.0) == pytest.approx(entropy, rel=1e-5)
+    assert value("bce-dice", logits, truth, entropy=0.0) == pytest.approx(dice, rel=1e-5)
+    assert value("bce-dice", logits, truth) == pytest.approx(entropy + dice, rel=1e-5)
+
+
+def test_binary_entropy_of_an_answer_that_is_sure_and_wrong_can_still_be_mended():
+    logits = sure(one_hot([0])).requires_grad_()
+    truth = one_hot([1])
+    build_loss("bce-dice", TREES, dice=0.0)(logits, truth, everywhere(truth)).backward()
+    assert logits.grad[0, 1, 0, 0] == pytest.approx(-0.25, rel=1e-3)  # half of one of two structures
+
+
+def test_focal_by_hand_and_without_focus_cross_entropy():
+    truth = torch.tensor([0.5, 0.5, 0.0, 0.0]).view(1, 4, 1, 1)
+    logits = torch.tensor([0.7, 0.1, 0.1, 0.1]).view(1, 4, 1, 1).log()
+    easy, hard = -0.5 * math.log(0.7) * 0.3**2, -0.5 * math.log(0.1) * 0.9**2
+    assert value("focal", logits, truth) == pytest.approx(easy + hard, rel=1e-4)
+    assert value("focal", logits, truth, class_weights=[1, 3, 1, 1]) == pytest.approx(easy + 3 * hard, rel=1e-4)
+    assert value("focal", logits, truth, gamma=0.0) == pytest.approx(value("cross-entropy", logits, truth), rel=1e-6)
+
+
+def test_tversky_by_hand_and_half_and_half_is_dice():
+    # Four pixels of artery: two found, two called vein; there is no vein, so that it has false positives alone.
+    truth, logits = one_hot([1, 1, 1, 1]), sure(one_hot([1, 1, 2, 2]))
+    artery, vein = 1 - 2.5 / (2 + 0.7 * 2 + 0.5), 1 - 0.5 / (0.3 * 2 + 0.5)
+    assert value("tversky", logits, truth) == pytest.approx((artery + vein) / 2, rel=1e-4)
+    other = build_loss("dice", TREES)
+    classes = {name: (index,) for index, name in enumerate("abc", start=1)}
+    soft = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(3))
+    halves = build_loss("tversky", classes, false_negatives=0.5, false_positives=0.5)
+    shares = random_truth()
+    torch.testing.assert_close(halves(soft, shares, everywhere(shares)), other(soft, shares, everywhere(shares)))
+
+
+@pytest.mark.parametrize("name", ["tversky", "focal-tversky"])
+def test_what_was_missed_costs_more_than_what_was_too_much(name):
+    truth = one_hot([0, 0, 1, 1])
+    missed, extra = (value(name, sure(one_hot(row)), truth) for row in ([0, 0, 0, 1], [0, 1, 1, 1]))
+    assert missed > 1.3 * extra
+    turned = {"false_negatives": 0.3, "false_positives": 0.7}
+    assert value(name, sure(one_hot([0, 0, 0, 1])), truth, **turned) < missed
+
+
+def test_focal_tversky_takes_the_root_that_its_gamma_says():
+    truth, logits = one_hot([1, 1, 1, 1]), sure(one_hot([1, 1, 2, 2]))
+    artery, vein = 1 - 2.5 / (2 + 0.7 * 2 + 0.5), 1 - 0.5 / (0.3 * 2 + 0.5)
+    assert value("focal-tversky", logits, truth) == pytest.approx((artery**0.75 + vein**0.75) / 2, rel=1e-4)
+    assert value("focal-tversky", logits, truth, gamma=1.0) == pytest.approx(value("tversky", logits, truth), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_structure_that_is_neither_there_nor_found_costs_nothing(name):
+    truth = one_hot(*[[0, 0, 1, 1, 1, 0, 0, 0] for _ in range(8)])
+    logits = sure(truth).requires_grad_()
+    loss = build_loss(name, TREES)(logits, truth, everywhere(truth))
+    loss.backward()
+    assert loss.item() == pytest.approx(0, abs=1e-3)
+    assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("name", ["bce-dice", "focal", "tversky", "focal-tversky"])
+def test_two_blobs_are_learned(name):
+    truth = torch.zeros(1, 4, 24, 24)
+    truth[:, 1, 3:9, 4:10], truth[:, 2, 14:20, 12:19] = 1, 1
+    truth[:, 0] = 1 - truth.sum(dim=1)
+    generator = torch.Generator().manual_seed(0)
+    image = truth[:, 1:2] - truth[:, 2:3] + 0.2 * torch.randn(1, 1, 24, 24, generator=generator)
+    weights = (0.3 * torch.randn(4, 1, 3, 3, generator=generator)).requires_grad_()
+    biases = torch.zeros(4, requires_grad=True)
+    optimizer, loss = torch.optim.Adam([weights, biases], lr=0.1), build_loss(name, TREES)
+    course = []
+    for _ in range(60):
+        logits = torch.nn.functional.conv2d(image, weights, biases, padding=1)
+        course.append(loss(logits, truth, everywhere(truth)))
+        optimizer.zero_grad()
+        course[-1].backward()
+        optimizer.step()
+    assert course[-1] < 0.5 * course[0]
+    assert (logits.argmax(dim=1) == truth.argmax(dim=1)).float().mean() > 0.95
+
+
+@pytest.mark.parametrize(("name", "gamma"), [("focal", -1.0), ("focal-tversky", 0.0)])
+def test_a_gamma_that_makes_no_sense_is_refused(name, gamma):
+    with pytest.raises(RecipeError, match="gamma"):
+        build_loss(name, TREES, gamma=gamma)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_perfect_answer_costs_nearly_nothing_and_a_wrong_one_much(name):
     assert value(name, sure(VESSELS), VESSELS) == pytest.approx(0, abs=1e-3)

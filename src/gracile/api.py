@@ -12,6 +12,7 @@ from gracile.data import find_cases, select
 from gracile.errors import BundleError, UsageError
 from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
+from gracile.evaluation import gate_value as gate_value
 from gracile.inference import Options, Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
 from gracile.inference.journal import read_predictions
@@ -25,6 +26,8 @@ from gracile.stages import build_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from gracile.explain.run import Explained
 
 
 class Model:
@@ -173,6 +176,37 @@ def predict(
     return summary
 
 
+def explain(
+    model: str | Path | Model,
+    inputs: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    method: str = "gradcam",
+    layer: str = "",
+    target: str = "",
+    settings: Sequence[str] = (),
+    device: str = "auto",
+) -> "Explained":
+    """Write what a model's gate looked at: a heat map over each picture, feature maps, and ``out/index.html``.
+
+    Args:
+        model: A name, a folder or a loaded model; its recipe has a gate.
+        inputs: Files, folders or patterns.
+        out: Folder to write to.
+        method: ``gradcam``, ``guided`` or ``saliency``.
+        layer: Layer of the gate's network; its last one with maps when empty.
+        target: Class to explain; the likeliest of each picture when empty.
+        settings: ``key=value`` changes to the recipe.
+        device: ``auto``, ``cpu`` or ``cuda``.
+    """
+    from gracile.explain import explain_pictures
+
+    patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    found = [(entry.path, entry.name) for entry in find_inputs([str(pattern) for pattern in patterns])]
+    loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
+    return explain_pictures(loaded, found, Path(out), method, layer, target)
+
+
 def merge(out: str | Path) -> Summary:
     """Join the predictions and the reports of array jobs (``--shard``) in one folder. Raises DataError."""
     from gracile.inference.reporting import ReportWriter
@@ -202,12 +236,15 @@ def evaluate(
     missing: Literal["error", "worst"] = "error",
     images: str | Path | None = None,
     report: str | Path | None = None,
+    groups: str | Path | None = None,
+    min_area: int = 0,
 ) -> Evaluation:
     """Score predicted masks against labels; several prediction folders are runs, scored as mean and deviation.
 
     Args:
-        predictions: Folder of masks, or one per run.
-        truth: Folder of labels.
+        predictions: Folder of masks, or one per run. With the protocol ``classification`` what
+            `gracile.evaluation.class_sources.read_answers` reads.
+        truth: Folder of labels; with ``classification`` what `gracile.evaluation.class_sources.read_classes` reads.
         protocol: A name of `gracile.names.PROTOCOLS`.
         classes: Classes of the labels; those of the protocol when None.
         fov: Folder of field-of-view masks.
@@ -215,20 +252,28 @@ def evaluate(
         missing: Whether a missing prediction is an error or counts with the worst value of every score.
         images: Folder of the images; the report then shows truth and differences over them.
         report: HTML file to write: the worst cases first.
+        groups: CSV with columns ``name`` and ``group``; bootstrap intervals then resample whole groups (patients).
+        min_area: Pixels that a structure in a mask must exceed to be present, with ``classification``.
     """
     chosen = list(classes) if classes else read_recipe(find_protocol(protocol).recipe).classes
     if images is not None and report is None:
         raise UsageError("Images are only used in a report.", "Name its file with --report.")
     runs = [Path(run) for run in ([predictions] if isinstance(predictions, str | Path) else predictions)]
     files = {}
-    if images is not None:
+    classifies = find_protocol(protocol).score_case is None
+    if images is not None and not classifies:
         from gracile.inference.evaluation_report import find_case_files
 
         files = find_case_files(runs[0], Path(truth), Path(images), Path(fov) if fov else None, protocol)
     evaluation = evaluate_folders(
-        runs, truth, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing
-    )
-    if report is not None:
+        runs, truth, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing, groups=groups,
+        min_area=min_area,
+    )  # fmt: skip
+    if report is not None and classifies:
+        from gracile.inference.classification_report import write_classification_report
+
+        write_classification_report(evaluation, Path(report), Path(images) if images else None, str(truth))
+    elif report is not None:
         from gracile.inference.evaluation_report import write_evaluation_report
 
         sources = {"predictions": [str(run) for run in runs], "truth": str(truth), "fov": str(fov) if fov else None}

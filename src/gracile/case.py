@@ -24,6 +24,7 @@ class Case:
         region: ``(*spatial)`` bool, the part of the image that counts (a fundus photograph's
             field of view, the scan in a screen picture), or None when none was given.
         source: File that the image was read from.
+        frame_class: What kind of frame it is ("Tendon", "absent"), by the data's own word; empty when not said.
         notes: Remarks of the reader that belong into the result ("16-bit image scaled to 8 bits").
     """
 
@@ -34,6 +35,7 @@ class Case:
     truth: np.ndarray | None = None
     region: np.ndarray | None = None
     source: Path | None = None
+    frame_class: str = ""
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -88,7 +88,9 @@ def train(
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
-    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Pictures, videos, folders, quoted patterns, frames:FOLDER, camera:0.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     settings: Setting = None,
     device: Device = "auto",
@@ -97,20 +99,26 @@ def predict(
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write probability maps.")] = False,
     um_per_pixel: Annotated[float | None, typer.Option(help="Pixel size in micrometers.")] = None,
     disc: Annotated[str | None, typer.Option(help="Optic disc as ROW,COLUMN,DIAMETER in pixels.")] = None,
+    overlay_opacity: Annotated[float, typer.Option(help="Videos: opacity of the overlay, 0 to 1.")] = 0.2,
+    contour: Annotated[bool, typer.Option("--contour", help="Videos: draw outlines.")] = False,
+    smooth: Annotated[float, typer.Option(help="Videos: half-life of smoothing over time in seconds; 0: none.")] = 0.0,
+    video_format: Annotated[str, typer.Option(help="Videos: mp4 or avi.")] = "mp4",
+    truth: Annotated[Path | None, typer.Option(help="Videos: folder of labels, for scores and side by side.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do not reuse what OUT holds.")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML report.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict pictures: masks, predictions.json and OUT/report/index.html. Goes on where it was interrupted."""
+    """Predict pictures and videos: masks, predictions.json, OUT/report/index.html. Goes on where it was interrupted."""
     from gracile import api
-    from gracile.inference import Options, Shard
+    from gracile.inference import Options, Shard, VideoOptions
 
     measure: dict[str, Any] = {}
     if um_per_pixel:
         measure["um_per_pixel"] = um_per_pixel
     if disc:
         measure["disc"] = _numbers(disc, 3, "--disc")
-    options = Options(Shard.parse(shard) if shard else None, fov, probabilities, overwrite, measure)
+    video = VideoOptions(overlay_opacity, contour, smooth, video_format, truth)
+    options = Options(Shard.parse(shard) if shard else None, fov, probabilities, overwrite, measure, video)
     with _Progress("Predicting", quiet=as_json) as progress:
         summary = api.predict(
             model, inputs, out, settings=settings or (), device=device, options=options, report=not no_report,
@@ -121,6 +129,30 @@ def predict(
     else:
         _print_summary(summary)
     if summary.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder; its recipe has a gate.")],
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    method: Annotated[str, typer.Option(help="gradcam, guided or saliency.")] = "gradcam",
+    layer: Annotated[str, typer.Option(help="Layer of the gate's network; by default its last one with maps.")] = "",
+    target: Annotated[str, typer.Option("--class", help="Class to explain; by default the likeliest.")] = "",
+    settings: Setting = None,
+    device: Device = "auto",
+) -> None:
+    """Show what a gate looked at: heat maps over the pictures, feature maps and OUT/index.html."""
+    from gracile import api
+
+    explained = api.explain(
+        model, inputs, out, method=method, layer=layer, target=target, settings=settings or (), device=device
+    )
+    for name, reason in explained.failed.items():
+        typer.echo(f"  {name}: {reason}", err=True)
+    typer.echo(f"Report: {explained.report}")
+    if explained.failed:
         raise typer.Exit(1)
 
 
@@ -138,8 +170,10 @@ def evaluate(
     missing_is_worst: Annotated[
         bool, typer.Option("--missing-is-worst", help="Count a missing prediction with the worst scores.")
     ] = False,
+    groups: Annotated[Path | None, typer.Option(help="CSV name,group: intervals are then by group (patient).")] = None,
+    min_area: Annotated[int, typer.Option(min=0, help="Pixels beyond which a mask's structure is present.")] = 0,
 ) -> None:
-    """Score masks against labels: gracile evaluate PREDICTIONS... TRUTH --protocol NAME."""
+    """Score masks or classes against the truth: gracile evaluate PREDICTIONS... TRUTH --protocol NAME."""
     from rich.console import Console
 
     from gracile import api
@@ -159,6 +193,8 @@ def evaluate(
         missing="worst" if missing_is_worst else "error",
         images=images,
         report=report,
+        groups=groups,
+        min_area=min_area,
     )
     Console().print(evaluation.table())
     if json_file:
@@ -189,6 +225,34 @@ def data_check(
         typer.echo(report.summary())
     if report.errors:
         raise typer.Exit(1)
+
+
+@data_app.command("export-rle")
+def data_export_rle(
+    predictions: Annotated[Path, typer.Argument(help="Folder of masks.")],
+    out: Annotated[Path, typer.Argument(help="CSV to write: img,pixels.")],
+    structure: Annotated[str, typer.Option(help="Which class or tree.")],
+    recipe: Annotated[str | None, typer.Option(help="Recipe that names the classes.")] = None,
+) -> None:
+    """Write masks as run lengths: column by column, counted from 1, as Kaggle takes them."""
+    from gracile.data.kaggle import export_run_lengths
+
+    typer.echo(f"{export_run_lengths(predictions, out, structure, recipe)} masks: {out}")
+
+
+@data_app.command("import-rle")
+def data_import_rle(
+    table: Annotated[Path, typer.Argument(metavar="CSV", help="Table of run lengths: img,pixels.")],
+    size: Annotated[str, typer.Option(help="HEIGHT,WIDTH of the masks in pixels.")],
+    out: Annotated[Path, typer.Option(help="Folder to write NAME.png to.")],
+) -> None:
+    """Write the masks of a table of run lengths as pictures."""
+    from gracile.data.kaggle import import_run_lengths
+
+    height, width = (int(number) for number in _numbers(size, 2, "--size"))
+    if min(height, width) < 1:
+        raise UsageError(f"--size needs a height and a width above 0, not {size!r}.")
+    typer.echo(f"{import_run_lengths(table, (height, width), out)} masks: {out}")
 
 
 @app.command()

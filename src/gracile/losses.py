@@ -98,6 +98,134 @@ class CenterlineDice(nn.Module):
         return 1.0 - (2.0 * precision * sensitivity / (precision + sensitivity)).mean()
 
 
+class BinaryDice(nn.Module):
+    """Binary cross-entropy and soft Dice loss of each structure by itself, both means over the structures.
+
+    A structure's probability is the sum of those of its classes; the entropy is taken from the logits, so that a sure
+    and wrong answer still has a gradient.
+    """
+
+    def __init__(self, structures: Structures, entropy: float = 1.0, dice: float = 1.0) -> None:
+        super().__init__()
+        self.structures = dict(structures)
+        self.entropy = entropy
+        self.dice = dice
+
+    def forward(self, logits: Tensor, truth: Tensor, region: Tensor) -> Tensor:
+        target = joined(truth, self.structures)[:, :-1].clamp(0.0, 1.0)
+        present, absent = log_probabilities(logits, self.structures)
+        entropy = masked_mean(-target * present - (1.0 - target) * absent, region)
+        return self.entropy * entropy + self.dice * soft_dice_loss(present.exp(), target, region)
+
+
+class Focal(nn.Module):
+    """Focal loss over all classes: cross-entropy times ``(1 - p) ** gamma`` (Lin et al., ICCV 2017, arXiv:1708.02002).
+
+    The paper's is of one sigmoid; here each class's share of a pixel takes the class's softmax probability as ``p``,
+    and the mean is over the region's pixels. ``class_weights`` are the paper's alpha. With a ``gamma`` of 0 it is
+    cross-entropy.
+
+    Raises:
+        RecipeError: ``gamma`` is negative.
+    """
+
+    def __init__(self, structures: Structures, gamma: float = 2.0, class_weights: list[float] | None = None) -> None:
+        super().__init__()
+        if gamma < 0:
+            raise RecipeError(f"The loss 'focal' cannot have a gamma of {gamma}.", "Take 0 or more; 2 is usual.")
+        self.gamma = gamma
+        self.class_weights = class_weights
+
+    def forward(self, logits: Tensor, truth: Tensor, region: Tensor) -> Tensor:
+        logarithms = functional.log_softmax(logits, dim=1)
+        # Not quite 0: there the power of a gamma below 1 has no finite slope.
+        doubt = (1.0 - logarithms.exp()).clamp_min(1e-6) ** self.gamma
+        terms = -truth * doubt * logarithms
+        if self.class_weights is not None:
+            terms = terms * terms.new_tensor(self.class_weights).view(1, -1, *[1] * (logits.ndim - 2))
+        return masked_mean(terms.sum(dim=1, keepdim=True), region)
+
+
+class Tversky(nn.Module):
+    """One minus the Tversky index of each structure over the batch, averaged (Salehi et al., MLMI 2017).
+
+    The index is ``TP / (TP + false_positives * FP + false_negatives * FN)`` (arXiv:1706.05721, where the weight of the
+    false positives is alpha, 0.3 at the paper's best, and that of the false negatives beta, 0.7). Half each is the
+    Dice loss of the structures.
+
+    Args:
+        structures: Class indices of each structure.
+        false_negatives: Weight of what was missed.
+        false_positives: Weight of what was found where nothing is.
+    """
+
+    def __init__(self, structures: Structures, false_negatives: float = 0.7, false_positives: float = 0.3) -> None:
+        super().__init__()
+        self.structures = dict(structures)
+        self.false_negatives = false_negatives
+        self.false_positives = false_positives
+
+    def forward(self, logits: Tensor, truth: Tensor, region: Tensor) -> Tensor:
+        return self.shortfall(logits, truth, region).mean()
+
+    def shortfall(self, logits: Tensor, truth: Tensor, region: Tensor) -> Tensor:
+        """One minus the index of each structure, ``(structures,)``; 0 where one is neither there nor found."""
+        found = joined(logits.softmax(dim=1), self.structures)[:, :-1]
+        true = joined(truth, self.structures)[:, :-1]
+        axes = (0, *range(2, logits.ndim))
+        hits, extra, missed = (
+            (part * region).sum(axes) for part in (found * true, found * (1.0 - true), (1.0 - found) * true)
+        )
+        # Half a pixel on both sides, so that half-and-half weights give soft_dice_loss exactly.
+        whole = hits + self.false_positives * extra + self.false_negatives * missed
+        return 1.0 - (hits + 0.5) / (whole + 0.5)
+
+
+class FocalTversky(Tversky):
+    """Focal Tversky loss: the mean over the structures of ``(1 - index) ** (1 / gamma)``.
+
+    Abraham and Khan, ISBI 2019 (arXiv:1810.07842), whose exponent is 1 / gamma and whose best gamma is 4/3: the
+    exponent 0.75. Some other texts call the exponent itself gamma; here it is the paper's. A ``gamma`` of 1 is the
+    Tversky loss. The paper sums over the classes.
+
+    Raises:
+        RecipeError: ``gamma`` is not positive.
+    """
+
+    def __init__(
+        self,
+        structures: Structures,
+        gamma: float = 4.0 / 3.0,
+        false_negatives: float = 0.7,
+        false_positives: float = 0.3,
+    ) -> None:
+        super().__init__(structures, false_negatives, false_positives)
+        if gamma <= 0:
+            raise RecipeError(
+                f"The loss 'focal-tversky' cannot have a gamma of {gamma}.",
+                "Take more than 0; the exponent is 1 / gamma, and the paper's gamma lies from 1 to 3.",
+            )
+        self.gamma = gamma
+
+    def forward(self, logits: Tensor, truth: Tensor, region: Tensor) -> Tensor:
+        # Not quite 0: an exponent below 1 has no finite slope there.
+        return (self.shortfall(logits, truth, region).clamp_min(1e-6) ** (1.0 / self.gamma)).mean()
+
+
+def log_probabilities(logits: Tensor, structures: Structures) -> tuple[Tensor, Tensor]:
+    """Logarithms of each structure's probability and of that of its absence, ``(batch, structures, ...)`` each."""
+    parts = logits.log_softmax(dim=1).unbind(dim=1)
+
+    def together(indices: list[int]) -> Tensor:
+        return torch.stack([parts[i] for i in indices]).logsumexp(dim=0)
+
+    members = [sorted(set(group)) for group in structures.values()]
+    rest = [[i for i in range(len(parts)) if i not in group] for group in members]
+    # Rounding may bring the logarithm of nearly all classes above 0.
+    present, absent = (torch.stack([together(g) for g in groups], dim=1).clamp_max(0.0) for groups in (members, rest))
+    return present, absent
+
+
 def joined(shares: Tensor, structures: Structures) -> Tensor:
     """Class shares ``(batch, classes, ...)`` to shares of each structure, and of the whole foreground at the end."""
     parts = shares.unbind(dim=1)
@@ -127,6 +255,10 @@ LOSSES: dict[str, type[nn.Module]] = {
     "dice": Dice,
     "tree": Tree,
     "cldice": CenterlineDice,
+    "bce-dice": BinaryDice,
+    "focal": Focal,
+    "tversky": Tversky,
+    "focal-tversky": FocalTversky,
 }
 
 

@@ -26,16 +26,26 @@ LOSSES: dict[str, str] = {
     "dice": "soft Dice, mean over the foreground classes",
     "tree": "cross-entropy and soft Dice of each structure that classes share, such as a vessel tree",
     "cldice": "soft centerline Dice of each structure (Shit et al. 2021)",
+    "bce-dice": "binary cross-entropy and soft Dice of each structure",
+    "focal": "cross-entropy that counts what is easy less (Lin et al. 2017)",
+    "tversky": "Dice with weights for what was missed and what was too much (Salehi et al. 2017)",
+    "focal-tversky": "a power of the Tversky loss (Abraham and Khan 2019)",
 }
 
 PROTOCOLS: dict[str, str] = {
     "av-multiclass": "arteries, veins and crossings, one against the rest, inside the field of view",
     "segmentation": "Dice, IoU and surface distances per class",
+    "gated-segmentation": "Dice, false alarms and misses of structures that many pictures do not show",
+    "classification": "what a gate says of whole pictures: confusion, curves, calibration",
 }
 
 RECIPES: dict[str, str] = {
     "retina-av": "arteries and veins in fundus photographs: refining U-Net",
     "retina-av-fusion": "arteries and veins in fundus photographs: adversarial branches, fused (Zhou et al. 2021)",
+    "nerve-ultrasound": "nerves and vessels in ultrasound: gate, then refining U-Net",
+    "nerve-video": "stage of the operation, then nerve, in surgical video: small networks that keep up with a camera",
+    "nerve-video-published": "the published pair for surgical video: DenseNet201, then DoubleU-Net",
+    "surgical-tool": "tools in endoscopic video: presence gate, then light U-Net",
     "structure-2d": "a structure of your own in pictures",
 }
 

@@ -56,13 +56,15 @@ class Pipeline:
             for stage in self.stages:
                 with _timed(seconds, stage.name):
                     finding = stage.find(prepared, finding)
-                if finding.absent:
+                if len(finding.closed) == len(self.recipe.classes) - 1:
                     break
         result = Result(
             case.id, "found", case.grid, self.recipe.class_names, region=region, gates=finding.gates,
-            extras=finding.extras,
-            flags=list(prepared.flags or []), seconds=seconds,
+            gate_decisions=finding.decisions, extras=finding.extras,
+            flags=[*(prepared.flags or []), *finding.notes], seconds=seconds,
         )  # fmt: skip
+        if self.recipe.ungated:
+            result.flags.append(f"not gated: {self.recipe.ungated}")
         with _timed(seconds, "restore"):
             self._restore(result, finding, prepared.placement, region, keep_probabilities)
         return result
@@ -71,9 +73,14 @@ class Pipeline:
         self, result: Result, finding: Finding, placement: Placement, region: np.ndarray, keep_probabilities: bool
     ) -> None:
         background = (1.0, *[0.0] * (len(self.recipe.classes) - 1))
+        if finding.probabilities is None and not finding.closed:
+            return  # a recipe of gates alone: what kind of frame it is, is the answer
         if finding.probabilities is None:
             result.mask = np.zeros(region.shape, dtype=np.uint8)
         else:
+            for index in finding.closed:
+                finding.probabilities[0] += finding.probabilities[index]
+                finding.probabilities[index] = 0.0
             probabilities = placement.restore(finding.probabilities, outside=background)
             result.mask = self.stages[-1].decide(probabilities)
             result.mask[~region] = 0
@@ -81,7 +88,11 @@ class Pipeline:
                 result.probabilities = probabilities
         if not result.mask.any():
             result.status = "absent"
-            result.reason = finding.absent or "no pixel was assigned to a structure"
+            reasons = dict.fromkeys(finding.closed.values())
+            result.reason = "; ".join(reasons) or "no pixel was assigned to a structure"
+        else:
+            closed = [f"{self.recipe.class_names[index]}: {why}" for index, why in finding.closed.items()]
+            result.flags += closed
 
 
 @contextmanager

@@ -32,6 +32,7 @@ class ClassSpec(Spec):
     name: str
     color: Color
     also: list[Color] = Field(default_factory=list, description="further colors that mean this class in color labels")
+    values: list[int] = Field(default_factory=list, description="values that mean this class in index labels; if any")
 
     @property
     def colors(self) -> list[Color]:
@@ -44,8 +45,15 @@ class InputSpec(Spec):
 
     kind: Literal["image"] = "image"
     channels: Literal[1, 3] = 3
-    region: Literal["fundus", "whole"] = "whole"
-    wrong_kind: Literal["refuse", "flag"] = "refuse"
+    region: Literal["fundus", "scan", "whole"] = "whole"
+    wrong_kind: Literal["auto", "refuse", "flag"] = Field(
+        "auto", description="auto refuses where the region is fundus and flags where it is scan"
+    )
+
+    @property
+    def refuses_wrong_kind(self) -> bool:
+        """Whether a picture of the wrong kind is refused, not flagged."""
+        return self.wrong_kind == "refuse" or (self.wrong_kind == "auto" and self.region == "fundus")
 
 
 class PrepareSpec(Spec):
@@ -57,7 +65,7 @@ class PrepareSpec(Spec):
 
     diameter: int = Field(0, ge=0)
     margin: int = Field(4, ge=0)
-    intensity: Literal["zscore", "unit", "percentile"] = "zscore"
+    intensity: Literal["zscore", "unit", "percentile", "median-shift"] = "zscore"
 
 
 class NetworkSpec(Spec):
@@ -90,6 +98,7 @@ class AugmentSpec(Spec):
     flip: bool = True
     scale: float = Field(0.25, ge=0, description="largest change of size, as a fraction")
     shear: float = Field(0.1, ge=0)
+    shift: float = Field(0.0, ge=0, description="largest shift of a whole picture, as a fraction of its size")
     elastic: float = Field(6.0, ge=0, description="standard deviation of the local shifts in pixels")
     gain: float = Field(0.15, ge=0, description="logarithm of a factor on all channels")
     channel_gain: float = Field(0.1, ge=0, description="logarithm of a factor on each channel")
@@ -102,11 +111,16 @@ class AugmentSpec(Spec):
 
 
 class SamplerSpec(Spec):
-    """Which patches a training epoch draws."""
+    """Which patches a training epoch draws.
+
+    ``whole`` shows each prepared picture as a whole, in the middle of a patch of that size and made smaller where it
+    does not fit: for structures that are told by where they lie.
+    """
 
     patch: tuple[Side, Side] = (256, 256)
     per_case: int = Field(8, ge=1, description="patches drawn from each case in an epoch")
     foreground: float = Field(0.5, ge=0, le=1, description="share of patches centered on a labeled pixel")
+    whole: bool = False
 
 
 class DecisionSpec(Spec):
@@ -121,6 +135,45 @@ class DecisionSpec(Spec):
     smallest: int = Field(0, ge=0, description="foreground islands with fewer pixels are dropped")
 
 
+class GateSpec(Spec):
+    """Look first: are the structures there, or which kind of frame is this?
+
+    Without ``classes`` the gate tells absent from present, from masks, class folders or a table. With ``classes`` it
+    tells these kinds of frames apart, and the structures are there in those of ``present``. Where the gate finds them
+    absent, their classes are left empty.
+    """
+
+    kind: Literal["gate"] = "gate"
+    name: StageName = "gate"
+    network: NetworkSpec
+    structures: list[str] = Field(min_length=1, description="classes of the recipe that need this gate to be open")
+    classes: list[str] = Field(default_factory=list, description="kinds of frames by name; empty: absent or present")
+    present: list[str] = Field(default_factory=list, description="kinds of frames in which the structures are there")
+    smallest: float = Field(0.0, ge=0, description="prepared pixels that a mask must exceed to count as present")
+    size: tuple[Side, Side] = (224, 224)
+    augment: AugmentSpec = AugmentSpec()
+    operations: int = Field(0, ge=0, description="random operations on each frame besides, as RandAugment's")
+    magnitude: float = Field(5.0, ge=0, le=10, description="how strong these operations are")
+    per_case: int = Field(1, ge=1, description="samples of an epoch by case; classes are drawn equally often")
+    recall: float = Field(0.99, gt=0, le=1, description="share of present frames that the operating point lets pass")
+    crossfit: int = Field(
+        3,
+        ge=0,
+        description="where nothing is held back: parts of which each is judged by a gate trained "
+        "without it, to calibrate on; 0 leaves the gate uncalibrated",
+    )
+    enabled: bool = Field(True, description="false lets every frame pass, and says so in the result")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
+
+    @model_validator(mode="after")
+    def _frames_fit(self) -> "GateSpec":
+        if bool(self.classes) != bool(self.present) or set(self.present) - set(self.classes):
+            raise ValueError("`present` names those of the gate's `classes` in which the structures are there")
+        if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
+            raise ValueError("a gate tells at least two classes of different names apart")
+        return self
+
+
 class SegmentSpec(Spec):
     """Delineate the classes with one network."""
 
@@ -131,8 +184,10 @@ class SegmentSpec(Spec):
     sampler: SamplerSpec = SamplerSpec()
     augment: AugmentSpec = AugmentSpec()
     decision: DecisionSpec = DecisionSpec()
-    flips: bool = False
+    flips: bool | Literal["horizontal"] = Field(False, description="average mirrored answers: all four, or left-right")
     largest_input: int = Field(4_000_000, ge=4096, description="prepared pixels above which it is predicted in tiles")
+    positives_only: bool = Field(False, description="learn only from cases that hold a structure; behind a gate")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
 
 class FuseSpec(Spec):
@@ -154,11 +209,24 @@ class FuseSpec(Spec):
     size: tuple[Side, Side] = (512, 512)
     augment: AugmentSpec = AugmentSpec()
     decision: DecisionSpec = DecisionSpec()
-    flips: bool = False
+    flips: bool | Literal["horizontal"] = Field(False, description="average mirrored answers: all four, or left-right")
     keep_network_size: bool = Field(False, description="also keep the map at the network's own size")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
 
-StageSpec = Annotated[SegmentSpec | FuseSpec, Field(discriminator="kind")]
+StageSpec = Annotated[GateSpec | SegmentSpec | FuseSpec, Field(discriminator="kind")]
+
+
+class PhaseSpec(Spec):
+    """One part of a training in which only the layers from one on learn, at a rate of its own.
+
+    ``start``: ``head`` for the last layer alone, the name of a layer or block (it and what follows it learn), or the
+    fraction of the layers, from the input on, that stays frozen; 0 frees all.
+    """
+
+    share: float = Field(gt=0, le=1, description="share of the training, by the schedule")
+    start: str | float = 0.0
+    rate: float = Field(1.0, ge=0, description="factor on the learning rate")
 
 
 class TrainSpec(Spec):
@@ -170,7 +238,10 @@ class TrainSpec(Spec):
     learning_rate: float = Field(3e-3, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(1e-4, ge=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    patience: int = Field(5, ge=1, description="plateau: validations without improvement before the rate is lowered")
+    plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: what the rate is multiplied by")
+    stop_after: int = Field(0, ge=0, description="validations without improvement that end a stage; 0 never does")
     warmup: float = Field(0.05, ge=0, le=1, description="share of the steps over which the rate rises")
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 does not clip")
     average_weights: float = Field(
@@ -180,6 +251,7 @@ class TrainSpec(Spec):
     validate_every: int = Field(5, ge=1, description="epochs between validations")
     seed: int = 0
     minutes: float = Field(0, ge=0, description="end a stage's training after this time; 0 sets no limit")
+    phases: list["PhaseSpec"] = Field(default_factory=list, description="which layers learn when; empty: all, always")
 
 
 class TrainerSpec(Spec):
@@ -197,7 +269,7 @@ class TrainerSpec(Spec):
 class MeasureSpec(Spec):
     """What is measured in a result."""
 
-    name: Literal["vessels", "areas"]
+    name: Literal["vessels", "areas", "ultrasound"]
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -218,6 +290,7 @@ class Recipe(Spec):
     trainer: TrainerSpec = TrainerSpec()
     measure: list[MeasureSpec] = Field(default_factory=list)
     protocol: str = "segmentation"
+    ungated: str = Field("", description="why no gate was trained; said with every result")
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Recipe":
@@ -228,6 +301,9 @@ class Recipe(Spec):
             unknown = set(members) - set(names)
             if unknown:
                 raise ValueError(f"tree {tree!r} names unknown classes: {', '.join(sorted(unknown))}")
+        values = [value for c in self.classes for value in c.values]
+        if len(set(values)) != len(values) or (values and not all(c.values for c in self.classes)):
+            raise ValueError("label values are declared for every class, and each belongs to one")
         stage_names = [stage.name for stage in self.stages]
         if len(set(stage_names)) != len(stage_names):
             raise ValueError("each stage has a name of its own")
@@ -235,6 +311,11 @@ class Recipe(Spec):
             raise ValueError(
                 f"a stage cannot be named {' or '.join(sorted(RESERVED))}: a run has folders of these names"
             )
+        for spec in self.stages:
+            self.train_of(spec)
+            unknown = set(spec.structures) - set(names[1:]) if isinstance(spec, GateSpec) else set()
+            if unknown:
+                raise ValueError(f"gate {spec.name!r} names unknown classes: {', '.join(sorted(unknown))}")
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"there is no protocol {self.protocol!r}: there are {', '.join(PROTOCOLS)}")
         return self
@@ -251,6 +332,10 @@ class Recipe(Spec):
         if self.trees:
             return {tree: tuple(names.index(m) for m in members) for tree, members in self.trees.items()}
         return {name: (index,) for index, name in enumerate(names) if index > 0}
+
+    def train_of(self, spec: StageSpec) -> TrainSpec:
+        """How a stage is trained: the recipe's settings with what the stage changes of them."""
+        return TrainSpec.model_validate({**self.train.model_dump(), **spec.train})
 
     def to_yaml(self) -> str:
         """The recipe as YAML, readable by `read_recipe`."""
@@ -327,7 +412,7 @@ def _apply(data: dict[str, Any], setting: str) -> None:
     if isinstance(node, list):
         node[_index(node, last, key)] = value
     elif isinstance(node, dict):
-        if last not in node and parts[-2:-1] != ["options"]:
+        if last not in node and parts[-2:-1] != ["options"] and not (parts[-2:-1] == ["train"] and len(parts) > 2):
             raise RecipeError(f"There is no setting {key!r}.", _nearest(last, node))
         node[last] = value
     else:

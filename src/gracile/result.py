@@ -44,7 +44,8 @@ class Result:
         extras: Further probability maps by name, ``(classes, ...)`` float32, that a stage was asked to keep, such as
             those of the network's own size.
         region: ``(*spatial)`` bool, the part of the image that was looked at, or None.
-        gates: Probability that each gate gave, by stage or class name.
+        gates: Probabilities that the gates gave, by structure or kind of frame.
+        gate_decisions: What the gates decided, by the same names.
         measurements: What was measured.
         marks: Places to show over the picture, e.g. the optic disc, as plain data.
         flags: Things to look at before the result is believed.
@@ -61,6 +62,7 @@ class Result:
     extras: dict[str, np.ndarray] = field(default_factory=dict)
     region: np.ndarray | None = None
     gates: dict[str, float] = field(default_factory=dict)
+    gate_decisions: dict[str, bool] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
     marks: dict[str, Any] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
@@ -73,6 +75,7 @@ class Result:
             "status": self.status,
             "reason": self.reason,
             "gates": {name: round(value, 6) for name, value in self.gates.items()},
+            "gate_decisions": self.gate_decisions,
             "measurements": [vars(m) for m in self.measurements],
             "marks": self.marks,
             "flags": self.flags,

@@ -161,7 +161,7 @@ def test_csv_gives_paths_beside_itself_subjects_and_ids(tmp_path, recipe):
     ("text", "reason"),
     [
         ("", "no column image"),
-        ("image\na.png\n", "no column label"),
+        ("image\na.png\n", "neither label nor class"),
         ("image,label,subjcet\na.png,a.png,anna\n", "subjcet"),
         ("image,label\n", "names no image"),
         ("image,label\na.png,gone.png\n", r"line 2.*gone\.png"),

@@ -85,3 +85,21 @@ def test_images_that_belong_to_nothing_are_refused_before_scoring(folders):
 def test_images_without_a_report_are_refused(folders):
     with pytest.raises(UsageError, match="report"):
         api.evaluate(folders / "run", folders / "truth", "segmentation", images=folders / "images")
+
+
+def test_false_alarms_and_misses_come_before_low_dice(folders):
+    empty, painted = np.zeros((SIZE, SIZE), np.uint8), np.ones((SIZE, SIZE), np.uint8)
+    for name, (truth, mask) in {"alarm": (empty, painted), "missed": (painted, empty), "calm": (empty, empty)}.items():
+        Image.fromarray(truth).save(folders / "truth" / f"{name}.png")
+        Image.fromarray(mask).save(folders / "run" / f"{name}.png")
+        Image.fromarray(np.full((SIZE, SIZE, 3), 90, np.uint8)).save(folders / "images" / f"{name}.png")
+    path = folders / "report.html"
+    api.evaluate(folders / "run", folders / "truth", "gated-segmentation", report=path, images=folders / "images")
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r'data-case="(\w+)"', text) == ["alarm", "missed", "bad", "middling", "calm", "good"]
+    assert "structure: false alarm" in text
+    assert "structure: missed" in text
+    assert "95 % interval" in text
+    captions = re.findall(r"<figcaption>([^<]+)<", text)
+    assert captions == ["Dice", "Dice on positives"]
+    assert '<a href="images/alarm.png">Image</a>' in text

@@ -10,6 +10,7 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.recipe import Recipe, read_recipe
 from gracile.transforms import prepare
+from gracile.transforms.prepare import median_shift
 from tests.conftest import draw_fundus
 
 
@@ -106,7 +107,15 @@ def test_brightness_and_contrast_of_the_camera_do_not_matter():
     np.testing.assert_allclose(darker.image, plain.image, atol=0.15)
 
 
-@pytest.mark.parametrize("intensity", ["zscore", "percentile", "unit"])
+def test_a_median_shift_brings_each_channels_median_to_127_and_clips():
+    rows = np.array([[[10, 20, 30, 250]], [[200, 210, 220, 0]]], dtype=np.uint8)
+    np.testing.assert_array_equal(median_shift(rows)[:, 0], [[112, 122, 132, 255], [122, 132, 142, 0]])
+    np.testing.assert_array_equal(median_shift(rows[0]), [[112, 122, 132, 255]])
+    region = np.array([[True, True, True, False]])
+    np.testing.assert_array_equal(median_shift(rows, region)[:, 0], [[117, 127, 137, 255], [117, 127, 137, 0]])
+
+
+@pytest.mark.parametrize("intensity", ["zscore", "percentile", "unit", "median-shift"])
 def test_intensities_are_brought_to_one_scale_inside_the_region_and_zero_outside(intensity):
     image, _, region = draw_fundus(0)
     recipe = read_recipe("retina-av", ["prepare.diameter=96", f"prepare.intensity={intensity}"])
@@ -118,12 +127,15 @@ def test_intensities_are_brought_to_one_scale_inside_the_region_and_zero_outside
         np.testing.assert_allclose(inside.std(axis=1), 1, atol=1e-4)
     elif intensity == "percentile":
         np.testing.assert_allclose(np.percentile(inside, 99, axis=1) - np.percentile(inside, 1, axis=1), 1, atol=1e-4)
+    elif intensity == "median-shift":
+        np.testing.assert_allclose(np.median(inside, axis=1), 0, atol=1e-6)
+        assert -127 / 255 <= inside.min() < inside.max() <= 128 / 255 + 1e-6
     else:
         expected = image[region].mean(axis=0) / 255
         np.testing.assert_allclose(inside.mean(axis=1), expected, atol=0.01)
 
 
-@pytest.mark.parametrize("intensity", ["zscore", "percentile", "unit"])
+@pytest.mark.parametrize("intensity", ["zscore", "percentile", "unit", "median-shift"])
 def test_a_picture_of_one_color_stays_finite(intensity):
     image = np.full((20, 30, 3), 77, dtype=np.uint8)
     prepared, _ = prepare(Case.from_array(image), whole_recipe(16, 0, f"prepare.intensity={intensity}"))

@@ -10,8 +10,7 @@ import numpy as np
 
 from gracile.case import Case
 from gracile.errors import DataError
-from gracile.geometry import Grid
-from gracile.io import read_image, read_labels, read_region, stem
+from gracile.io import read_labels, read_picture, read_region, stem
 from gracile.io.naming import telling_folders
 from gracile.recipe import Recipe
 
@@ -26,6 +25,7 @@ class CaseFiles:
         label: Its label, or None.
         region: Mask of the part of the image that counts (field of view), or None.
         subject: Person that the case belongs to: the CSV's ``subject``, else the id.
+        frame_class: What kind of frame it is: the CSV's ``class`` or the name of its class folder; else empty.
     """
 
     id: str
@@ -33,6 +33,7 @@ class CaseFiles:
     label: Path | None
     region: Path | None
     subject: str
+    frame_class: str = ""
 
 
 def read_case(files: CaseFiles, recipe: Recipe) -> Case:
@@ -41,23 +42,18 @@ def read_case(files: CaseFiles, recipe: Recipe) -> Case:
     Raises:
         DataError: A file is unreadable, a label holds an unknown value, or the sizes differ.
     """
-    image, notes = read_image(files.image)
-    size = image.shape[1:]
+    case = read_picture(files.image, files.id)
+    size = case.grid.shape
     truth = read_labels(files.label, recipe.classes) if files.label is not None else None
     region = read_region(files.region) if files.region is not None else None
     for path, array in ((files.label, truth), (files.region, region)):
         if path is not None and array is not None:
             require_size(files.image, size, path, array)
-    return Case(
-        id=files.id,
-        image=image,
-        grid=Grid(size),
-        subject=files.subject,
-        truth=truth,
-        region=region,
-        source=files.image,
-        notes=notes,
-    )
+    case.subject, case.truth = files.subject, truth
+    case.frame_class = files.frame_class
+    if region is not None:
+        case.region = region
+    return case
 
 
 def require_size(image: Path, size: tuple[int, ...], other: Path, array: np.ndarray) -> None:
@@ -75,8 +71,8 @@ def size_text(shape: tuple[int, ...]) -> str:
 
 
 def labeled(cases: list[CaseFiles]) -> list[CaseFiles]:
-    """The cases that have a label."""
-    return [case for case in cases if case.label is not None]
+    """The cases that have a label or a frame class."""
+    return [case for case in cases if case.label is not None or case.frame_class]
 
 
 def select(cases: list[CaseFiles], include: str = "", exclude: str = "") -> list[CaseFiles]:

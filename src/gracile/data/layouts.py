@@ -9,19 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles, unique_ids
+from gracile.data.kaggle import cases_beside_masks
 from gracile.errors import DataError
 from gracile.io import IMAGE_SUFFIXES, image_files, pair_files, stem
 from gracile.io.naming import subject_key
-from gracile.recipe import Recipe
+from gracile.recipe import GateSpec, Recipe
 
 IMAGE_FOLDERS = ("images",)
 LABEL_FOLDERS = ("labels", "label", "masks", "1st_manual", "manual", "av")
 REGION_FOLDERS = ("fov", "mask")
 TRAINING_FOLDERS = ("training", "train")
 TEST_FOLDERS = ("test", "testing")
-CSV_COLUMNS = ("image", "label", "region", "subject", "id")
+CSV_COLUMNS = ("image", "label", "region", "subject", "id", "class")
 _CHANNEL = re.compile(r"^(?P<id>.+)_(?P<channel>\d{4})$")
-_CSV_REMEDY = f"The header is image,label and, as needed, {','.join(CSV_COLUMNS[2:])}; paths are relative to the CSV."
+_CSV_REMEDY = (
+    f"The header is image, label or class, and, as needed, {', '.join(CSV_COLUMNS[2:5])}; "
+    "paths are relative to the CSV."
+)
 
 
 @dataclass
@@ -133,9 +137,9 @@ def _csv(source: Path, recipe: Recipe) -> Listing | None:
     columns = [name.strip().lower() for name in rows.fieldnames or ()]
     rows.fieldnames = columns
     unknown = [name for name in columns if name not in CSV_COLUMNS]
-    if unknown or not {"image", "label"} <= set(columns):
+    if unknown or "image" not in columns or not {"label", "class"} & set(columns):
         # A mistyped "subject" that is passed over would put one person on both sides of a split.
-        reason = f"unknown columns {', '.join(unknown)}" if unknown else "no column image or no column label"
+        reason = f"unknown columns {', '.join(unknown)}" if unknown else "no column image, or neither label nor class"
         raise DataError(f"{source} has {reason}.", f"{_CSV_REMEDY} Rename or remove other columns.")
     listing = Listing()
     for row in rows:
@@ -162,7 +166,7 @@ def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
     id = cells["id"] or stem(image)
     if re.search(r"[/\\:\s]", cells["id"]) or id in (".", ".."):
         raise DataError(f"{source}, line {line}: the id {id!r} cannot name a file.", "Use letters, digits, _ and -.")
-    return CaseFiles(id, image, label, region, cells["subject"] or id)
+    return CaseFiles(id, image, label, region, cells["subject"] or id, cells["class"])
 
 
 # --- nnU-Net
@@ -282,6 +286,33 @@ def _paired(images: list[Path], others: list[Path], listing: Listing) -> dict[Pa
     return pairs
 
 
+def _class_folders(source: Path, recipe: Recipe) -> Listing | None:
+    """One folder for each kind of frame that a gate tells apart."""
+    known = {name.casefold(): name for name in frame_classes(recipe)}
+    folders = [p for p in sorted(source.iterdir()) if p.is_dir()] if source.is_dir() else []
+    named = [folder for folder in folders if folder.name.casefold() in known]
+    if not named:
+        return None
+    listing = Listing()
+    for folder in folders:
+        if folder not in named:
+            fault = DataError(f"{folder} is no kind of frame.", f"The gate tells {', '.join(known.values())} apart.")
+            listing.faults.append(fault)
+            continue
+        pictures = image_files(folder)
+        if not pictures:
+            listing.faults.append(_no_pictures(folder))
+        kind = known[folder.name.casefold()]
+        listing.cases.extend(CaseFiles(stem(path), path, None, None, stem(path), kind) for path in pictures)
+    return listing
+
+
+def frame_classes(recipe: Recipe) -> list[str]:
+    """The kinds of frames that the recipe's gates tell apart."""
+    gates = [spec for spec in recipe.stages if isinstance(spec, GateSpec)]
+    return [name for gate in gates for name in gate.classes or ("absent", "present")]
+
+
 def _training_part(source: Path, recipe: Recipe) -> Listing | None:
     parts = _subfolder(source, TRAINING_FOLDERS)
     if len(parts) > 1:
@@ -290,17 +321,24 @@ def _training_part(source: Path, recipe: Recipe) -> Listing | None:
             "Name the one that is meant.",
         )
     if parts:
-        return _nnunet(parts[0], recipe) or _folders(parts[0], recipe)
+        return _nnunet(parts[0], recipe) or _folders(parts[0], recipe) or _beside(parts[0], recipe)
     tests = [part for part in _subfolder(source, TEST_FOLDERS) if _folders(part, recipe) is not None]
     if tests:
         raise DataError(f"{source} has a test part only.", f"To use it all the same, name {tests[0]} itself.")
     return None
 
 
+def _beside(source: Path, recipe: Recipe) -> Listing | None:
+    found = cases_beside_masks(source)
+    return None if found is None else Listing(cases=found[0], strays=found[1])
+
+
 LAYOUTS: dict[str, Finder] = {
     "a CSV file with the columns image,label": _csv,
     "nnU-Net (imagesTr/, labelsTr/)": _nnunet,
     f"images/ with {'/, '.join(LABEL_FOLDERS)}/ and optionally fov/ or mask/": _folders,
+    "a folder for each kind of frame that the recipe's gate tells apart": _class_folders,
     "such a folder as training/ or train/ inside": _training_part,
+    "one folder of pictures and their masks (1_1.tif, 1_1_mask.tif)": _beside,
 }
 """Every known layout, in the order in which a source is tried against them, and its finder."""

@@ -1,7 +1,18 @@
 """Scores by stated protocols, of our own predictions and of other programs'."""
 
+from gracile.evaluation.bootstrap import bootstrap_interval
 from gracile.evaluation.comparison import evaluate
+from gracile.evaluation.gate_value import GateValue, gate_value
 from gracile.evaluation.outcome import Evaluation
 from gracile.evaluation.protocols import PROTOCOLS, Protocol, find_protocol
 
-__all__ = ["PROTOCOLS", "Evaluation", "Protocol", "evaluate", "find_protocol"]
+__all__ = [
+    "PROTOCOLS",
+    "Evaluation",
+    "GateValue",
+    "Protocol",
+    "bootstrap_interval",
+    "evaluate",
+    "find_protocol",
+    "gate_value",
+]

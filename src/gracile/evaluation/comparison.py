@@ -8,9 +8,12 @@ from typing import Any, Literal
 import numpy as np
 
 from gracile.errors import DataError, UsageError
+from gracile.evaluation.classification import evaluate_classes
 from gracile.evaluation.metrics import CaseScores
 from gracile.evaluation.outcome import Evaluation, summarize
 from gracile.evaluation.protocols import Protocol, find_protocol
+from gracile.evaluation.tables import read_groups
+from gracile.evaluation.tables import some as _some
 from gracile.io import image_files, pair_files, read_labels, read_region
 from gracile.io.masks import LabelClass
 from gracile.io.naming import stem
@@ -37,8 +40,10 @@ def evaluate(
     fov: Path | str | None = None,
     probabilities: Path | str | Sequence[Path | str] | None = None,
     missing: Literal["error", "worst"] = "error",
+    groups: Path | str | None = None,
+    min_area: int = 0,
 ) -> Evaluation:
-    """Score masks, whoever made them, against the truth.
+    """Score masks, whoever made them, against the truth; or classes, see `evaluate_classes`.
 
     Files meet by their names (see `gracile.io.pair_files`). Every truth file counts; predictions that have no truth
     are named in the notes.
@@ -54,13 +59,22 @@ def evaluate(
         probabilities: Folder of ``.npz`` files with key ``probabilities`` (classes, height, width), named as the
             predictions, or a list of them, one per run.
         missing: What a missing prediction means: an error that names it, or the worst value of every score.
+        groups: CSV with columns ``name`` and ``group`` (subject): intervals then resample whole groups.
+        min_area: Pixels that a structure in a mask must exceed to be present; of the protocol ``classification``.
 
     Raises:
         DataError: Files that are missing, unreadable, ambiguous or of another size than their truth.
-        UsageError: An unknown protocol, or another number of probability folders than of runs.
+        UsageError: An unknown protocol, an option that it does not know, or another number of probability folders than
+            of runs.
     """
     rules = find_protocol(protocol)
     run_folders = _as_list(predictions)
+    _require_its_options(rules, fov is not None or probabilities is not None, groups is not None, min_area)
+    if rules.score_case is None:
+        table = None if groups is None else Path(groups)
+        return evaluate_classes(
+            run_folders, Path(truth), mask_classes=classes, missing=missing, groups=table, min_area=min_area
+        )
     run_probabilities = _as_list(probabilities) if probabilities is not None else [None] * len(run_folders)
     if len(run_probabilities) != len(run_folders) or not run_folders:
         raise UsageError(
@@ -84,8 +98,20 @@ def evaluate(
             status = {"status": "missing" if case.predictions[run - 1] is None else "scored"}
             rows.append(label | status | scored.scores)
             class_rows.extend(label | row for row in scored.classes)
-    summary = summarize(rows, counts=rules.counts)
+    cases = [stem(case.truth) for case in files]
+    members = None if groups is None else dict(zip(cases, read_groups(Path(groups), cases), strict=True))
+    summary = summarize(rows, counts=rules.counts, intervals=rules.intervals, groups=members)
     return Evaluation(rules.name, len(run_folders), rows, class_rows, summary, notes, rules.headline)
+
+
+def _require_its_options(rules: Protocol, pixelwise: bool, grouped: bool, min_area: int) -> None:
+    classifies = rules.score_case is None
+    if classifies and pixelwise:
+        raise UsageError(f"Protocol {rules.name} has no pixels.", "Leave out --fov and --probabilities.")
+    if grouped and not rules.intervals:
+        raise UsageError(f"Protocol {rules.name} has no intervals to group by.", "Leave --groups out.")
+    if min_area and not classifies:
+        raise UsageError(f"Protocol {rules.name} knows no least area.", "Leave --min-area out.")
 
 
 def _as_list(folders: Path | str | Sequence[Path | str]) -> list[Path]:
@@ -152,12 +178,10 @@ def _all_paired(truths: list[Path], offered: list[Path], role: str, source: Path
     return pairs
 
 
-def _some(names: list[str], shown: int = 8) -> str:
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
-
-
 def _score(case: _Files, rules: Protocol, classes: Sequence[LabelClass]) -> list[CaseScores]:
     """Scores of one case, one for each run."""
+    score_case = rules.score_case
+    assert score_case is not None  # evaluate() sends protocols of classes elsewhere
     truth = read_labels(case.truth, classes)
     region = None if case.region is None else read_region(case.region)
     if region is not None:
@@ -165,14 +189,17 @@ def _score(case: _Files, rules: Protocol, classes: Sequence[LabelClass]) -> list
     names = [entry.name for entry in classes]
     scored = []
     for prediction_path, map_path in zip(case.predictions, case.probabilities, strict=True):
-        prediction = np.zeros_like(truth) if prediction_path is None else read_labels(prediction_path, classes)
+        if prediction_path is None:
+            prediction = np.zeros_like(truth)
+        else:
+            prediction = read_labels(prediction_path, classes, recoded=False)
         _check_size(prediction_path, prediction.shape, case.truth, truth.shape)
         maps = None
         if map_path is not None:
             maps = _read_probabilities(map_path, len(classes))
             _check_size(map_path, maps.shape[1:], case.truth, truth.shape)
         try:
-            scores = rules.score_case(truth, prediction, names, region=region, probabilities=maps)
+            scores = score_case(truth, prediction, names, region=region, probabilities=maps)
         except DataError as error:
             raise DataError(f"{case.truth}: {error.message}", error.remedy) from error
         scored.append(_worst(scores, rules) if prediction_path is None else scores)
@@ -209,9 +236,9 @@ def _worst(scores: CaseScores, rules: Protocol) -> CaseScores:
     def worst(name: str, value: Any) -> Any:
         if name in ("class", "pixels", "voxels", "weight", *rules.counts):
             return value
-        if name.startswith(rules.distances):
+        if name.startswith(rules.distances) or (value is None and name.startswith(rules.of_some_cases)):
             return None
-        return 1.0 if name in rules.lower_is_better else 0.0
+        return 1.0 if name.startswith(rules.lower_is_better) else 0.0
 
     return CaseScores(
         {name: worst(name, value) for name, value in scores.scores.items()},

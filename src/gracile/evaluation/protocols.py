@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gracile import names
 from gracile.errors import UsageError
-from gracile.evaluation import av_multiclass, segmentation
+from gracile.evaluation import av_multiclass, classification, gated_segmentation, segmentation
 from gracile.evaluation.metrics import CaseScores
 
 
@@ -17,23 +17,28 @@ class Protocol:
         name: Its name at the command line.
         description: One line for help and tables.
         recipe: The shipped recipe whose classes are scored when none are named.
-        score_case: Scores one case: ``(truth, prediction, class_names, *, region, probabilities, spacing_mm)``.
+        score_case: Scores one case: ``(truth, prediction, class_names, *, region, probabilities, spacing_mm)``. None
+            where whole pictures are classified, see `gracile.evaluation.classification`.
         needs_region: Whether it is undefined without a region (field of view).
         headline: The scores that a short table shows first.
-        lower_is_better: Shares whose worst value is 1; every other share is worst at 0.
+        lower_is_better: Beginnings of the names of shares whose worst value is 1; every other share is worst at 0.
         counts: Scores that count structures, and are summed up as well as averaged.
-        distances: Beginnings of the names of distances, which have no worst value.
+        distances: Beginnings of the names of distances and areas, which have no worst value.
+        of_some_cases: Beginnings of the names of shares that stay undefined where a case is none of theirs.
+        intervals: Whether its summary has bootstrap intervals.
     """
 
     name: str
     description: str
     recipe: str
-    score_case: Callable[..., CaseScores]
+    score_case: Callable[..., CaseScores] | None
     needs_region: bool = False
     headline: tuple[str, ...] = ()
     lower_is_better: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
     distances: tuple[str, ...] = ()
+    of_some_cases: tuple[str, ...] = ()
+    intervals: bool = False
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -54,6 +59,27 @@ PROTOCOLS: dict[str, Protocol] = {
         headline=("dice", "iou", "sensitivity", "precision", "missed", "false_alarms"),
         counts=("missed", "false_alarms"),
         distances=("hd95_", "mean_surface_distance_"),
+        intervals=True,
+    ),
+    "gated-segmentation": Protocol(
+        "gated-segmentation",
+        names.PROTOCOLS["gated-segmentation"],
+        "structure-2d",
+        gated_segmentation.score_case,
+        headline=("dice", "dice_on_positives", "false_alarm_rate", "miss_rate", "false_alarm_area_px"),
+        lower_is_better=("false_alarm_rate", "miss_rate"),
+        distances=("false_alarm_area_",),
+        of_some_cases=gated_segmentation.OF_EMPTY_OR_NOT,
+        intervals=True,
+    ),
+    "classification": Protocol(
+        "classification",
+        names.PROTOCOLS["classification"],
+        "structure-2d",
+        None,
+        headline=classification.HEADLINE,
+        lower_is_better=("brier", "calibration_error", "false_alarm_rate"),
+        intervals=True,
     ),
 }
 

@@ -1,11 +1,13 @@
 """The report of an evaluation: its worst cases first, each with truth and differences over its picture."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.evaluation import Evaluation, Protocol, find_protocol
 from gracile.evaluation.comparison import region_folder
+from gracile.evaluation.outcome import interval_text
 from gracile.geometry import Grid
 from gracile.inference.predict import read_input
 from gracile.inference.reporting import NOTICE, PICTURES
@@ -102,6 +105,9 @@ def write_evaluation_report(
     headline = tuple(name for name in rules.headline if name in evaluation.summary)
     order = headline[0] if headline else next(iter(evaluation.summary), "")
     cases = worst_first(_cases(evaluation, rules), order, order in rules.lower_is_better)
+    for case in cases:
+        if case.id in files:
+            case.links["Image"] = relative_link(files[case.id].image, path)
     for case in [case for case in cases if case.id in files][:PICTURES]:
         case.base, case.layers = _draw(files[case.id], classes)
     notes = [NOTICE, *(f"{note}." for note in evaluation.notes)]
@@ -125,6 +131,7 @@ def write_evaluation_report(
         order_by=order,
         lower_is_better=order in rules.lower_is_better,
         means={name: (entry["mean"], entry["sd_cases"]) for name, entry in evaluation.summary.items()},
+        intervals=_intervals(evaluation),
     )
     return write_report(report, path)
 
@@ -152,9 +159,34 @@ def _cases(evaluation: Evaluation, rules: Protocol) -> list[ReportCase]:
                 "There is no prediction: every score counts with its worst value." if missing else "",
                 scores=_mean(some),
                 measurements=measurements,
+                flags=_flags(name, class_rows),
             )
         )
     return cases
+
+
+def _flags(case: str, class_rows: dict[str, dict[str, list[dict[str, Any]]]]) -> list[str]:
+    """False alarms and misses of the protocol of gated masks, in any run."""
+    flags = []
+    for structure, rows in class_rows.get(case, {}).items():
+        for score, words in (("false_alarm_rate", "false alarm"), ("miss_rate", "missed")):
+            if any(row.get(score) for row in rows):
+                flags.append(f"{structure}: {words}")
+    return flags
+
+
+def _intervals(evaluation: Evaluation) -> dict[str, str]:
+    some = {name: entry for name, entry in evaluation.summary.items() if entry.get("interval95")}
+    return {name: interval_text(entry, 3 if entry["interval95"][1] <= 1 else 1) for name, entry in some.items()}
+
+
+def relative_link(target: Path, page: Path) -> str:
+    """A link from a page to a file; absolute where they lie on different drives."""
+    try:
+        relative = Path(os.path.relpath(target.resolve(), page.resolve().parent))
+    except ValueError:
+        return target.resolve().as_uri()
+    return quote(relative.as_posix())
 
 
 def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:
@@ -173,19 +205,21 @@ def _unit(score: str, rules: Protocol) -> str:
 def _summary(evaluation: Evaluation, headline: tuple[str, ...]) -> dict[str, str | int]:
     shown: dict[str, str | int] = {"cases": len({row["case"] for row in evaluation.cases})}
     for name in headline[:_SHOWN]:
-        shown[name] = number(evaluation.summary[name]["mean"], 4)
+        mean = evaluation.summary[name]["mean"]
+        shown[name] = number(mean, 4 if mean is None or abs(mean) <= 1 else 1)
     return shown
 
 
 def _charts(cases: list[ReportCase], headline: tuple[str, ...]) -> list[tuple[str, str]]:
-    known = {name: [v for case in cases if (v := case.scores.get(name)) is not None] for name in headline}
+    spread = [name for name in headline if not name.endswith("_rate")]  # of a case a rate is 0 or 1: no distribution
+    known = {name: [v for case in cases if (v := case.scores.get(name)) is not None] for name in spread}
     return [(name, distribution_chart({"": values}, "1")) for name, values in known.items() if len(values) >= 3]
 
 
 def _draw(files: CaseFiles, classes: Sequence[ClassSpec]) -> tuple[bytes, list[ReportLayer]]:
     case: Case = read_input(files.image, stem(files.truth))
     truth = read_labels(files.truth, classes)
-    mask = np.zeros_like(truth) if files.prediction is None else read_labels(files.prediction, classes)
+    mask = np.zeros_like(truth) if files.prediction is None else read_labels(files.prediction, classes, recoded=False)
     region = None if files.region is None else read_region(files.region)
     result = Result(case.id, "found", Grid(truth.shape), [spec.name for spec in classes], mask=mask, region=region)
     return result_layers(case, result, [spec.color for spec in classes], truth)

@@ -1,8 +1,9 @@
-"""Predict many inputs with one loaded pipeline, writing every result before the next input is read."""
+"""Predict many pictures and videos with one loaded pipeline, writing every result before the next input is read."""
 
 import hashlib
 import logging
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +13,14 @@ import numpy as np
 
 from gracile.case import Case
 from gracile.errors import DataError, GracileError, UsageError
-from gracile.geometry import Grid
 from gracile.inference.inputs import Input, Shard
 from gracile.inference.journal import Journal
+from gracile.inference.video import VideoOptions, predict_video
 from gracile.io.atomic import writing
-from gracile.io.images import read_image, read_region
+from gracile.io.images import read_region
 from gracile.io.masks import write_labels
 from gracile.io.naming import image_files, pair_files
+from gracile.io.pictures import read_picture, sidecar_path
 from gracile.measure import measure, require_known_settings
 from gracile.names import VERSION
 from gracile.pipeline import Pipeline
@@ -37,6 +39,7 @@ class Options:
         probabilities: Also write ``probabilities/NAME.npz``.
         overwrite: Do not reuse what the folder holds.
         measure: Settings of the measurements (`gracile.measure.SETTINGS`), e.g. ``{"um_per_pixel": 4.5}``.
+        video: How videos are shown and smoothed.
     """
 
     shard: Shard | None = None
@@ -44,6 +47,7 @@ class Options:
     probabilities: bool = False
     overwrite: bool = False
     measure: dict[str, Any] = field(default_factory=dict)
+    video: VideoOptions = field(default_factory=VideoOptions)
 
 
 @dataclass
@@ -64,7 +68,7 @@ Observer = Callable[[Case | None, Result | None, dict[str, Any]], None]
 def predict(
     pipeline: Pipeline, model: dict[str, Any], inputs: list[Input], out: Path, options: Options, observe: Observer
 ) -> Summary:
-    """Predict inputs and write ``NAME.png`` each and one ``predictions.json``.
+    """Predict inputs and write ``NAME.png`` (videos: ``NAME.mp4`` and ``NAME.csv``) each and one ``predictions.json``.
 
     Args:
         pipeline: Loaded once, used for all.
@@ -95,20 +99,25 @@ def predict(
         "regions": str(options.regions) if options.regions else None,
         "probabilities": options.probabilities,
     }
+    if any(entry.kind != "picture" for entry in inputs):
+        settings["video"] = options.video.as_settings()
     journal = Journal(out, options.shard, settings, options.overwrite)
-    regions = _regions(part, options.regions)
+    regions = _regions([entry for entry in part if entry.kind == "picture"], options.regions)
     summary = Summary(journal.target)
     for entry in part:
-        digest = _digest(entry.path, regions.get(entry.path))
+        digest = _digest(entry, regions.get(entry.path))
         record = journal.find(entry.name, digest)
         if record is not None:
             summary.reused.append(entry.name)
             observe(None, None, record)
             continue
-        case, result, record = _answer(pipeline, entry, regions.get(entry.path), out, options)
+        if entry.kind == "picture":
+            case, result, record = _answer(pipeline, entry, regions.get(entry.path), out, options)
+        else:
+            case, result, record = None, None, _answer_video(pipeline, entry, out, options)
         journal.add({**record, "sha256": digest})
         if record["status"] == "failed":
-            _remove_results(entry.name, out)
+            _remove_results(entry, out)
             summary.failed[entry.name] = record["reason"]
         else:
             summary.answered.append(entry.name)
@@ -142,10 +151,25 @@ def _answer(
     return case, result, {**base, **result.summary(), "files": files}
 
 
+def _answer_video(pipeline: Pipeline, entry: Input, out: Path, options: Options) -> dict[str, Any]:
+    """One video from file to files; its failure becomes a record."""
+    base = {"name": entry.name, "input": str(entry.path), "files": {}}
+    source = int(str(entry.path).rpartition(":")[2]) if entry.kind == "camera" else entry.path
+    try:
+        record = predict_video(pipeline, source, entry.name, out, options.video)
+    except GracileError as error:
+        return {**base, "status": "failed", "reason": str(error)}
+    except Exception as error:  # as for a picture
+        log.debug("%s failed", entry.path, exc_info=True)
+        return {**base, "status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    for suffix in {".mp4", ".avi"} - {Path(record["files"]["video"]).suffix}:
+        (out / f"{entry.name}{suffix}").unlink(missing_ok=True)  # an older answer in the other format
+    return {**base, **record}
+
+
 def read_input(path: Path, name: str, region: Path | None = None) -> Case:
     """Read a picture and, where given, its region of interest. Raises DataError."""
-    image, notes = read_image(path)
-    case = Case(name, image, Grid(image.shape[1:]), source=path, notes=notes)
+    case = read_picture(path, name)
     if region is not None:
         case.region = read_region(region)
         if case.region.shape != case.grid.shape:
@@ -169,10 +193,13 @@ def write_result(result: Result, out: Path) -> dict[str, str]:
     return files
 
 
-def _remove_results(name: str, out: Path) -> None:
+def _remove_results(entry: Input, out: Path) -> None:
     """Take away what an earlier run wrote for an input that now fails, so that no old mask passes for its answer."""
-    for path in (out / f"{name}.png", *(out / kind / f"{name}.npz" for kind in ("probabilities", "network_size"))):
-        path.unlink(missing_ok=True)
+    files = [f"{entry.name}.png", *(f"{kind}/{entry.name}.npz" for kind in ("probabilities", "network_size"))]
+    if entry.kind != "picture":
+        files = [f"{entry.name}{suffix}" for suffix in (".mp4", ".avi", ".csv")]
+    for file in files:
+        (out / file).unlink(missing_ok=True)
 
 
 def _regions(inputs: list[Input], folder: Path | None) -> dict[Path, Path]:
@@ -187,15 +214,22 @@ def _regions(inputs: list[Input], folder: Path | None) -> dict[Path, Path]:
 
 def _spare_inputs(inputs: list[Input], out: Path) -> None:
     """Raise UsageError when masks would lie among the inputs, where they replace some or are inputs next time."""
-    if out.resolve() in {entry.path.resolve().parent for entry in inputs}:
+    if out.resolve() in {entry.folder.resolve() for entry in inputs if entry.folder is not None}:
         raise UsageError(f"The masks would lie among the inputs in {out}.", "Choose another --out.")
 
 
-def _digest(path: Path, region: Path | None) -> str:
-    """SHA-256 of a file and, behind it, of its region's; empty when one cannot be read."""
+def _digest(entry: Input, region: Path | None) -> str:
+    """SHA-256 of an input's files and, behind them, of its region's and its sidecar's; empty when one cannot be read.
+
+    What a camera sees is never the same again.
+    """
+    if entry.kind == "camera":
+        return uuid.uuid4().hex
     whole = hashlib.sha256()
+    sidecar = sidecar_path(entry.path)
     try:
-        for part in (path, region):
+        files = image_files(entry.path) if entry.path.is_dir() else [entry.path]
+        for part in (*files, region, sidecar if sidecar.is_file() else None):
             if part is not None:
                 with part.open("rb") as file:
                     hashlib.file_digest(file, lambda: whole)

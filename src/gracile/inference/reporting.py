@@ -30,7 +30,7 @@ PICTURES = 60
 
 NOTICE = "Not a medical device. Check every result in its picture before it is used."
 
-HEADLINE = ("avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area")
+HEADLINE = ("avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area", "depth", "nbr")
 """Measurements that the table of all cases and the charts show at first."""
 
 
@@ -108,7 +108,7 @@ class ReportWriter:
             return None, None
         try:
             case = read_input(Path(record["input"]), record["name"])
-            labels = read_labels(self.out / mask, self.recipe.classes)
+            labels = read_labels(self.out / mask, self.recipe.classes, recoded=False)
         except GracileError:
             return None, None
         if labels.shape != case.grid.shape:

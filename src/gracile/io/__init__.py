@@ -4,6 +4,7 @@ from gracile.io.atomic import write_bytes, write_json, write_text, writing
 from gracile.io.images import read_image, read_region, write_png
 from gracile.io.masks import LabelClass, colorize, overlay, read_labels, write_labels
 from gracile.io.naming import IMAGE_SUFFIXES, case_key, image_files, pair_files, stem
+from gracile.io.pictures import read_picture
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -15,6 +16,7 @@ __all__ = [
     "pair_files",
     "read_image",
     "read_labels",
+    "read_picture",
     "read_region",
     "stem",
     "write_bytes",

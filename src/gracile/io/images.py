@@ -1,4 +1,4 @@
-"""Read and write pictures: PNG, TIF, JPEG, GIF and BMP."""
+"""Read pictures: PNG, TIF, JPEG, GIF, BMP and DICOM; write PNG."""
 
 from io import BytesIO
 from pathlib import Path
@@ -9,6 +9,7 @@ from PIL import Image
 from gracile.errors import DataError
 from gracile.io import atomic
 from gracile.io.decoding import Decoded, decode
+from gracile.io.dicom import is_dicom, read_dicom
 
 _JPEG_NOISE = 32
 
@@ -29,6 +30,9 @@ def read_image(path: Path | str) -> tuple[np.ndarray, list[str]]:
         DataError: The file is unreadable, too large, or holds values whose meaning is not known.
     """
     path = Path(path)
+    if is_dicom(path):
+        picture = read_dicom(path)
+        return picture.image, picture.notes
     decoded = decode(path)
     values = decoded.without_palette()
     if values.ndim == 3 and values.shape[2] != 3:

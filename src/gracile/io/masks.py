@@ -16,7 +16,7 @@ _SHOWN = 8
 
 
 class LabelClass(Protocol):
-    """What a reader must know of a class: its name and the colors that stand for it in RGB color maps."""
+    """What a reader must know of a class: its name, and the colors and index values that stand for it in labels."""
 
     @property
     def name(self) -> str: ...
@@ -24,11 +24,15 @@ class LabelClass(Protocol):
     @property
     def colors(self) -> Sequence[Sequence[int]]: ...
 
+    @property
+    def values(self) -> Sequence[int]: ...
 
-def read_labels(path: Path | str, classes: Sequence[LabelClass]) -> np.ndarray:
+
+def read_labels(path: Path | str, classes: Sequence[LabelClass], *, recoded: bool = True) -> np.ndarray:
     """Read a label picture in any of the codings that people have.
 
-    - class indices: gray, palette or 16-bit, or RGB with three equal channels;
+    - class indices: gray, palette or 16-bit, or RGB with three equal channels; where the classes declare ``values``,
+      these stand for the indices, so that several of the labels' classes can be one;
     - 0 and 255, when there are exactly two classes;
     - RGB colors of the declared table, exact or the nearest one within 40 per channel (JPEG). A palette whose colors
       are all declared exactly is read by its colors, any other by its indices. Transparent parts are black.
@@ -36,6 +40,7 @@ def read_labels(path: Path | str, classes: Sequence[LabelClass]) -> np.ndarray:
     Args:
         path: The file.
         classes: The classes by index, the background first.
+        recoded: False for a mask that a program wrote by these classes: its values are the indices themselves.
 
     Returns:
         ``(height, width)`` uint8 class indices.
@@ -45,7 +50,8 @@ def read_labels(path: Path | str, classes: Sequence[LabelClass]) -> np.ndarray:
     """
     path = Path(path)
     decoded = decode(path)
-    if decoded.palette is not None:
+    codes = {value: index for index, entry in enumerate(classes) for value in entry.values} if recoded else {}
+    if decoded.palette is not None and not codes:
         labels = _from_palette(path, decoded, classes)
         if labels is not None:
             return labels
@@ -59,8 +65,22 @@ def read_labels(path: Path | str, classes: Sequence[LabelClass]) -> np.ndarray:
         if (values == values[..., :1]).all() and not _is_gray_color_map(values[..., 0], classes):
             values = values[..., 0]
     if values.ndim == 2:
+        if codes:
+            values = _decoded_indices(path, values, codes)
         return _from_indices(path, values, classes, lossy=decoded.lossy)
     return _from_colors(path, values, classes)
+
+
+def _decoded_indices(path: Path, values: np.ndarray, codes: dict[int, int]) -> np.ndarray:
+    """Class indices of label values by the declared table."""
+    found, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    unknown = [f"{v} ({n} pixels)" for v, n in zip(found.tolist(), counts.tolist(), strict=True) if v not in codes]
+    if unknown:
+        raise DataError(
+            f"{path} holds label values that no class has: {', '.join(unknown[:_SHOWN])}. Known: {sorted(codes)}.",
+            "Correct the label or declare the value.",
+        )
+    return np.array([codes[v] for v in found.tolist()], np.uint8)[inverse].reshape(values.shape)
 
 
 def _is_gray_color_map(gray: np.ndarray, classes: Sequence[LabelClass]) -> bool:

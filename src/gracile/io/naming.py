@@ -7,7 +7,8 @@ from pathlib import Path
 
 from gracile.errors import DataError
 
-IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".bmp")
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".bmp", ".dcm")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 _DOUBLE_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff", ".seg.nrrd", ".mrk.json", ".tar.gz")
 _ROLE = re.compile(r"_(mask|masks|fov|avmanual|manual\d*|seg|label|labels|gt|av|0000)$", re.IGNORECASE)
 _PART = re.compile(r"_(training|train|test|validation|val)$", re.IGNORECASE)

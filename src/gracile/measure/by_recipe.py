@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from gracile.case import Case
-from gracile.errors import UsageError
+from gracile.errors import RecipeError, UsageError
 from gracile.measure.areas import area_measurements
 from gracile.measure.disc import Disc
+from gracile.measure.ultrasound import ultrasound_measurements
 from gracile.measure.vessels import fundus_measurements
 from gracile.recipe import Recipe
 from gracile.result import Result
@@ -61,13 +62,35 @@ def _vessels(case: Case, result: Result, mask: np.ndarray, recipe: Recipe, setti
 
 
 def _areas(case: Case, result: Result, mask: np.ndarray, recipe: Recipe, settings: Settings) -> None:
-    spacing = result.grid.spacing_mm
+    result.measurements += area_measurements(mask, recipe.class_names, _spacing_mm(result, settings))
+
+
+def _ultrasound(case: Case, result: Result, mask: np.ndarray, recipe: Recipe, settings: Settings) -> None:
+    rings = {name: value for name, value in settings.items() if name not in SETTINGS}
+    unknown = sorted(set(rings) - {"ring_mm", "ring_px"})
+    if unknown:
+        raise RecipeError(f"The measurement ultrasound has no option {unknown[0]!r}.", "It has: ring_mm, ring_px.")
+    measurements, marks = ultrasound_measurements(
+        case.image,
+        mask,
+        np.ones(mask.shape, dtype=bool) if result.region is None else result.region,
+        recipe.class_names,
+        _spacing_mm(result, settings),
+        **rings,
+    )
+    result.measurements += measurements
+    result.marks.update(marks)
+
+
+def _spacing_mm(result: Result, settings: Settings) -> tuple[float, ...] | None:
+    """(row, column) distance of pixels in mm: the one given at prediction, else the file's."""
     if settings.get("um_per_pixel"):
-        spacing = (settings["um_per_pixel"] / 1000.0,) * 2
-    result.measurements += area_measurements(mask, recipe.class_names, spacing)
+        return (settings["um_per_pixel"] / 1000.0,) * 2
+    return result.grid.spacing_mm
 
 
 MEASURES: dict[str, Callable[[Case, Result, np.ndarray, Recipe, Settings], None]] = {
     "vessels": _vessels,
     "areas": _areas,
+    "ultrasound": _ultrasound,
 }

@@ -61,6 +61,21 @@ class ReportCase:
 
 
 @dataclass
+class ReportTable:
+    """A table of a page, its cells as they are shown.
+
+    Args:
+        caption: What it shows.
+        columns: Its headings; the first is that of the rows' names.
+        rows: A name and the cells of each row.
+    """
+
+    caption: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+@dataclass
 class Report:
     """A page. Its cases are shown worst first, see `worst_first`.
 
@@ -71,6 +86,8 @@ class Report:
         cases: The cases, in any order.
         summary: Figures for the top of the page, by label.
         charts: Caption and SVG of each chart, see `gracile.report.distribution_chart`.
+        figures: Caption and SVG of each larger chart, see `gracile.report.curves`.
+        tables: Tables that stand beside the figures.
         settings: What was run, shown as YAML.
         notes: What a reader must know.
         credits: Who made what is shown.
@@ -78,6 +95,7 @@ class Report:
         order_by: Score by which the cases are ordered; empty orders by status and flags.
         lower_is_better: Whether small values of that score are good.
         means: Mean and standard deviation over the cases, by score; the last rows of the table.
+        intervals: 95 % interval of the mean, by score, as a text; one more such row.
     """
 
     title: str
@@ -86,6 +104,8 @@ class Report:
     cases: list[ReportCase]
     summary: dict[str, str | int] = field(default_factory=dict)
     charts: list[tuple[str, str]] = field(default_factory=list)
+    figures: list[tuple[str, str]] = field(default_factory=list)
+    tables: list[ReportTable] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     credits: str = ""
@@ -93,13 +113,14 @@ class Report:
     order_by: str = ""
     lower_is_better: bool = False
     means: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    intervals: dict[str, str] = field(default_factory=dict)
 
 
 def worst_first(cases: Sequence[ReportCase], score: str = "", lower_is_better: bool = False) -> list[ReportCase]:
     """The cases in the order in which a person should look at them; equals keep their order.
 
-    Failed ones come first. Then, with a score, the worst, those without a value last. Without one: flagged ones by
-    the number of their flags, those with nothing found, the rest.
+    Failed ones come first. Then, with a score, flagged ones before the others, each the worst first and those without
+    a value last. Without one: flagged ones by the number of their flags, those with nothing found, the rest.
     """
 
     def rank(case: ReportCase) -> tuple[float, ...]:
@@ -107,7 +128,8 @@ def worst_first(cases: Sequence[ReportCase], score: str = "", lower_is_better: b
             return (0,)
         if score:
             value = case.scores.get(score)
-            return (2,) if value is None else (1, -value if lower_is_better else value)
+            worth = (1.0,) if value is None else (0.0, -value if lower_is_better else value)
+            return (1, not case.flags, *worth)
         return (1, -len(case.flags), case.status != "absent")
 
     return sorted(cases, key=rank)

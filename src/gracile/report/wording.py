@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 _SPELLED = {
     "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "cldice": "clDice", "crae": "CRAE", "crve": "CRVE", "f1": "F1",
-    "hd95": "HD95", "iou": "IoU", "mse": "MSE", "pr": "PR", "roc": "ROC", "sd": "SD", "px": "(px)", "mm": "(mm)",
+    "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR", "pr": "PR", "roc": "ROC", "sd": "SD", "px": "(px)",
+    "mm": "(mm)",
 }  # fmt: skip
 NOTHING = "–"
 """Stands for an undefined value."""
@@ -22,7 +23,7 @@ def unit_text(unit: str) -> str:
     """``um`` as "µm", ``mm2`` as "mm²", nothing for a ratio."""
     if unit == "1":
         return ""
-    return re.sub(r"(?<=m)2\b", "²", re.sub(r"\bum", "µm", unit))
+    return re.sub(r"(?<=[mx])2\b", "²", re.sub(r"\bum", "µm", unit))
 
 
 def decimals(values: Iterable[float | None]) -> int:

@@ -3,17 +3,22 @@
 from collections.abc import Callable
 from typing import Any
 
-from gracile.recipe import FuseSpec, Recipe, SegmentSpec
+from gracile.recipe import Recipe, StageSpec
 from gracile.stages.base import Finding, Stage
 from gracile.stages.fuse import FuseStage
+from gracile.stages.gate import GateStage
 from gracile.stages.segment import SegmentStage
 
-STAGES: dict[str, Callable[[Any, Recipe, bool], Stage]] = {"segment": SegmentStage, "fuse": FuseStage}
+STAGES: dict[str, Callable[[Any, Recipe, bool], Stage]] = {
+    "gate": GateStage,
+    "segment": SegmentStage,
+    "fuse": FuseStage,
+}
 
 
-def build_stage(spec: SegmentSpec | FuseSpec, recipe: Recipe, *, initialize: bool = False) -> Stage:
+def build_stage(spec: StageSpec, recipe: Recipe, *, initialize: bool = False) -> Stage:
     """The stage that a recipe's entry describes, untrained; ``initialize`` gives its networks their first weights."""
     return STAGES[spec.kind](spec, recipe, initialize)
 
 
-__all__ = ["STAGES", "Finding", "FuseStage", "SegmentStage", "Stage", "build_stage"]
+__all__ = ["STAGES", "Finding", "FuseStage", "GateStage", "SegmentStage", "Stage", "build_stage"]

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,14 +23,18 @@ class Finding:
 
     Args:
         probabilities: ``(classes, height, width)`` float32, or None before anything was delineated.
-        gates: Probability of presence that each gate gave.
-        absent: Why the cascade ended early; empty while it goes on.
+        gates: Probabilities that the gates gave, by structure or kind of frame.
+        decisions: What the gates decided, by the same names.
+        closed: Why a class is left empty, by the index of the class.
+        notes: What a reader of the result should know.
         extras: Further maps by name that a stage was asked to keep, such as those of the network's own size.
     """
 
     probabilities: np.ndarray | None = None
     gates: dict[str, float] = field(default_factory=dict)
-    absent: str = ""
+    decisions: dict[str, bool] = field(default_factory=dict)
+    closed: dict[int, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     extras: dict[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -37,10 +42,16 @@ class Stage(nn.Module, ABC):
     """One decision of a cascade. Its networks are its submodules; `bundle_state` is what a bundle stores of them."""
 
     name: str
+    choosing: tuple[str, Literal["min", "max"]] = ("validation_dice", "max")
+    """The validation score by which weights are chosen, and which way is better."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
+
+    def learns_from(self, case: Prepared) -> bool:
+        """Whether a training case tells this stage anything."""
+        return case.truth is not None
 
     @abstractmethod
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
@@ -58,9 +69,13 @@ class Stage(nn.Module, ABC):
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         """Add this stage's answer to what was found so far."""
 
-    @abstractmethod
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         """``(classes, height, width)`` probabilities to ``(height, width)`` uint8 class indices."""
+        raise NotImplementedError(f"the stage {self.name!r} gives no maps")
+
+    def calibrate(self, cases: Sequence[Prepared]) -> dict[str, float]:
+        """Set what is chosen after training on held-back cases; gives the figures of that choice."""
+        return {}
 
     def bundle_state(self) -> dict[str, Tensor]:
         """The weights that a bundle stores: all that is needed to apply the stage."""

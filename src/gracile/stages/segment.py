@@ -14,6 +14,7 @@ from gracile.networks.zoo import build_network
 from gracile.recipe import DecisionSpec, Recipe, SegmentSpec
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.transforms import Prepared
+from gracile.transforms.frames import WholeImageSamples
 from gracile.transforms.patches import PatchSamples
 
 
@@ -38,8 +39,16 @@ class SegmentStage(Stage):
         structures = recipe.structures
         self.terms = [(term, build_loss(term.name, structures, **term.options)) for term in spec.losses]
 
+    def learns_from(self, case: Prepared) -> bool:
+        if case.truth is None:
+            return False
+        return not self.spec.positives_only or bool((case.truth[1:] > 0.5).any())
+
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
-        return PatchSamples(cases, self.spec.sampler, self.spec.augment, seed)
+        sampler = self.spec.sampler
+        if sampler.whole:
+            return WholeImageSamples(cases, sampler.patch, self.spec.augment, seed, sampler.per_case)
+        return PatchSamples(cases, sampler, self.spec.augment, seed)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         answers = self.network(batch["image"])
@@ -65,8 +74,10 @@ class SegmentStage(Stage):
         return decide(probabilities, self.spec.decision)
 
 
-def predict_probabilities(stage: Stage, image: Tensor, flips: bool, largest_input: int) -> np.ndarray:
-    """Class probabilities of one prepared image ``(1, channels, height, width)``, averaged over four flips if asked.
+def predict_probabilities(stage: Stage, image: Tensor, flips: bool | str, largest_input: int) -> np.ndarray:
+    """Class probabilities of one prepared image ``(1, channels, height, width)``, averaged over flips if asked.
+
+    ``flips``: True for all four, ``horizontal`` for two, where up and down are not alike.
 
     Images above ``largest_input`` pixels are predicted in overlapping tiles with Gaussian weights.
 
@@ -82,7 +93,8 @@ def predict_probabilities(stage: Stage, image: Tensor, flips: bool, largest_inpu
         tiles = sliding_window_inference(part, (side, side), 1, lambda x: stage.logits(x).float(), 0.25, "gaussian")
         return torch.as_tensor(tiles)
 
-    turned: list[tuple[int, ...]] = [(), (2,), (3,), (2, 3)] if flips else [()]
+    both: list[tuple[int, ...]] = [(), (3,), (2,), (2, 3)]
+    turned = both[:2] if flips == "horizontal" else both if flips else both[:1]
     answers = [torch.flip(answer(torch.flip(image, axes)).softmax(dim=1), axes) for axes in turned]
     return torch.stack(answers).mean(dim=0)[0].cpu().numpy()
 
@@ -90,11 +102,22 @@ def predict_probabilities(stage: Stage, image: Tensor, flips: bool, largest_inpu
 def decide(probabilities: np.ndarray, spec: DecisionSpec) -> np.ndarray:
     """Class indices ``(height, width)`` uint8 from ``(classes, height, width)`` probabilities by the recipe's rule."""
     if spec.rule == "argmax":
-        mask = probabilities.argmax(axis=0).astype(np.uint8)
+        mask = _likeliest(probabilities)
     else:
-        likeliest = probabilities[1:].argmax(axis=0).astype(np.uint8) + np.uint8(1)
+        likeliest = _likeliest(probabilities[1:]) + np.uint8(1)
         mask = np.where(1.0 - probabilities[0] >= spec.threshold, likeliest, np.uint8(0))
     if spec.smallest:
         islands = label(mask > 0, connectivity=2)
         mask[np.bincount(islands.ravel())[islands] < spec.smallest] = 0
     return mask
+
+
+def _likeliest(probabilities: np.ndarray) -> np.ndarray:
+    """``argmax`` over the first axis as uint8; numpy's own takes many times as long over so short an axis."""
+    index = np.zeros(probabilities.shape[1:], dtype=np.uint8)
+    best = probabilities[0]
+    for number in range(1, len(probabilities)):
+        np.copyto(index, np.uint8(number), where=probabilities[number] > best)
+        if number + 1 < len(probabilities):
+            best = np.maximum(best, probabilities[number])
+    return index

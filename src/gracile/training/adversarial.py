@@ -8,8 +8,8 @@ from torch import Tensor
 
 from gracile.recipe import TrainSpec
 from gracile.stages import FuseStage
-from gracile.stages.fuse import Frame
 from gracile.training.module import StageModule, validation_scores
+from gracile.transforms.frames import Frame
 
 
 class AdversarialModule(StageModule):

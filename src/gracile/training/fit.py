@@ -17,13 +17,13 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from gracile.devices import has_fast_bf16
 from gracile.errors import DataError
 from gracile.io.atomic import writing
-from gracile.recipe import Recipe, TrainSpec
-from gracile.stages import FuseStage, Stage
+from gracile.recipe import TrainerSpec, TrainSpec
+from gracile.stages import FuseStage, GateStage, Stage
 from gracile.training.adversarial import AdversarialModule
 from gracile.training.module import StageModule
 from gracile.training.sampling import EpochSampler
@@ -32,31 +32,36 @@ from gracile.transforms.patches import WholeSamples
 
 
 def fit_stage(
-    stage: Stage, training: Sequence[Prepared], validation: Sequence[Prepared], recipe: Recipe, out: Path
+    stage: Stage,
+    training: Sequence[Prepared],
+    validation: Sequence[Prepared],
+    spec: TrainSpec,
+    settings: TrainerSpec,
+    out: Path,
 ) -> dict[str, Any]:
     """Train a stage in place; continues from ``out/last.ckpt`` where there is one.
 
     Args:
-        stage: The stage; holds the chosen weights afterwards: the best by validation Dice of those that were
-            validated and the last ones, or the last ones when nothing was held back.
+        stage: The stage; holds the chosen weights afterwards: the best by its `choosing` score of those that were
+            validated and the last ones, or the last ones when nothing was held back. Then it is calibrated.
         training: Prepared cases with truth.
         validation: Held-back ones; may be empty.
-        recipe: Gives the training and trainer settings.
+        spec: How this stage is trained.
+        settings: What is handed to Lightning.
         out: Folder for checkpoints and logs.
 
     Returns:
         The figures of the chosen weights (validation scores, epochs seen) and of the run (steps, minutes).
     """
-    spec = recipe.train
     stage.to(memory_format=torch.channels_last)
     module = AdversarialModule(stage, spec) if isinstance(stage, FuseStage) else StageModule(stage, spec)
     samples = stage.samples(training, spec.seed)
-    validation_loader = DataLoader(WholeSamples(validation), batch_size=1) if validation else None
+    validation_loader = DataLoader(_held_back(stage, validation), batch_size=1) if validation else None
     last = out / "last.ckpt"
     done = _read(last)["epoch"] + 1 if last.exists() else 0
     with _quiet():
-        trainer = _trainer(recipe, out, bool(validation), done)
-        loader = _training_loader(samples, spec, trainer, recipe.trainer.workers)
+        trainer = _trainer(stage, spec, settings, out, bool(validation), done)
+        loader = _training_loader(samples, spec, trainer, settings.workers)
         if isinstance(loader.sampler, EpochSampler):
             # Workers draw their first samples before Lightning says which epoch it is.
             loader.sampler.set_epoch(done)
@@ -67,19 +72,29 @@ def fit_stage(
     figures = {"epochs": trainer.current_epoch, "chosen": "last epoch, fixed schedule, nothing held back"}
     scores: dict[str, float] = {}
     if validation:
+        choosing, way = stage.choosing
+        sign = 1.0 if way == "max" else -1.0
         scores = _mean_scores(module, validation)
-        figures["chosen"] = f"last epoch, best by {CHOOSING}"
+        figures["chosen"] = f"last epoch, best by {choosing}"
         best = _read(out / "best.ckpt") if (out / "best.ckpt").exists() else None
-        if best is not None and best["scores"][CHOOSING] > scores[CHOOSING]:
+        if best is not None and sign * best["scores"][choosing] > sign * scores[choosing]:
             _take(stage, best)
             scores = best["scores"]
-            figures = {"epochs": best["epoch"] + 1, "chosen": f"best by {CHOOSING}"}
+            figures = {"epochs": best["epoch"] + 1, "chosen": f"best by {choosing}"}
+        scores = {**scores, **stage.eval().calibrate(validation)}
     return {
         **figures,
         "steps_of_the_run": trainer.global_step // module.optimizers_count,
         "minutes": round(module.spent_seconds / 60, 1),
         **{name: round(value, 4) for name, value in scores.items()},
     }
+
+
+def _held_back(stage: Stage, cases: Sequence[Prepared]) -> Dataset[dict[str, Tensor]]:
+    """Each held-back case as it is, with what the stage is scored on."""
+    if isinstance(stage, GateStage):
+        return WholeSamples(cases, targets=[stage.target(case) for case in cases])
+    return WholeSamples(cases)
 
 
 def _take(stage: Stage, checkpoint: dict[str, Any]) -> None:
@@ -92,7 +107,7 @@ def _mean_scores(module: StageModule, validation: Sequence[Prepared]) -> dict[st
     stage = module.stage.eval()
     rows = []
     with torch.inference_mode(), torch.autocast(stage.device.type, torch.bfloat16, enabled=has_fast_bf16(stage.device)):
-        for batch in DataLoader(WholeSamples(validation), batch_size=1):
+        for batch in DataLoader(_held_back(stage, validation), batch_size=1):
             rows.append(module.scores({name: part.to(stage.device) for name, part in batch.items()}))
     return {name: float(torch.stack([row[name] for row in rows]).mean()) for name in rows[0]}
 
@@ -102,10 +117,6 @@ def _read(checkpoint: Path) -> dict[str, Any]:
         return torch.load(checkpoint, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError) as error:
         raise DataError(f"The checkpoint {checkpoint} cannot be read: {error}.", "Start the run anew.") from None
-
-
-CHOOSING = "validation_dice"
-"""The figure by which the best checkpoint is chosen."""
 
 
 class _WholeCheckpoints(TorchCheckpointIO):
@@ -119,8 +130,12 @@ class _WholeCheckpoints(TorchCheckpointIO):
 class _Bar(RichProgressBar):
     """Lightning's bar with the one figure that chooses the weights."""
 
+    def __init__(self, shown: str) -> None:
+        super().__init__(leave=False)
+        self.shown = shown
+
     def get_metrics(self, *arguments: Any) -> dict[str, Any]:
-        return {name: value for name, value in super().get_metrics(*arguments).items() if name == CHOOSING}
+        return {name: value for name, value in super().get_metrics(*arguments).items() if name == self.shown}
 
 
 @contextmanager
@@ -157,11 +172,11 @@ def _training_loader(samples: Any, spec: TrainSpec, trainer: lightning.Trainer, 
     )
 
 
-def _trainer(recipe: Recipe, out: Path, validates: bool, epochs_done: int) -> lightning.Trainer:
-    settings = recipe.trainer
+def _trainer(
+    stage: Stage, train: TrainSpec, settings: TrainerSpec, out: Path, validates: bool, epochs_done: int
+) -> lightning.Trainer:
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    train = recipe.train
     device = torch.device(
         "cuda" if settings.accelerator in {"auto", "gpu", "cuda"} and torch.cuda.is_available() else "cpu"
     )
@@ -172,18 +187,18 @@ def _trainer(recipe: Recipe, out: Path, validates: bool, epochs_done: int) -> li
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.num_nodes,
-        strategy=_strategy(recipe),
+        strategy=_strategy(stage, settings),
         precision=precision,
         max_epochs=train.epochs,
         check_val_every_n_epoch=min(train.validate_every, train.epochs) if validates else None,
         limit_val_batches=None if validates else 0,
         num_sanity_val_steps=0,
-        gradient_clip_val=(train.clip or None) if not any(s.kind == "fuse" for s in recipe.stages) else None,
+        gradient_clip_val=None if isinstance(stage, FuseStage) else train.clip or None,
         use_distributed_sampler=False,
         log_every_n_steps=1,
         enable_model_summary=False,
         default_root_dir=out,
-        callbacks=_callbacks(train, out, validates),
+        callbacks=_callbacks(stage, train, out, validates),
         plugins=[_WholeCheckpoints()],
         logger=[_csv_logger(out, epochs_done), TensorBoardLogger(out, name="", version="tensorboard")],
     )  # fmt: skip
@@ -202,22 +217,22 @@ def _csv_logger(out: Path, epochs_done: int) -> CSVLogger:
     return logger
 
 
-def _strategy(recipe: Recipe) -> str:
+def _strategy(stage: Stage, settings: TrainerSpec) -> str:
     """The recipe's own, but alternating updates leave one network's weights without gradients in each."""
-    settings = recipe.trainer
     alone = settings.devices in (1, "1") and settings.num_nodes == 1
-    if settings.strategy == "auto" and not alone and any(stage.kind == "fuse" for stage in recipe.stages):
+    if settings.strategy == "auto" and not alone and isinstance(stage, FuseStage):
         return "ddp_find_unused_parameters_true"
     return settings.strategy
 
 
-def _callbacks(train: TrainSpec, out: Path, validates: bool) -> list[Callback]:
+def _callbacks(stage: Stage, train: TrainSpec, out: Path, validates: bool) -> list[Callback]:
+    choosing, way = stage.choosing
     last = ModelCheckpoint(out, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
     best = ModelCheckpoint(
-        out, filename="best", monitor=CHOOSING, mode="max", enable_version_counter=False
+        out, filename="best", monitor=choosing, mode=way, enable_version_counter=False
     )  # fmt: skip
     callbacks: list[Callback] = [last, best] if validates else [last]
-    callbacks.append(_Bar(leave=False))
+    callbacks.append(_Bar(choosing))
     if train.average_weights:
         callbacks.append(WeightAveraging(use_buffers=True, avg_fn=partial(_averaged, train.average_weights)))
     return callbacks

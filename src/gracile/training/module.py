@@ -1,6 +1,5 @@
 """How one stage learns: a Lightning module around the stage's own losses."""
 
-import math
 import time
 from typing import Any
 
@@ -9,14 +8,17 @@ import torch
 from torch import Tensor
 
 from gracile.recipe import TrainSpec
-from gracile.stages import Stage
+from gracile.stages import GateStage, Stage
+from gracile.training.phases import Phases
+from gracile.training.schedule import is_over, scheduled
 
 
 class StageModule(lightning.LightningModule):
-    """Trains a stage's networks by gradient descent with warm-up and a cosine schedule.
+    """Trains a stage's networks by gradient descent with warm-up and the recipe's schedule.
 
     Progress, from 0 to 1, is that of the steps or, where the recipe limits the minutes, that of the clock when it is
-    further: a run that is limited in time ends annealed. The minutes spent survive a resume.
+    further: a run that is limited in time ends annealed. The minutes spent and the validation losses, which the
+    plateau schedule and the early stop follow, survive a resume.
     """
 
     optimizers_count = 1
@@ -25,7 +27,9 @@ class StageModule(lightning.LightningModule):
         super().__init__()
         self.stage = stage
         self.spec = train
+        self.phases = Phases(stage, train.phases)
         self.spent_seconds = 0.0
+        self.validation_losses: list[float] = []
         self._tick = 0.0
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -51,6 +55,8 @@ class StageModule(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         self._tick = time.monotonic()
+        if is_over(self.validation_losses, self.spec):
+            self.trainer.should_stop = True  # it had ended before it was resumed
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
         # Dropout draws the same numbers in a step whether or not the run was resumed before it.
@@ -62,7 +68,8 @@ class StageModule(lightning.LightningModule):
             # One clock for all processes: other rates, or another last step, would let their weights drift apart.
             self.spent_seconds = self.trainer.strategy.broadcast(self.spent_seconds)
         progress = self.progress()
-        rate = self.spec.learning_rate * scheduled(progress, self.spec)
+        factor = scheduled(progress, self.spec, self.validation_losses) * self.phases.enter(progress)
+        rate = self.spec.learning_rate * factor
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
         if self.spec.minutes and progress >= 1.0:
@@ -88,26 +95,36 @@ class StageModule(lightning.LightningModule):
         scores = self.scores(batch)
         self.log_dict(scores, on_epoch=True, batch_size=1, sync_dist=True, prog_bar=True)
 
+    def on_validation_epoch_end(self) -> None:
+        # The same in all processes: the figure is their mean.
+        self.validation_losses.append(float(self.trainer.callback_metrics["validation_loss"]))
+        if is_over(self.validation_losses, self.spec):
+            self.trainer.should_stop = True
+
     def scores(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Validation scores of one whole prepared case."""
+        if isinstance(self.stage, GateStage):
+            return gate_scores(self.stage, batch)
         return validation_scores(self.stage, batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["spent_seconds"] = self.spent_seconds
+        checkpoint["validation_losses"] = list(self.validation_losses)
         metrics = self.trainer.callback_metrics
         checkpoint["scores"] = {name: float(value) for name, value in metrics.items() if name.startswith("validation")}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.spent_seconds = checkpoint["spent_seconds"]
+        # Checkpoints of 0.1.0's first days have no such list.
+        self.validation_losses = list(checkpoint.get("validation_losses", []))
 
 
-def scheduled(progress: float, spec: TrainSpec) -> float:
-    """Factor on the learning rate at a progress from 0 to 1: linear warm-up, then the schedule."""
-    rise = min(1.0, (progress + 1e-4) / spec.warmup) if spec.warmup else 1.0
-    if spec.schedule == "constant":
-        return rise
-    fall = max(0.0, progress - spec.warmup) / max(1e-6, 1.0 - spec.warmup)
-    return max(1e-3, rise * 0.5 * (1.0 + math.cos(math.pi * fall)))
+def gate_scores(stage: GateStage, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Cross-entropy and accuracy of a gate on one whole prepared case, classes taken as equally frequent."""
+    logits = stage.logits(stage.framed(batch["image"])).float()
+    right = (logits.argmax(dim=1) == batch["target"]).float().mean()
+    entropy = torch.nn.functional.cross_entropy(logits, batch["target"])
+    return {"validation_loss": entropy, "validation_accuracy": right}
 
 
 def validation_scores(stage: Stage, batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,12 +1,14 @@
 """A training run: from recipe and cases to a bundle, with everything needed to repeat or resume it."""
 
 import json
+import logging
 import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
@@ -15,10 +17,14 @@ from gracile.data import CaseFiles, fingerprint, labeled, load_split, save_split
 from gracile.errors import BundleError, DataError, UsageError
 from gracile.io.atomic import write_json, write_text
 from gracile.names import VERSION
-from gracile.recipe import FuseSpec, Recipe, SegmentSpec, recipe_from
-from gracile.stages import Stage, build_stage
+from gracile.recipe import Recipe, StageSpec, recipe_from
+from gracile.stages import GateStage, Stage, build_stage
 from gracile.training.fit import fit_stage
 from gracile.training.sampling import prepared_case
+from gracile.training.schedule import require_validation
+from gracile.transforms import Prepared
+
+log = logging.getLogger(__name__)
 
 PACKAGES = ("torch", "torchvision", "monai", "lightning", "numpy", "scipy", "scikit-image", "safetensors")
 
@@ -51,6 +57,7 @@ def train(
 
     Raises:
         DataError: No labeled case, or other data than the run was started with.
+        RecipeError: A plateau schedule or an early stop without cases held back.
         UsageError: ``out`` holds a run and ``resume`` was not asked for, or the reverse.
     """
     usable = labeled(cases)
@@ -70,16 +77,63 @@ def train(
         _write_record(recipe, usable, out, source)
     weights: dict[str, Any] = {}
     figures: dict[str, Any] = {}
-    for stage in stages:
-        prepared = [[prepared_case(c, recipe, out / "cache") for c in part] for part in (training, validation)]
-        figures[stage.name] = fit_stage(stage, prepared[0], prepared[1], recipe, out / stage.name)
+    trained = recipe
+    for spec, stage in zip(recipe.stages, stages, strict=True):
+        prepared = [
+            [c for files in part if stage.learns_from(c := prepared_case(files, recipe, out / "cache"))]
+            for part in (training, validation)
+        ]
+        if isinstance(stage, GateStage) and (reason := _why_ungated(stage, prepared[0])):
+            log.warning("The gate %r is not trained: %s. The bundle runs ungated and says so.", stage.name, reason)
+            trained = trained.model_copy(
+                update={"stages": [s for s in trained.stages if s.name != spec.name], "ungated": reason}
+            )
+            continue
+        if not prepared[0]:
+            raise DataError(f"No case can train the stage {stage.name!r}.", "It needs cases with a mask.")
+        figures[stage.name] = fit_stage(
+            stage, prepared[0], prepared[1], recipe.train_of(spec), recipe.trainer, out / stage.name
+        )
+        if isinstance(stage, GateStage) and not prepared[1] and stage.spec.crossfit:
+            figures[stage.name] |= _crossfit(stage, spec, prepared[0], recipe, out / stage.name)
         weights[stage.name] = stage.bundle_state()
     if _is_first():
-        write_bundle(Bundle(recipe=recipe, weights=weights, card=_card(recipe, out, figures)), out / "bundle")
+        write_bundle(Bundle(recipe=trained, weights=weights, card=_card(trained, out, figures)), out / "bundle")
     return out / "bundle"
 
 
-def _untrained(spec: SegmentSpec | FuseSpec, recipe: Recipe, source: Bundle | None) -> Stage:
+def _why_ungated(stage: GateStage, cases: list[Prepared]) -> str:
+    """Why a gate cannot be learned from these cases; empty when it can."""
+    seen = {stage.target(case) for case in cases}
+    if not seen:
+        return f"the training data does not say which frames show {stage.label}"
+    only = [stage.classes[target] for target in seen if target is not None]
+    return f"every training frame is of one kind, {only[0]} ({stage.label})" if len(only) == 1 else ""
+
+
+def _crossfit(stage: GateStage, spec: StageSpec, cases: list[Prepared], recipe: Recipe, out: Path) -> dict[str, float]:
+    """Calibrate a gate that learned from all cases by gates trained without the subjects that they judge."""
+    subjects = sorted({case.subject for case in cases})
+    order = np.random.default_rng(recipe.train.seed).permutation(len(subjects))
+    parts = min(stage.spec.crossfit, len(subjects))
+    part_of = {subjects[index]: number % parts for number, index in enumerate(order)}
+    judged = []
+    for part in range(parts):
+        rest = [case for case in cases if part_of[case.subject] != part]
+        if len({stage.target(case) for case in rest}) < len({stage.target(case) for case in cases}):
+            continue  # without one of the kinds there is nothing to learn
+        other = _untrained(spec, recipe, None)
+        assert isinstance(other, GateStage)
+        fit_stage(other, rest, [], recipe.train_of(spec), recipe.trainer, out / f"crossfit{part}")
+        judged.append(other.judged([case for case in cases if part_of[case.subject] == part]))
+    if not judged:
+        log.warning("The gate %r stays uncalibrated: every part lacks a kind of frame in the others.", stage.name)
+        return {}
+    logits, targets = (torch.cat(column) for column in zip(*judged, strict=True))
+    return stage.calibrate_by(logits, targets)
+
+
+def _untrained(spec: StageSpec, recipe: Recipe, source: Bundle | None) -> Stage:
     """A stage with the weights to begin with: the recipe's, or those of the bundle to start from."""
     with torch.random.fork_rng():
         torch.manual_seed(recipe.train.seed)
@@ -122,6 +176,8 @@ def _split(
         training, validation = load_split(given, cases)
     else:
         training, validation = split_by_subject(cases, recipe.train.validation, recipe.train.seed)
+    for spec in recipe.stages:
+        require_validation(recipe.train_of(spec), len(validation))
     if _is_first():
         save_split(out / "split.json", training, validation, recipe.train.seed)
     return training, validation
@@ -173,6 +229,7 @@ def _card(recipe: Recipe, out: Path, figures: dict[str, Any]) -> dict[str, Any]:
             "software": f"gracile {machine['gracile']}, torch {machine['packages']['torch']}",
             "started_from": machine["started_from"],
         },
+        **({"gate": f"none: {recipe.ungated}"} if recipe.ungated else {}),
         "validation": figures,
         "limits": ["Not a medical device. Check every result in its picture before it is used."],
     }

@@ -55,7 +55,7 @@ class EpochSampler(Sampler[int]):
 def prepared_case(files: CaseFiles, recipe: Recipe, cache: Path) -> Prepared:
     """Read and prepare a case once; later calls map the cached arrays from disk, so that memory stays bounded."""
     folder = cache / files.id
-    names = ("image", "truth", "region")
+    names = ("image", "region", *(["truth"] if files.label is not None else []))
     if not all((folder / f"{name}.npy").is_file() for name in names):
         case = read_case(files, recipe)
         prepared = _prepare(case, recipe)
@@ -64,7 +64,7 @@ def prepared_case(files: CaseFiles, recipe: Recipe, cache: Path) -> Prepared:
             with writing(folder / f"{name}.npy") as path, path.open("wb") as file:
                 np.save(file, getattr(prepared, name))
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-    return Prepared(placement=None, **arrays)
+    return Prepared(placement=None, subject=files.subject, frame_class=files.frame_class, **arrays)
 
 
 def _prepare(case: Case, recipe: Recipe) -> Prepared:

@@ -2,5 +2,15 @@
 
 from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
 from gracile.transforms.prepare import Placement, Prepared, prepare
+from gracile.transforms.scan import find_scan, find_skin_line, why_not_ultrasound
 
-__all__ = ["Placement", "Prepared", "find_field_of_view", "prepare", "why_not_a_fundus"]
+__all__ = [
+    "Placement",
+    "Prepared",
+    "find_field_of_view",
+    "find_scan",
+    "find_skin_line",
+    "prepare",
+    "why_not_a_fundus",
+    "why_not_ultrasound",
+]

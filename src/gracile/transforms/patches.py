@@ -57,18 +57,22 @@ class PatchSamples(Dataset[dict[str, Tensor]]):
 
 
 class WholeSamples(Dataset[dict[str, Tensor]]):
-    """Each prepared case as it is, for validation."""
+    """Each prepared case as it is, for validation: with its truth, or with the ``target`` that is given for it."""
 
-    def __init__(self, cases: Sequence[Prepared]) -> None:
+    def __init__(self, cases: Sequence[Prepared], targets: Sequence[int | None] | None = None) -> None:
         self.cases = cases
+        self.targets = targets
 
     def __len__(self) -> int:
         return len(self.cases)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         case = self.cases[index]
+        image = torch.from_numpy(np.array(case.image, dtype=np.float32))
+        if self.targets is not None:
+            return {"image": image, "target": torch.tensor(self.targets[index])}
         return {
-            "image": torch.from_numpy(np.array(case.image, dtype=np.float32)),
+            "image": image,
             "truth": torch.from_numpy(np.array(_truth(case), dtype=np.float32)),
             "region": torch.from_numpy(np.array(case.region[None], dtype=np.float32)),
         }

@@ -1,5 +1,6 @@
 """Prepare: a case on the network's own grid and scale. Restore: maps back on the input's grid, to the pixel."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,25 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.recipe import Recipe
 from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
+from gracile.transforms.scan import find_scan, why_not_ultrasound
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of picture: how its region is found, and why one is none of it."""
+
+    name: str
+    find: Callable[[np.ndarray], np.ndarray]
+    why_not: Callable[[np.ndarray, np.ndarray], str]
+
+
+_KINDS = {
+    "fundus": _Kind("fundus photograph", find_field_of_view, why_not_a_fundus),
+    "scan": _Kind("ultrasound image", find_scan, why_not_ultrasound),
+}
+
+MIDDLE = 127.0
+"""Gray level to which the intensity option ``median-shift`` brings a channel's median."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +82,8 @@ class Prepared:
         placement: The way back; None for training samples read from a cache.
         truth: ``(classes, height, width)`` float32, each class's share of the pixel, or None.
         flags: What a reader of the result should know.
+        subject: Person that it belongs to, where the data say.
+        frame_class: What kind of frame it is, by the data's own word; empty when that was not said.
     """
 
     image: np.ndarray
@@ -69,6 +91,8 @@ class Prepared:
     placement: Placement | None
     truth: np.ndarray | None = None
     flags: list[str] | None = None
+    subject: str = ""
+    frame_class: str = ""
 
 
 def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tuple[Prepared, np.ndarray]:
@@ -83,27 +107,32 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
     image = _with_channels(case, recipe.input.channels)
     flags = list(case.notes)
     region = case.region
-    if recipe.input.region == "fundus":
+    kind = _KINDS.get(recipe.input.region)
+    if kind is not None:
         if region is None:
-            region = find_field_of_view(case.image)
-        reason = "" if allow_wrong_kind else why_not_a_fundus(case.image, region)
-        if reason and recipe.input.wrong_kind == "refuse":
+            region = kind.find(case.image)
+        reason = "" if allow_wrong_kind else kind.why_not(case.image, region)
+        if reason and recipe.input.refuses_wrong_kind:
             raise DataError(
-                f"{case.id} is no fundus photograph: {reason}.",
+                f"{case.id} is no {kind.name}: {reason}.",
                 "To predict it all the same, and have it flagged: --set input.wrong_kind=flag.",
             )
         if reason:
-            flags.append(f"may be no fundus photograph: {reason}")
+            flags.append(f"may be no {kind.name}: {reason}")
     if region is None:
         region = np.ones(image.shape[1:], dtype=bool)
     if not region.any():
-        raise DataError(f"{case.id}: the region of interest is empty.", "Check its field-of-view mask.")
+        raise DataError(f"{case.id}: the region of interest is empty.", "Check the mask of its region.")
     placement = _placement(region, recipe.prepare.diameter, recipe.prepare.margin)
-    inside = placement.resample(region[None].astype(np.float32))[0] > 0.5
+    if region.all():
+        inside = np.ones(placement.shape, dtype=bool)
+    else:
+        inside = placement.resample(region[None].astype(np.float32))[0] > 0.5
     scaled = placement.resample(image)
     prepared = Prepared(
-        image=_standardized(scaled, inside, recipe.prepare.intensity), region=inside, placement=placement, flags=flags
-    )
+        image=_standardized(scaled, inside, recipe.prepare.intensity), region=inside, placement=placement, flags=flags,
+        frame_class=case.frame_class,
+    )  # fmt: skip
     if case.truth is not None:
         one_hot = np.stack([placement.cut(case.truth) == index for index in range(len(recipe.classes))])
         prepared.truth = _resize(one_hot.astype(np.float32), placement.shape)
@@ -145,8 +174,28 @@ def _resize(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return resized[0].numpy()
 
 
+def median_shift(image: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:
+    """Shift each channel so that its median is 127: ``image - median + 127``, clipped to 0 to 255.
+
+    Args:
+        image: Gray levels from 0 to 255, ``(height, width)`` or ``(channels, height, width)``.
+        region: ``(height, width)`` bool, the pixels whose median is taken; None takes all.
+
+    Returns:
+        The shape of ``image``, float32; pixels outside the region are shifted with the others.
+    """
+    values = image[..., region] if region is not None else image.reshape(*image.shape[:-2], -1)
+    shift = MIDDLE - np.median(values, axis=-1).astype(np.float32)
+    return np.clip(image.astype(np.float32) + shift[..., None, None], 0.0, 255.0)
+
+
 def _standardized(image: np.ndarray, region: np.ndarray, method: str) -> np.ndarray:
-    """Intensities brought to one scale per channel, by the pixels inside the region; 0 outside it."""
+    """Intensities brought to one scale per channel, by the pixels inside the region; 0 outside it.
+
+    ``median-shift`` gives (shifted - 127) / 255: the region's median is 0 and all lies from -127/255 to 128/255.
+    """
+    if method == "median-shift":
+        image = median_shift(image, region)
     result = np.zeros(image.shape, dtype=np.float32)
     for channel, values in enumerate(image):
         inside = values[region]
@@ -156,7 +205,7 @@ def _standardized(image: np.ndarray, region: np.ndarray, method: str) -> np.ndar
             low, high = np.percentile(inside, (1, 99))
             span = high - low
         else:
-            low, span = 0.0, 255.0
+            low, span = (MIDDLE if method == "median-shift" else 0.0), 255.0
         result[channel] = (values - low) / max(float(span), 1e-3)
     result *= region
     return result

@@ -1,0 +1,124 @@
+"""Frames per second of videos, from decoding to encoding, and each step's share.
+
+    python benchmarks/video.py --recipe light published --size 512 1080 --json video.json
+    python benchmarks/video.py --model runs/mine/bundle --clip clip.mp4
+
+Without ``--model`` the networks are untrained: speed does not depend on weights, but for the painting, which costs more
+the more is found. Without ``--clip`` a drawn clip is used: a textured picture that moves. Nothing else should run
+meanwhile. Where something does, the processor time of a frame still tells: two cores manage at most two seconds of it
+a second. Steps run side by side, so that their times add up to more than the whole.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import gracile
+from gracile.devices import has_fast_bf16
+from gracile.inference import VideoOptions, predict_video
+from gracile.io.video_writing import write_video
+from gracile.pipeline import Pipeline
+from gracile.recipe import read_recipe
+
+RECIPES = {
+    "light": ["stages.segment.network.name=light-unet", "stages.segment.network.options={}", "prepare.diameter=256"],
+    "published": [
+        "stages.segment.network.name=double-unet",
+        "stages.segment.network.options={}",
+        "prepare.diameter=256",
+    ],
+}
+"""Settings of ``structure-2d``; the gate is off."""
+
+
+def main() -> None:
+    arguments = parse()
+    torch.set_num_threads(arguments.threads)
+    options = VideoOptions(smooth=arguments.smooth, contour=arguments.contour, format=arguments.format)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clips = {"clip": arguments.clip} if arguments.clip else {}
+        if not clips:
+            clips = {f"{side} x {side}": draw_clip(folder / f"{side}.mp4", side, arguments.frames)
+                     for side in arguments.size}  # fmt: skip
+        for model, pipeline in pipelines(arguments).items():
+            for label, clip in clips.items():
+                rows.append({"model": model, "clip": label, **timed(pipeline, clip, folder, options, arguments.rounds)})
+                print_row(rows[-1])
+    if arguments.json_file:
+        machine = {"cores": os.cpu_count(), "threads": arguments.threads, "bf16": has_fast_bf16(torch.device("cpu"))}
+        arguments.json_file.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", nargs="+", choices=list(RECIPES), default=list(RECIPES))
+    parser.add_argument("--model", nargs="*", default=[], help="bundles to time instead of recipes")
+    parser.add_argument("--size", nargs="+", type=int, default=[512, 1080])
+    parser.add_argument("--clip", type=Path)
+    parser.add_argument("--frames", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--smooth", type=float, default=0.0)
+    parser.add_argument("--contour", action="store_true")
+    parser.add_argument("--format", choices=("mp4", "avi"), default="mp4")
+    parser.add_argument("--json", type=Path, dest="json_file")
+    return parser.parse_args()
+
+
+def pipelines(arguments: argparse.Namespace) -> dict[str, Pipeline]:
+    if arguments.model:
+        return {Path(model).name: gracile.load(model, device="cpu").pipeline for model in arguments.model}
+    torch.manual_seed(0)
+    return {name: Pipeline(read_recipe("structure-2d", RECIPES[name])) for name in arguments.recipe}
+
+
+def draw_clip(path: Path, side: int, frames: int) -> Path:
+    """A picture of random spots that moves by two pixels a frame, at 25 frames a second."""
+    spots = np.random.default_rng(0).integers(0, 256, (side // 16, side // 16, 3)).astype(np.uint8)
+    picture = np.asarray(Image.fromarray(spots).resize((side, side), Image.Resampling.BICUBIC))
+    with write_video(path, (side, side), Fraction(25), Fraction(1, 25)) as writer:
+        for index in range(frames):
+            writer.write(np.roll(picture, 2 * index, axis=1), index)
+    return path
+
+
+def timed(pipeline: Pipeline, clip: Path, out: Path, options: VideoOptions, rounds: int) -> dict[str, Any]:
+    """The median round by frames per second, after one that does not count."""
+    runs = []
+    for _ in range(rounds + 1):
+        begun, processor = time.perf_counter(), time.process_time()
+        record = predict_video(pipeline, clip, "timed", out, options)
+        wall, processor = time.perf_counter() - begun, time.process_time() - processor
+        frames = next(m["value"] for m in record["measurements"] if m["name"] == "frames")
+        steps = {step: seconds / frames * 1000 for step, seconds in record["seconds"].items() if step != "whole"}
+        runs.append({
+            "frames_per_second": frames / wall,
+            "processor_ms_per_frame": processor / frames * 1000,
+            "ms_per_frame": steps,
+            "share": {step: value / sum(steps.values()) for step, value in steps.items()},
+        })  # fmt: skip
+    middle = statistics.median_low(run["frames_per_second"] for run in runs[1:])
+    return next(run for run in runs[1:] if run["frames_per_second"] == middle)
+
+
+def print_row(row: dict[str, Any]) -> None:
+    print(f"{row['model']}, {row['clip']}: {row['frames_per_second']:.1f} frames/s, "
+          f"{row['processor_ms_per_frame']:.1f} ms of processor time a frame")  # fmt: skip
+    for step, value in row["ms_per_frame"].items():
+        print(f"    {step:10} {value:8.2f} ms  {row['share'][step]:6.1%}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+"""Read videos frame by frame with their times: clips, folders of pictures and cameras."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from gracile.errors import DataError
+from gracile.io.images import read_image
+from gracile.io.naming import image_files
+
+DEFAULT_RATE = Fraction(25)
+"""Frames per second of what does not say its own: a folder of pictures."""
+
+_REMEDY = "Play it in a video player; if it does not play there either, copy or export it again."
+_CAMERA_REMEDY = "Check that it is plugged in and free, and name another, such as camera:1."
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a video.
+
+    Args:
+        image: ``(height, width, 3)`` uint8 RGB, upright.
+        pts: Time of presentation in units of ``time_base``; grows from frame to frame.
+        time_base: Seconds per unit.
+    """
+
+    image: np.ndarray
+    pts: int
+    time_base: Fraction
+
+    @property
+    def seconds(self) -> float:
+        """Time of presentation in seconds."""
+        return float(self.pts * self.time_base)
+
+
+class Video(ABC):
+    """Something that gives frames; a context manager, to be gone through once.
+
+    Attributes:
+        name: What messages call it.
+        size: (height, width) of every frame.
+        rate: Frames per second, the mean where they vary.
+        time_base: Seconds per unit of the frames' times.
+        live: Whether it only ends when somebody ends it.
+        flaws: What went wrong on the way, complete once the frames have been gone through; empty when all is well.
+    """
+
+    name: str
+    size: tuple[int, int]
+    rate: Fraction
+    time_base: Fraction
+    live = False
+
+    def __init__(self) -> None:
+        self.flaws: list[str] = []
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None:  # noqa: B027  only some have anything to close
+        """Let go of the file or device."""
+
+    def __enter__(self) -> "Video":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def open_video(source: Path | int) -> Video:
+    """Open a clip by its file, a folder of pictures (in the order of their names), or a camera by its number.
+
+    Returns:
+        The video. What is broken on the way ends its frames early and is told in ``flaws``.
+
+    Raises:
+        DataError: It is absent, empty, no video, or has no frame that can be decoded.
+    """
+    if isinstance(source, int):
+        return Camera(source)
+    return PictureFolder(source) if source.is_dir() else Clip(source)
+
+
+class _Decoded(Video):
+    """Frames that FFmpeg decodes. The first is decoded at once, as only it tells the upright size."""
+
+    def __init__(self, name: str, container: Any) -> None:
+        super().__init__()
+        self.name = name
+        self._container = container
+        self._reformatter = VideoReformatter()
+        if not container.streams.video:
+            raise DataError(f"{name} has no video in it.", "Name a file with pictures, not with sound alone.")
+        self._stream = container.streams.video[0]
+        self._undecodable = self._damaged = 0
+        self._last: int | None = None
+        self._begin = 0
+        self._end = 0.0
+        self.time_base = self._stream.time_base or 1 / DEFAULT_RATE
+        self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or DEFAULT_RATE)
+        self._frames = self._decode()
+        self._first = next(self._frames, None)
+        if self._first is None:
+            raise DataError(f"{name} holds no frame that can be decoded.", _REMEDY)
+        self.size = self._first.image.shape[:2]
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._first is not None:
+            first, self._first = self._first, None
+            yield first
+        yield from self._frames
+        self._note_flaws()
+
+    def close(self) -> None:
+        self._container.close()
+
+    def _decode(self) -> Iterator[Frame]:
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError as error:  # the file breaks off; what the decoder still holds comes yet
+                self.flaws.append(f"{self.name} cannot be read to its end ({error.strerror or error})")
+                packet = None
+            if packet is not None and packet.is_corrupt:
+                self._undecodable += 1
+                continue
+            try:
+                decoded = self._stream.decode(packet)
+            except av.EOFError:
+                return
+            except av.FFmpegError:
+                self._undecodable += 1
+                decoded = []
+            yield from map(self._frame, decoded)
+            if packet is None:
+                return
+
+    def _frame(self, frame: Any) -> Frame:
+        self._damaged += bool(frame.is_corrupt)
+        # The size of the stream may change on the way; that of its first frame is kept.
+        turns = round(frame.rotation / 90) % 4
+        height, width = getattr(self, "size", (0, 0))
+        size = {"width": width, "height": height} if turns % 2 == 0 else {"width": height, "height": width}
+        # One thread: the other steps of a run have the other cores.
+        picture = self._reformatter.reformat(frame, format="rgb24", threads=1, **(size if width else {}))
+        image = np.ascontiguousarray(np.rot90(picture.to_ndarray(), turns))
+        return Frame(image, self._stamp(frame), self.time_base)
+
+    def _stamp(self, frame: Any) -> int:
+        """A time that is later than the last frame's, made up where the file gives none."""
+        step = max(1, round(1 / (self.rate * self.time_base)))
+        pts = frame.pts if frame.pts is not None else (0 if self._last is None else self._last + step)
+        if self.live:  # a camera's clock began long ago
+            self._begin = pts if self._last is None else self._begin
+            pts -= self._begin
+        if self._last is not None and pts <= self._last:
+            pts = self._last + 1
+        self._last = pts
+        self._end = float((pts + max(frame.duration or 0, step)) * self.time_base)
+        return pts
+
+    def _note_flaws(self) -> None:
+        if self._undecodable:
+            self.flaws.append(f"{self._undecodable} frames of {self.name} could not be decoded and were left out")
+        if self._damaged:
+            self.flaws.append(f"{self._damaged} frames of {self.name} are damaged")
+
+
+class Clip(_Decoded):
+    """A video file: MP4, MOV, AVI and whatever else FFmpeg reads. Its rotation is obeyed, its times are kept."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = _opened(path)
+        try:
+            super().__init__(str(path), av.open(self._file, metadata_errors="ignore"))
+        except av.FFmpegError as error:
+            self._file.close()
+            cut = _index_is_missing(path)
+            reason = "its index is missing: it was cut off or its recording was not ended" if cut else error.strerror
+            raise DataError(f"{path} cannot be read as a video ({reason}).", _REMEDY) from error
+        except DataError:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
+
+    def _note_flaws(self) -> None:
+        announced = self._announced_end()
+        # The last frames of a whole file may be some rounding apart from what it announces.
+        if announced is not None and announced - self._end > 1.5 / float(self.rate):
+            self.flaws.append(
+                f"{self.name} is truncated: it ends at {self._end:.2f} s of {announced:.2f} s; what is there was kept"
+            )
+        super()._note_flaws()
+
+    def _announced_end(self) -> float | None:
+        stream = self._stream
+        if stream.duration:
+            return float(((stream.start_time or 0) + stream.duration) * self.time_base)
+        alone = len(self._container.streams) == 1  # else the file's duration may be that of its sound
+        return self._container.duration / 1e6 if alone and self._container.duration else None
+
+
+class Camera(_Decoded):
+    """A camera by its number, ``/dev/videoN``: its frames come until somebody ends them. Linux only."""
+
+    live = True
+
+    def __init__(self, number: int) -> None:
+        device = Path(f"/dev/video{number}")
+        if not device.exists():
+            raise DataError(f"There is no camera {number} ({device}).", _CAMERA_REMEDY)
+        try:
+            super().__init__(f"camera {number}", av.open(str(device), format="v4l2"))
+        except (av.FFmpegError, ValueError) as error:
+            raise DataError(f"Camera {number} cannot be opened ({error}).", _CAMERA_REMEDY) from error
+
+
+class PictureFolder(Video):
+    """The pictures of a folder as frames, in the order of their names, at 25 frames per second."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.name = str(folder)
+        self.rate = DEFAULT_RATE
+        self.time_base = 1 / DEFAULT_RATE
+        self._paths = image_files(folder)
+        if not self._paths:
+            raise DataError(f"{folder} holds no pictures.", "Name a folder with the frames as pictures.")
+        self.size = _read_rgb(self._paths[0]).shape[:2]
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, path in enumerate(self._paths):
+            try:
+                image = _read_rgb(path)
+            except DataError as error:
+                self.flaws.append(f"left out: {error.message}")
+                continue
+            if image.shape[:2] != self.size:
+                self.flaws.append(f"left out: {path} has size {image.shape[:2]}, the first picture {self.size}")
+                continue
+            yield Frame(image, index, self.time_base)
+
+
+def _read_rgb(path: Path) -> np.ndarray:
+    image, _ = read_image(path)
+    return np.ascontiguousarray(np.broadcast_to(np.moveaxis(image, 0, -1), (*image.shape[1:], 3)))
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file, opened here for FFmpeg to read it, so that any name works that the system has."""
+    try:
+        if path.stat().st_size == 0:
+            raise DataError(f"{path} is empty (zero bytes).", "Copy or export the file again.")
+        return path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened: {error.strerror or error}.", "Check the name and rights.") from error
+
+
+def _index_is_missing(path: Path) -> bool:
+    """Whether an MP4 or MOV has its beginning but not its index (the box ``moov``), without which no frame is found."""
+    with path.open("rb") as file:
+        position, names = 0, set()
+        while len(head := file.read(8)) == 8:
+            size, name = int.from_bytes(head[:4], "big"), head[4:]
+            names.add(name)
+            if size == 1:
+                size = int.from_bytes(file.read(8), "big")
+            if size < 8:
+                break
+            position += size
+            file.seek(position)
+    return b"ftyp" in names and b"moov" not in names

@@ -1,0 +1,112 @@
+"""A whole prepared picture in a network's input of fixed size, as it is or varied for training."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from gracile.recipe import AugmentSpec
+from gracile.transforms.patches import cut_patch, vary_intensities
+from gracile.transforms.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a prepared picture lies in the network's input: in the middle, made smaller only where it does not fit.
+
+    Args:
+        prepared: (height, width) of the prepared picture.
+        inner: (height, width) it has in the network's input.
+        size: (height, width) of the network's input.
+    """
+
+    prepared: tuple[int, int]
+    inner: tuple[int, int]
+    size: tuple[int, int]
+
+    @classmethod
+    def around(cls, prepared: Sequence[int], size: tuple[int, int]) -> "Frame":
+        """The frame of a prepared picture of that shape."""
+        height, width = prepared
+        scale = min(1.0, size[0] / height, size[1] / width)
+        inner = (max(1, min(size[0], round(height * scale))), max(1, min(size[1], round(width * scale))))
+        return cls((height, width), inner, size)
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """(row, column) of the picture's first pixel in the network's input."""
+        return (self.size[0] - self.inner[0]) // 2, (self.size[1] - self.inner[1]) // 2
+
+    def shrink(self, maps: Tensor) -> Tensor:
+        """``(batch, channels, *prepared)`` to ``(batch, channels, *inner)``."""
+        if self.inner == self.prepared:
+            return maps
+        return functional.interpolate(maps, self.inner, mode="bilinear", align_corners=False, antialias=True)
+
+    def place(self, maps: Tensor) -> Tensor:
+        """``(batch, channels, *prepared)`` to ``(batch, channels, *size)``, zero around it."""
+        top, left = self.corner
+        below, right = self.size[0] - top - self.inner[0], self.size[1] - left - self.inner[1]
+        return functional.pad(self.shrink(maps), (left, right, top, below))
+
+    def restore(self, maps: Tensor) -> Tensor:
+        """``(batch, channels, *size)`` back to ``(batch, channels, *prepared)``."""
+        top, left = self.corner
+        inner = maps[..., top : top + self.inner[0], left : left + self.inner[1]]
+        if self.inner == self.prepared:
+            return inner.contiguous()
+        return functional.interpolate(inner, self.prepared, mode="bilinear", align_corners=False)
+
+
+class WholeImageSamples(Dataset[dict[str, Tensor]]):
+    """Each prepared picture as a whole in the network's size, varied. Index ``i`` gives the same sample for a seed.
+
+    Sample ``i`` shows case ``i mod len(cases)``; indices may go on beyond an epoch's number of samples. A sample
+    holds what those of `gracile.transforms.patches.PatchSamples` hold.
+    """
+
+    def __init__(
+        self, cases: Sequence[Prepared], size: tuple[int, int], augment: AugmentSpec, seed: int, per_case: int = 1
+    ) -> None:
+        self.cases = cases
+        self.per_case = per_case
+        self.size = size
+        self.augment = augment
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.cases) * self.per_case
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+        case = self.cases[index % len(self.cases)]
+        frame = Frame.around(case.region.shape, self.size)
+        # Chosen so that an unturned picture falls on whole pixels.
+        center = np.array([(n - 1) / 2 - c for n, c in zip(self.size, frame.corner, strict=True)])
+        if self.augment.shift:
+            turns = 2.0 * torch.rand(2, generator=generator).numpy() - 1.0
+            center = center + self.augment.shift * np.array(self.size) * turns
+        patch = cut_patch(_shrunk(case, frame), center, self.size, self.augment, generator)
+        channels = len(case.image)
+        region = (patch[-1:] > 0.5).float()
+        image = vary_intensities(patch[:channels], self.augment, generator) * region
+        return {"image": image, "truth": patch[channels:-1], "region": region}
+
+
+def _shrunk(case: Prepared, frame: Frame) -> Prepared:
+    """The case at the size it has in the network's input; one without truth gets a truth of no classes."""
+    truth = np.zeros((0, *case.region.shape), dtype=np.float32) if case.truth is None else case.truth
+    if frame.inner == frame.prepared:
+        return dataclasses.replace(case, truth=truth)
+
+    def smaller(array: np.ndarray) -> np.ndarray:
+        return frame.shrink(torch.from_numpy(np.array(array, dtype=np.float32))[None])[0].numpy()
+
+    region = smaller(case.region[None])[0] > 0.5
+    truth = smaller(truth) if len(truth) else truth[:, : frame.inner[0], : frame.inner[1]]
+    return dataclasses.replace(case, image=smaller(case.image) * region, region=region, truth=truth)

@@ -1,0 +1,176 @@
+"""The gate: learns presence or kinds of frames, is calibrated on held-back cases, and closes its own classes alone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from gracile.case import Case
+from gracile.errors import DataError, RecipeError
+from gracile.pipeline import Pipeline
+from gracile.recipe import Recipe, read_recipe
+from gracile.stages import Finding, build_stage
+from gracile.stages.gate import GateSamples, best_temperature, operating_point
+from gracile.transforms import Prepared
+
+SMALL = "{name: 'timm:resnet10t'}"
+KINDS = ["stages.presence.classes=[General, Tendon, Nerve]", "stages.presence.present=[Nerve]"]
+
+
+def gate_recipe(*settings: str) -> Recipe:
+    small = [f"stages.presence.network={SMALL}", "stages.presence.size=[32, 32]", "prepare.diameter=48"]
+    return read_recipe("nerve-ultrasound", [*small, "stages.structures.network.options.width=16", *settings])
+
+
+def gate(*settings: str):
+    recipe = gate_recipe(*settings)
+    torch.manual_seed(0)
+    return build_stage(recipe.stages[0], recipe).eval()
+
+
+def frame(nerve: int = 0, vessel: int = 0, frame_class: str = "") -> Prepared:
+    truth = np.zeros((3, 40, 48), np.float32)
+    truth[1].ravel()[:nerve] = 1
+    truth[2].ravel()[-vessel or 5000 :] = 1
+    truth[0] = 1 - truth[1] - truth[2]
+    image = np.random.default_rng(nerve + vessel).normal(size=(1, 40, 48)).astype(np.float32)
+    return Prepared(image, np.ones((40, 48), bool), None, truth, frame_class=frame_class)
+
+
+def test_presence_comes_from_the_mask_of_its_own_structures():
+    stage = gate()
+    assert [stage.target(frame(nerve, vessel)) for nerve, vessel in ((0, 0), (1, 0), (0, 9), (5, 5))] == [0, 1, 0, 1]
+    assert gate("stages.presence.smallest=4").target(frame(nerve=4)) == 0
+    assert gate("stages.presence.smallest=4").target(frame(nerve=5)) == 1
+
+
+@pytest.mark.parametrize(("word", "target"), [("present", 1), ("Yes", 1), ("nerve", 1), ("0", 0), ("Absent", 0)])
+def test_a_tables_word_goes_before_the_mask(word, target):
+    assert gate().target(frame(nerve=3 * (1 - target), frame_class=word)) == target
+
+
+def test_kinds_of_frames_are_named_by_the_data():
+    stage = gate(*KINDS)
+    assert stage.target(frame(frame_class="tendon")) == 1
+    assert not stage.learns_from(frame(nerve=5))
+    with pytest.raises(DataError, match="General, Tendon, Nerve"):
+        stage.target(frame(frame_class="muscle"))
+
+
+def test_each_class_is_drawn_equally_often_and_an_index_gives_one_sample():
+    stage = gate("stages.presence.per_case=4")
+    cases = [frame(nerve=5), *[dataclasses.replace(frame(), image=frame(vessel=i).image) for i in range(9)]]
+    samples = stage.samples(cases, seed=3)
+    assert isinstance(samples, GateSamples)
+    assert len(samples) == 40
+    drawn = [samples[i] for i in range(40)]
+    assert sum(int(d["target"]) for d in drawn) == 20
+    assert drawn[0]["image"].shape == (1, 32, 32)
+    again = stage.samples(cases, seed=3)[7]["image"]
+    assert torch.equal(drawn[7]["image"], again)
+    assert not torch.equal(drawn[1]["image"], drawn[3]["image"])  # one case, varied anew
+
+
+def test_the_frames_own_shares_come_back_as_a_prior():
+    stage = gate()
+    stage.samples([frame(nerve=5), *[frame()] * 9], seed=0)
+    probabilities = stage.probabilities(torch.zeros(1, 2))
+    torch.testing.assert_close(probabilities, torch.tensor([[0.9, 0.1]]))
+
+
+def test_temperature_mends_an_overconfident_gate():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4000, 2, generator=generator)
+    targets = torch.multinomial(logits.softmax(dim=1), 1, generator=generator)[:, 0]
+    assert best_temperature(logits, targets) == pytest.approx(1.0, abs=0.1)
+    assert best_temperature(5 * logits, targets) == pytest.approx(5.0, rel=0.1)
+
+
+@pytest.mark.parametrize(("recall", "passing"), [(1.0, 100), (0.99, 99), (0.5, 50), (0.995, 100)])
+def test_the_operating_point_lets_the_stated_share_pass(recall, passing):
+    presence = torch.linspace(0.1, 0.9, 100)[torch.randperm(100)]
+    threshold = operating_point(presence, recall)
+    assert int((presence >= threshold).sum()) == passing
+
+
+def test_calibration_is_chosen_on_held_back_cases_and_stored_with_the_weights():
+    stage = gate("stages.presence.recall=1.0")
+    cases = [frame(nerve=5 * (i % 2), vessel=i) for i in range(12)]
+    figures = stage.calibrate(cases)
+    assert figures["recall"] == 1.0
+    assert 0 <= figures["false_alarm_rate"] <= 1
+    other = gate("stages.presence.recall=1.0")
+    other.load_bundle_state(stage.bundle_state())
+    assert float(other.threshold) == float(stage.threshold) == pytest.approx(figures["threshold"])
+    assert float(other.temperature) == pytest.approx(figures["temperature"])
+    finding = other.find(cases[1], Finding())
+    assert finding.gates["nerve"] >= figures["threshold"]
+    assert finding.decisions == {"nerve": True}
+    assert not finding.closed
+
+
+class Everywhere(torch.nn.Module):
+    """A segmenter that sees nerve on the left and vessel on the right."""
+
+    name = "structures"
+
+    def find(self, prepared, finding):
+        shape = prepared.region.shape
+        probabilities = np.zeros((3, *shape), np.float32)
+        probabilities[1, :, : shape[1] // 2] = 1
+        probabilities[2, :, shape[1] // 2 :] = 1
+        finding.probabilities = probabilities
+        return finding
+
+    def decide(self, probabilities):
+        return probabilities.argmax(axis=0).astype(np.uint8)
+
+
+def answered(threshold: float, *settings: str):
+    recipe = gate_recipe(*settings)
+    stage = build_stage(recipe.stages[0], recipe)
+    stage.threshold.fill_(threshold)
+    image = np.random.default_rng(0).integers(0, 255, (60, 80)).astype(np.uint8)
+    return Pipeline(recipe, [stage, Everywhere()])(Case.from_array(image, id="frame"))
+
+
+def test_an_absent_structure_is_left_empty_and_the_others_stay():
+    open_, closed = answered(0.0), answered(1.1)
+    assert set(np.unique(open_.mask)) == {1, 2}
+    assert open_.gate_decisions == {"nerve": True}
+    assert not open_.flags
+    assert set(np.unique(closed.mask)) == {0, 2}
+    assert closed.status == "found"
+    assert closed.gate_decisions == {"nerve": False}
+    assert any(flag.startswith("nerve: the gate presence found it absent") for flag in closed.flags)
+
+
+def test_when_nothing_is_left_the_cascade_ends_and_says_why():
+    result = answered(1.1, "stages.presence.structures=[nerve, vessel]")
+    assert (result.status, result.mask.any()) == ("absent", False)
+    assert "found it absent" in result.reason
+    assert result.gate_decisions == {"nerve+vessel": False}
+    assert "structures" not in result.seconds
+
+
+def test_a_gate_that_is_switched_off_says_so():
+    result = answered(1.1, "stages.presence.enabled=false")
+    assert set(np.unique(result.mask)) == {1, 2}
+    assert "the gate presence was switched off" in result.flags
+
+
+@pytest.mark.parametrize(
+    ("setting", "word"),
+    [
+        ("stages.presence.structures=[nerv]", "nerv"),
+        ("stages.presence.present=[Nerve]", "classes"),
+        ("stages.presence.classes=[Nerve]", "two classes"),
+        ("stages.presence.train={epoch: 3}", "epoch"),
+    ],
+)
+def test_a_gate_that_cannot_be_is_refused(setting, word):
+    with pytest.raises(RecipeError, match=word):
+        read_recipe(
+            "nerve-ultrasound", [setting] if "classes" not in word or "present" in setting else [*KINDS, setting]
+        )

@@ -6,7 +6,8 @@
 Without ``--model`` the networks are untrained and the gate is always open, the slowest case: speed does not depend on
 weights, but for the painting, which costs more the more is found. Without ``--clip`` a drawn clip is used: a textured
 picture that moves. Nothing else should run meanwhile. Where something does, the processor time of a frame still tells:
-two cores manage at most two seconds of it a second. Steps run side by side, so that their times add up to more than the whole.
+two cores manage at most two seconds of it a second. Steps run side by side, so that their times add up to more than
+the whole.
 """
 
 import argparse

@@ -29,6 +29,7 @@ FRAME_TRUTH = {"a": "nerve", "b": "vessel", "c": "other", "d": "vessel"}
 class Entry:
     name: str
     colors: tuple[tuple[int, int, int], ...] = ()
+    values: tuple[int, ...] = ()
 
 
 MASK_CLASSES = (Entry("background"), Entry("nerve"), Entry("vessel"))

@@ -22,6 +22,7 @@ from gracile.io import write_labels
 class Entry:
     name: str
     colors: tuple[tuple[int, int, int], ...] = ()
+    values: tuple[int, ...] = ()
 
 
 CLASSES = (

@@ -17,6 +17,7 @@ NAMES = ("background", "nerve", "vessel")
 class Entry:
     name: str
     colors: tuple[tuple[int, int, int], ...] = ()
+    values: tuple[int, ...] = ()
 
 
 CLASSES = (Entry("background"), Entry("nerve"))

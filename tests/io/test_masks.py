@@ -17,6 +17,7 @@ from gracile.io import colorize, overlay, read_labels, write_labels
 class Entry:
     name: str
     colors: tuple[tuple[int, int, int], ...] = ()
+    values: tuple[int, ...] = ()
 
 
 VESSELS = (
@@ -132,3 +133,14 @@ def test_overlay_paints_classes_and_leaves_the_background(tmp_path):
         overlay(image, np.array([[0, 1, 9]]), COLORS)
     with pytest.raises(DataError, match="size"):
         overlay(image, np.zeros((2, 2), np.uint8), COLORS)
+
+
+def test_several_label_values_may_be_one_class(tmp_path):
+    classes = [Entry("background", values=(0, 1, 6)), Entry("tool", values=(5,))]
+    write_labels(tmp_path / "labels.png", np.array([[0, 1, 5], [6, 5, 0]], np.uint8))
+    np.testing.assert_array_equal(read_labels(tmp_path / "labels.png", classes), [[0, 0, 1], [0, 1, 0]])
+    write_labels(tmp_path / "mask.png", np.array([[0, 1]], np.uint8))
+    np.testing.assert_array_equal(read_labels(tmp_path / "mask.png", classes, recoded=False), [[0, 1]])
+    write_labels(tmp_path / "other.png", np.array([[0, 3]], np.uint8))
+    with pytest.raises(DataError, match=r"3 \(1 pixels\)"):
+        read_labels(tmp_path / "other.png", classes)

@@ -348,5 +348,5 @@ def test_a_network_without_first_weights_says_so():
 def test_every_listed_network_is_there():
     assert set(NETWORKS) <= set(OWN)
     for name in RECIPES:
-        spec = read_recipe(name).stages[0].network
+        spec = read_recipe(name).stages[-1].network
         assert spec.name in NETWORKS

@@ -146,7 +146,7 @@ def test_phases_freeze_the_trunk_then_free_it_at_a_lower_rate():
 
 def test_frozen_layers_keep_their_weights_through_a_training(folder, tmp_path):
     phases = "{epochs: 1, batch_size: 8, phases: [{share: 1.0, start: head}]}"
-    settings = [*QUICK, "train.validation=0", f"stages.presence.train={phases}"]
+    settings = [*QUICK, "train.validation=0", "stages.presence.crossfit=0", f"stages.presence.train={phases}"]
     recipe = read_recipe("nerve-ultrasound", settings)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.train.seed)

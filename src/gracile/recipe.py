@@ -333,6 +333,11 @@ class Recipe(Spec):
             return {tree: tuple(names.index(m) for m in members) for tree, members in self.trees.items()}
         return {name: (index,) for index, name in enumerate(names) if index > 0}
 
+    @property
+    def gates(self) -> list[GateSpec]:
+        """The gates among the stages."""
+        return [spec for spec in self.stages if isinstance(spec, GateSpec)]
+
     def train_of(self, spec: StageSpec) -> TrainSpec:
         """How a stage is trained: the recipe's settings with what the stage changes of them."""
         return TrainSpec.model_validate({**self.train.model_dump(), **spec.train})

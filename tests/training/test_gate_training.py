@@ -167,3 +167,17 @@ def test_where_nothing_is_held_back_the_gate_is_calibrated_on_frames_that_others
     uncalibrated = [*settings, "stages.presence.crossfit=0", "stages.presence.train.epochs=1"]
     bundle = train("nerve-ultrasound", folder, tmp_path / "other", settings=uncalibrated)
     assert "threshold" not in read_bundle(bundle).card["validation"]["presence"]
+
+
+def test_masks_that_are_all_empty_are_refused(folder, tmp_path):
+    cases = ",".join(f"{seed:02d}" for seed in range(0, 24, 3))
+    with pytest.raises(DataError, match="Every mask is empty"):
+        train("nerve-ultrasound", folder, tmp_path / "run", settings=QUICK, cases=cases)
+
+
+def test_a_kind_of_frame_with_one_image_is_learned_or_refused_with_the_reason(folder, tmp_path):
+    cases = ",".join(["00", *(f"{seed:02d}" for seed in range(24) if seed % 3)])
+    settings = [*QUICK, "train.validation=0", "stages.presence.train.epochs=1"]
+    bundle = train("nerve-ultrasound", folder, tmp_path / "run", settings=settings, cases=cases)
+    figures = read_bundle(bundle).card["validation"]["presence"]
+    assert figures["calibrated_on"] in {11, 12}  # the part with the only empty frame cannot be judged by others

@@ -13,7 +13,7 @@ from gracile.data.kaggle import cases_beside_masks
 from gracile.errors import DataError
 from gracile.io import IMAGE_SUFFIXES, image_files, pair_files, stem
 from gracile.io.naming import subject_key
-from gracile.recipe import GateSpec, Recipe
+from gracile.recipe import Recipe
 
 IMAGE_FOLDERS = ("images",)
 LABEL_FOLDERS = ("labels", "label", "masks", "1st_manual", "manual", "av")
@@ -288,7 +288,7 @@ def _paired(images: list[Path], others: list[Path], listing: Listing) -> dict[Pa
 
 def _class_folders(source: Path, recipe: Recipe) -> Listing | None:
     """One folder for each kind of frame that a gate tells apart."""
-    known = {name.casefold(): name for name in frame_classes(recipe)}
+    known = {name.casefold(): name for gate in recipe.gates for name in gate.classes or ("absent", "present")}
     folders = [p for p in sorted(source.iterdir()) if p.is_dir()] if source.is_dir() else []
     named = [folder for folder in folders if folder.name.casefold() in known]
     if not named:
@@ -305,12 +305,6 @@ def _class_folders(source: Path, recipe: Recipe) -> Listing | None:
         kind = known[folder.name.casefold()]
         listing.cases.extend(CaseFiles(stem(path), path, None, None, stem(path), kind) for path in pictures)
     return listing
-
-
-def frame_classes(recipe: Recipe) -> list[str]:
-    """The kinds of frames that the recipe's gates tell apart."""
-    gates = [spec for spec in recipe.stages if isinstance(spec, GateSpec)]
-    return [name for gate in gates for name in gate.classes or ("absent", "present")]
 
 
 def _training_part(source: Path, recipe: Recipe) -> Listing | None:

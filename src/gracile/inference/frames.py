@@ -32,8 +32,8 @@ class FrameAnswer:
         frame: The frame; None once it has been written.
         status: ``found``, ``absent`` or ``failed``.
         reason: Why it failed.
-        label: Names of the structures that were found, or the status.
-        probability: The gate's, or without a gate the mean over the mask; None where there is neither.
+        label: The likeliest kind of frame where a gate tells kinds apart, else the structures found, or the status.
+        probability: That kind's, or the gate's, or without a gate the mean over the mask; None where there is none.
         gates: Probability by gate.
         mask: ``(height, width)`` uint8 class indices; None when failed.
         unsmoothed: The mask and the status as they were before smoothing; None without smoothing.
@@ -96,8 +96,12 @@ class FrameLooker:
         answer.areas = {name: _area(result.mask, indices) for name, indices in structures.items()}
         present = [name for name, area in answer.areas.items() if area]
         answer.label = "+".join(present) if result.status == "found" else result.status
+        kinds = {kind: result.gates[kind] for gate in self._pipeline.recipe.gates for kind in gate.classes
+                 if kind in result.gates}  # fmt: skip
+        if kinds:
+            answer.label = max(kinds, key=lambda kind: kinds[kind])
         if result.gates:
-            answer.probability = max(result.gates.values())
+            answer.probability = max((kinds or result.gates).values())
         elif present:
             answer.probability = _mean_probability(result)
 

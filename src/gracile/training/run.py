@@ -91,6 +91,8 @@ def train(
             continue
         if not prepared[0]:
             raise DataError(f"No case can train the stage {stage.name!r}.", "It needs cases with a mask.")
+        if not isinstance(stage, GateStage) and not any(_shows_a_structure(case) for case in prepared[0]):
+            raise DataError("Every mask is empty.", "A structure is learned from masks that show it.")
         figures[stage.name] = fit_stage(
             stage, prepared[0], prepared[1], recipe.train_of(spec), recipe.trainer, out / stage.name
         )
@@ -100,6 +102,10 @@ def train(
     if _is_first():
         write_bundle(Bundle(recipe=trained, weights=weights, card=_card(trained, out, figures)), out / "bundle")
     return out / "bundle"
+
+
+def _shows_a_structure(case: Prepared) -> bool:
+    return case.truth is not None and bool((case.truth[1:] > 0.5).any())
 
 
 def _why_ungated(stage: GateStage, cases: list[Prepared]) -> str:

@@ -153,7 +153,7 @@ def ship(folder: Path, target: Path) -> None:
     bundle.card["limits"] += [
         "It always expects a nerve: it is not gated, because its data have no frame without one.",
         "Nothing was held back: how good it is stands in docs/benchmarks.md, by cross-validation over the same frames.",
-        "The frames have no subject ids; alike frames stand on one side of the cross-validation, other ones of the same "
+        "The frames have no subject ids; alike frames stand on one side of the cross-validation, others of one "
         "person may not.",
     ]
     print(f"Written: {write_bundle(bundle, target)}")

@@ -41,6 +41,9 @@ class Gate(nn.Module):
         self.classes = ["absent", "present"]
         self.classifier = BrightnessNetwork()
 
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits.float().softmax(dim=1)
+
     def framed(self, image: torch.Tensor) -> torch.Tensor:
         height, width = (side // 2 for side in image.shape[-2:])
         top, left = (64 - height) // 2, (64 - width) // 2

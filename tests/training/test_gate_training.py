@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gracile.api import load, predict, train
+from gracile.api import explain, load, predict, train
 from gracile.bundle import read_bundle
 from gracile.errors import DataError, RecipeError
 from gracile.recipe import PhaseSpec, read_recipe
@@ -75,6 +75,15 @@ def test_a_gate_learned_from_masks_tells_empty_frames(bundle, tmp_path):
     assert min(presence[1::2]) > max(presence[0::2])
     for record in records:
         assert record["gate_decisions"]["nerve"] == (record["gates"]["nerve"] >= figures["threshold"])
+
+
+@pytest.mark.parametrize("method", ["gradcam", "guided", "saliency"])
+def test_what_a_gate_looked_at_is_explained(bundle, folder, tmp_path, method):
+    explained = explain(bundle, folder / "images" / "01.png", tmp_path / "out", method=method)
+    assert not explained.failed
+    picture = np.array(Image.open(explained.overlays["01"]))
+    assert picture.shape == (60, 64, 3)
+    assert explained.report.stat().st_size > 5_000
 
 
 def test_a_gate_with_one_kind_of_frame_is_left_out_and_said(folder, tmp_path, caplog):

@@ -43,6 +43,10 @@ class Classifier(Protocol):
         """``(batch, channels, height, width)`` prepared images in the network's size, 0 around them."""
         ...
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Calibrated probabilities ``(batch, classes)``."""
+        ...
+
 
 @dataclass
 class Explained:
@@ -146,7 +150,7 @@ def _explain(pipeline: Pipeline, stage: Classifier, case: Case, method: str, lay
     image = torch.from_numpy(np.array(prepared.image, dtype=np.float32))[None].to(stage.device)
     framed = stage.framed(image)
     with torch.no_grad():
-        shares = stage.classifier(framed).float().softmax(dim=1)[0]
+        shares = stage.probabilities(stage.classifier(framed))[0]
     index = stage.classes.index(target) if target else int(shares.argmax())
     chosen, _ = find_layer(stage.classifier, framed, layer)
     heat = explain(stage.classifier, framed, index, method, layer if method == "gradcam" else "")
@@ -173,7 +177,7 @@ def _report_case(explanation: _Explanation, method: str, overlay: Path, sheet: P
     return ReportCase(
         id=case.id,
         status="found",
-        reason=f"speaks for {explanation.target} (probability {explanation.share:.3f} before calibration)",
+        reason=f"speaks for {explanation.target} (probability {explanation.share:.3f})",
         base=base,
         layers=[layer],
         flags=list(case.notes),

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,7 +114,7 @@ def predict(
     from gracile.inference import Options, Shard, VideoOptions
 
     measure: dict[str, Any] = {}
-    if um_per_pixel:
+    if um_per_pixel is not None:
         measure["um_per_pixel"] = um_per_pixel
     if disc:
         measure["disc"] = _numbers(disc, 3, "--disc")
@@ -222,6 +223,7 @@ def data_check(
     else:
         for problem in report.problems:
             typer.echo(f"{problem.severity}: {problem.file}: {problem.message} {problem.remedy}".rstrip())
+        typer.echo(f"Read with the recipe {recipe}.")
         typer.echo(report.summary())
     if report.errors:
         raise typer.Exit(1)
@@ -353,6 +355,8 @@ def _print_summary(summary: "Summary") -> None:
     typer.echo(f"Answered {len(summary.answered)}, reused {len(summary.reused)}, failed {len(summary.failed)}.")
     for name, reason in summary.failed.items():
         typer.echo(f"  {name}: {reason}", err=True)
+    for flag, count in Counter(flag for flags in summary.flagged.values() for flag in flags).most_common(5):
+        typer.echo(f"  flagged, {count} of them: {flag}")
     if summary.report:
         typer.echo(f"Report: {summary.report}")
 

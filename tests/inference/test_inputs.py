@@ -86,3 +86,16 @@ def test_a_shard_is_written_as_two_of_eight():
 @pytest.mark.skipif(os.name == "nt", reason="patterns are case-sensitive elsewhere")
 def test_a_file_whose_name_looks_like_a_pattern_is_found(tmp_path):
     assert names(touch(tmp_path / "eye[1].png")) == ["eye[1]"]
+
+
+def test_masks_beside_their_pictures_are_no_pictures(tmp_path):
+    for name in ("1_1.tif", "1_1_mask.tif", "face_mask.tif"):
+        (tmp_path / name).touch()
+    assert [entry.name for entry in find_inputs([str(tmp_path)])] == ["1_1", "face_mask"]
+
+
+def test_a_folder_of_folders_is_refused_with_the_one_to_name(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").touch()
+    with pytest.raises(DataError, match="It has images/"):
+        find_inputs([str(tmp_path)])

@@ -6,6 +6,7 @@ import pytest
 
 from gracile.errors import DataError
 from gracile.io import case_key, image_files, pair_files, stem
+from gracile.io.naming import numbered_subjects
 
 
 def paths(*names):
@@ -75,3 +76,8 @@ def test_image_files_are_sorted_pictures_without_hidden_ones(tmp_path):
     assert [path.name for path in image_files(tmp_path)] == ["a.tif", "b.PNG"]
     with pytest.raises(DataError, match="not a folder"):
         image_files(tmp_path / "absent")
+
+
+def test_numbered_names_tell_the_subject_only_where_all_are_such():
+    assert numbered_subjects(["1_1", "1_2", "12_1"]) == {"1_1": "1", "1_2": "1", "12_1": "12"}
+    assert numbered_subjects(["1_1", "05_h"]) == {"1_1": "1_1", "05_h": "05_h"}

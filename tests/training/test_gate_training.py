@@ -10,6 +10,7 @@ from PIL import Image
 
 from gracile.api import explain, load, predict, train
 from gracile.bundle import read_bundle
+from gracile.data import check_data
 from gracile.errors import DataError, RecipeError
 from gracile.recipe import PhaseSpec, read_recipe
 from gracile.stages import build_stage
@@ -190,3 +191,23 @@ def test_a_kind_of_frame_with_one_image_is_learned_or_refused_with_the_reason(fo
     bundle = train("nerve-ultrasound", folder, tmp_path / "run", settings=settings, cases=cases)
     figures = read_bundle(bundle).card["validation"]["presence"]
     assert figures["calibrated_on"] in {11, 12}  # the part with the only empty frame cannot be judged by others
+
+
+def test_frames_for_a_gate_are_no_errors_of_the_data(folder, tmp_path):
+    recipe = read_recipe("nerve-ultrasound")
+    assert not check_data(folder, recipe).errors
+    assert len(check_data(folder, read_recipe("structure-2d")).errors) == 8  # the empty masks
+    data = tmp_path / "frames"
+    for kind in ("absent", "present"):
+        (data / kind).mkdir(parents=True)
+        (data / kind / f"{kind}.png").write_bytes((folder / "images" / f"0{len(kind) % 3}.png").read_bytes())
+    assert not check_data(data, recipe).errors
+
+
+def test_an_interrupted_training_is_an_interrupt(folder, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gracile.training.module.StageModule.on_train_batch_start", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train("nerve-ultrasound", folder, tmp_path / "run", settings=QUICK)

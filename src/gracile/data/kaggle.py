@@ -1,7 +1,7 @@
 """Kaggle's way with masks: each beside its image, and tables of run lengths."""
 
 import json
-import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,18 +10,17 @@ import numpy as np
 from gracile.data.case_files import CaseFiles
 from gracile.errors import DataError, UsageError
 from gracile.io import image_files, read_labels, stem, write_labels
-from gracile.io.naming import case_key
+from gracile.io.naming import case_key, numbered_subjects
 from gracile.io.run_length import decode, encode, read_csv, write_csv
 from gracile.recipe import ClassSpec, read_recipe, recipe_from
 
 MASK_SUFFIX = "_mask"
-_NUMBERED = re.compile(r"^(?P<subject>\d+)_\d+$")
 
 
 def cases_beside_masks(folder: Path) -> tuple[list[CaseFiles], list[Path]] | None:
     """The cases of a folder of ``1_1.tif`` and ``1_1_mask.tif``, and masks without an image.
 
-    The subject is the number before the underscore where names are of that kind, else the id.
+    The subject is the number before the underscore where all names are two numbers, else the id.
 
     Returns:
         None when no picture of the folder has its mask beside it.
@@ -34,10 +33,10 @@ def cases_beside_masks(folder: Path) -> tuple[list[CaseFiles], list[Path]] | Non
     if not any(stem(path) in masks for path in images):
         return None
     cases = []
+    subjects = numbered_subjects([stem(path) for path in images])
     for path in images:
         name = stem(path)
-        numbered = _NUMBERED.match(name)
-        cases.append(CaseFiles(name, path, masks.pop(name, None), None, numbered["subject"] if numbered else name))
+        cases.append(CaseFiles(name, path, masks.pop(name, None), None, subjects[name]))
     return cases, list(masks.values())
 
 
@@ -64,6 +63,10 @@ def export_run_lengths(predictions: Path, out: Path, structure: str, recipe: str
     files = image_files(predictions)
     if not files:
         raise DataError(f"{predictions} holds no masks.", "Name the folder that gracile predict wrote.")
+    names = Counter(case_key(path) for path in files)
+    repeated = [name for name, count in names.items() if count > 1]
+    if repeated:
+        raise DataError(f"Several masks would be named {repeated[0]!r} in the table.", "Keep one mask of each picture.")
     codes = {case_key(path): encode(_member(path, chosen.classes, members[structure])) for path in files}
     write_csv(out, codes)
     return len(codes)
@@ -91,7 +94,7 @@ def import_run_lengths(table: Path, size: tuple[int, int], out: Path) -> int:
 
 
 def _member(path: Path, classes: Sequence[ClassSpec], indices: tuple[int, ...]) -> np.ndarray:
-    return np.isin(read_labels(path, classes), indices)
+    return np.isin(read_labels(path, classes, recoded=False), indices)
 
 
 def _recorded(path: Path) -> dict[str, object]:

@@ -12,7 +12,7 @@ from gracile.data.case_files import CaseFiles, unique_ids
 from gracile.data.kaggle import cases_beside_masks
 from gracile.errors import DataError
 from gracile.io import IMAGE_SUFFIXES, image_files, pair_files, stem
-from gracile.io.naming import subject_key
+from gracile.io.naming import numbered_subjects, subject_key
 from gracile.recipe import Recipe
 
 IMAGE_FOLDERS = ("images",)
@@ -52,7 +52,8 @@ def find_cases(source: str | Path | Sequence[str | Path], recipe: Recipe) -> lis
     Each source is tried against `LAYOUTS` in their order. Images without a label are kept with ``label=None`` (see
     `labeled`); labels without an image are left to `check_data`. A data-set folder with ``training/`` (or ``train/``)
     and other parts stands for its training part only: a test part is used when it is named itself.
-    The subject is the CSV's, else the id: without a table every image counts as another person.
+    The subject is the CSV's, else the id, so that every image counts as another person; where all names are two
+    numbers, as ``1_1`` and ``1_2``, the first is the subject.
 
     Args:
         source: A folder or CSV file, or several; equal ids of several are told apart by the folder in front.
@@ -247,8 +248,10 @@ def _folders(source: Path, recipe: Recipe) -> Listing | None:
         listing.faults.append(_no_pictures(images[0]))
     label_of = _paired(pictures, image_files(labels[0]), listing)
     region_of = _paired(pictures, image_files(regions[0]), listing) if regions else {}
+    subjects = numbered_subjects([stem(path) for path in pictures])
     for path in pictures:
-        listing.cases.append(CaseFiles(stem(path), path, label_of.get(path), region_of.get(path), stem(path)))
+        name = stem(path)
+        listing.cases.append(CaseFiles(name, path, label_of.get(path), region_of.get(path), subjects[name]))
     return listing
 
 

@@ -99,7 +99,7 @@ def _met(names: list[str], answers: ClassAnswers, truth: Path, missing: str) -> 
     if absent and missing == "error":
         raise DataError(
             f"{len(absent)} of {len(names)} pictures have no prediction in {answers.source}: {some(absent)}.",
-            "Predict them, or count them as wrong (missing='worst').",
+            "Predict them, or count them as wrong (--missing-is-worst; in Python missing='worst').",
         )
     return met
 

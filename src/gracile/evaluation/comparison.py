@@ -86,7 +86,7 @@ def evaluate(
     if absent and missing == "error":
         raise DataError(
             f"{len(absent)} of {len(files)} cases have no prediction: {_some(absent)}.",
-            "Predict them, or count them with the worst value of every score (missing='worst').",
+            "Predict them, or count them as worst (--missing-is-worst; in Python missing='worst').",
         )
     if absent:
         notes.append(f"{len(absent)} cases without prediction count with the worst value of every score")

@@ -96,8 +96,12 @@ def _matches(pattern: str) -> list[Path]:
     if path.is_dir():
         found = image_files(path, _SUFFIXES)
         if not found:
-            raise DataError(f"{path} holds no pictures or videos.", f"Readable are: {', '.join(_SUFFIXES)}.")
-        return found
+            inside = [part.name for part in sorted(path.iterdir()) if part.is_dir() and image_files(part, _SUFFIXES)]
+            hint = f"It has {inside[0]}/: name that, or '{path}/*/*'." if inside else ""
+            raise DataError(f"{path} holds no pictures or videos.", hint or f"Readable are: {', '.join(_SUFFIXES)}.")
+        # Kaggle's folders hold each mask beside its picture.
+        masks = {f"{stem(one)}_mask" for one in found}
+        return [one for one in found if stem(one) not in masks]
     if path.exists():
         return [path]
     found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))  # noqa: PTH207  patterns may be absolute

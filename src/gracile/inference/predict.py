@@ -52,13 +52,19 @@ class Options:
 
 @dataclass
 class Summary:
-    """What a run did: names that were answered or reused, the reason by name of those that failed, and its files."""
+    """What a run did: names that were answered or reused, reasons by name of failures, flags by name, and its files."""
 
     predictions: Path
     report: Path | None = None
     answered: list[str] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    flagged: dict[str, list[str]] = field(default_factory=dict)
+
+    def take_flags(self, record: dict[str, Any]) -> None:
+        """Note what a reader of a record's result should know."""
+        if record.get("flags"):
+            self.flagged[record["name"]] = record["flags"]
 
 
 Observer = Callable[[Case | None, Result | None, dict[str, Any]], None]
@@ -109,6 +115,7 @@ def predict(
         record = journal.find(entry.name, digest)
         if record is not None:
             summary.reused.append(entry.name)
+            summary.take_flags(record)
             observe(None, None, record)
             continue
         if entry.kind == "picture":
@@ -121,6 +128,7 @@ def predict(
             summary.failed[entry.name] = record["reason"]
         else:
             summary.answered.append(entry.name)
+            summary.take_flags(record)
         observe(case, result, record)
     summary.predictions = journal.finish([entry.name for entry in part], model)
     return summary

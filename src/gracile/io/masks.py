@@ -123,7 +123,9 @@ def _from_indices(path: Path, values: np.ndarray, classes: Sequence[LabelClass],
         more = f" and {int(unknown.sum()) - _SHOWN} others" if unknown.sum() > _SHOWN else ""
         raise DataError(
             f"{path} holds label values that no class has: {listed}{more}. Known: {_known(classes)}.",
-            "Correct the label or declare the class.",
+            "A mask of 0 and 255 needs a recipe of two classes, or `values` in its classes."
+            if set(found.tolist()) == {0, 255}
+            else "Correct the label or declare the class.",
         )
     return values.astype(np.uint8)
 

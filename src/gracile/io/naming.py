@@ -45,6 +45,20 @@ def subject_key(path: Path | str) -> str:
     return _PART.sub("", key) or key
 
 
+_NUMBERED = re.compile(r"^(?P<subject>\d+)_\d+$")
+
+
+def numbered_subjects(names: Sequence[str]) -> dict[str, str]:
+    """The subject of each case by its name: the first of two numbers where all names are of that kind, else the name.
+
+    Example:
+        >>> numbered_subjects(["1_1", "1_2", "2_1"])
+        {'1_1': '1', '1_2': '1', '2_1': '2'}
+    """
+    matches = {name: _NUMBERED.match(name) for name in names}
+    return {name: match["subject"] if match and all(matches.values()) else name for name, match in matches.items()}
+
+
 def pair_files(images: Iterable[Path], others: Iterable[Path]) -> dict[Path, Path | None]:
     """Find for each image the one other file (label, field of view, prediction) that belongs to it.
 

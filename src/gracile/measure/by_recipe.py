@@ -21,10 +21,13 @@ SETTINGS = ("um_per_pixel", "disc")
 
 
 def require_known_settings(settings: Settings) -> None:
-    """Raise UsageError for a setting that no measurement knows."""
+    """Raise UsageError for a setting that no measurement knows, or a pixel size that is not above zero."""
     unknown = sorted(set(settings) - set(SETTINGS))
     if unknown:
         raise UsageError(f"There is no measurement setting {unknown[0]!r}.", f"There are: {', '.join(SETTINGS)}.")
+    size = settings.get("um_per_pixel")
+    if size is not None and not size > 0:
+        raise UsageError(f"A pixel of {size} µm cannot be.", "Give a size above zero.")
 
 
 def measure(case: Case, result: Result, recipe: Recipe, settings: Settings) -> None:

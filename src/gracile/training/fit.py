@@ -65,7 +65,12 @@ def fit_stage(
         if isinstance(loader.sampler, EpochSampler):
             # Workers draw their first samples before Lightning says which epoch it is.
             loader.sampler.set_epoch(done)
-        trainer.fit(module, loader, validation_loader, ckpt_path=last if done else None, weights_only=True)
+        try:
+            trainer.fit(module, loader, validation_loader, ckpt_path=last if done else None, weights_only=True)
+        except SystemExit:
+            if trainer.interrupted:  # Lightning ends the program without a word
+                raise KeyboardInterrupt from None
+            raise
     if last.exists():
         # A checkpoint's weights are the averaged ones, also when the run had ended before it was resumed.
         _take(stage, _read(last))

@@ -75,24 +75,20 @@ def train(
         _require_same_start(source, out, recipe)
     if _is_first() and not resume:
         _write_record(recipe, usable, out, source)
+    sides = [[prepared_case(files, recipe, out / "cache") for files in part] for part in (training, validation)]
+    for stage in stages:
+        _require_lessons(stage, sides[0])
     weights: dict[str, Any] = {}
     figures: dict[str, Any] = {}
     trained = recipe
     for spec, stage in zip(recipe.stages, stages, strict=True):
-        prepared = [
-            [c for files in part if stage.learns_from(c := prepared_case(files, recipe, out / "cache"))]
-            for part in (training, validation)
-        ]
+        prepared = [[case for case in side if stage.learns_from(case)] for side in sides]
         if isinstance(stage, GateStage) and (reason := _why_ungated(stage, prepared[0])):
             log.warning("The gate %r is not trained: %s. The bundle runs ungated and says so.", stage.name, reason)
             trained = trained.model_copy(
                 update={"stages": [s for s in trained.stages if s.name != spec.name], "ungated": reason}
             )
             continue
-        if not prepared[0]:
-            raise DataError(f"No case can train the stage {stage.name!r}.", "It needs cases with a mask.")
-        if not isinstance(stage, GateStage) and not any(_shows_a_structure(case) for case in prepared[0]):
-            raise DataError("Every mask is empty.", "A structure is learned from masks that show it.")
         figures[stage.name] = fit_stage(
             stage, prepared[0], prepared[1], recipe.train_of(spec), recipe.trainer, out / stage.name
         )
@@ -104,8 +100,15 @@ def train(
     return out / "bundle"
 
 
-def _shows_a_structure(case: Prepared) -> bool:
-    return case.truth is not None and bool((case.truth[1:] > 0.5).any())
+def _require_lessons(stage: Stage, cases: list[Prepared]) -> None:
+    """Raise DataError when no case can teach a stage what it is to find; a gate is left out instead."""
+    if isinstance(stage, GateStage):
+        return
+    masks = [case.truth for case in cases if stage.learns_from(case) and case.truth is not None]
+    if not masks:
+        raise DataError(f"No case can train the stage {stage.name!r}.", "Give a source with masks as well.")
+    if not any((mask[1:] > 0.5).any() for mask in masks):
+        raise DataError("Every mask is empty.", "A structure is learned from masks that show it.")
 
 
 def _why_ungated(stage: GateStage, cases: list[Prepared]) -> str:

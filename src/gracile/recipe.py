@@ -43,7 +43,7 @@ class ClassSpec(Spec):
 class InputSpec(Spec):
     """What a case of this recipe looks like."""
 
-    kind: Literal["image"] = "image"
+    kind: Literal["image", "volume"] = Field("image", description="pictures and videos, or volumes in 3D")
     channels: Literal[1, 3] = 3
     region: Literal["fundus", "scan", "whole"] = "whole"
     wrong_kind: Literal["auto", "refuse", "flag"] = Field(
@@ -65,6 +65,9 @@ class PrepareSpec(Spec):
 
     diameter: int = Field(0, ge=0)
     margin: int = Field(4, ge=0)
+    orientation: Annotated[str, Field(pattern=r"^[LRAPSI]{3}$")] = Field(
+        "LAS", description="volumes: where each axis runs to, as nibabel names it"
+    )
     intensity: Literal["zscore", "unit", "percentile", "median-shift"] = "zscore"
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gracile.geometry import Grid
+from gracile.geometry import Centerline, Grid
 
 Status = Literal["found", "absent", "failed"]
 
@@ -46,6 +46,7 @@ class Result:
         region: ``(*spatial)`` bool, the part of the image that was looked at, or None.
         gates: Probabilities that the gates gave, by structure or kind of frame.
         gate_decisions: What the gates decided, by the same names.
+        centerline: The line along the structure, where a stage looked for one.
         measurements: What was measured.
         marks: Places to show over the picture, e.g. the optic disc, as plain data.
         flags: Things to look at before the result is believed.
@@ -63,6 +64,7 @@ class Result:
     region: np.ndarray | None = None
     gates: dict[str, float] = field(default_factory=dict)
     gate_decisions: dict[str, bool] = field(default_factory=dict)
+    centerline: Centerline | None = None
     measurements: list[Measurement] = field(default_factory=list)
     marks: dict[str, Any] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)

@@ -1,6 +1,22 @@
-"""Grids, curves and skeletons: geometry that knows neither files nor networks."""
+"""Grids, slices, lines, curves and skeletons: geometry that knows neither files nor networks."""
 
-from gracile.geometry.centerline import Centerline
+from gracile.geometry.centerline import Centerline, centerline_from_mask, centerline_from_places
+from gracile.geometry.centerline_error import CenterlineError, centerline_error
 from gracile.geometry.grid import Grid
+from gracile.geometry.path_search import Path, best_path
+from gracile.geometry.point_list import PointList
+from gracile.geometry.slices import Slices, axial_slices
 
-__all__ = ["Centerline", "Grid"]
+__all__ = [
+    "Centerline",
+    "CenterlineError",
+    "Grid",
+    "Path",
+    "PointList",
+    "Slices",
+    "axial_slices",
+    "best_path",
+    "centerline_error",
+    "centerline_from_mask",
+    "centerline_from_places",
+]

@@ -1,6 +1,11 @@
 """Grids, slices, lines, curves and skeletons: geometry that knows neither files nor networks."""
 
-from gracile.geometry.centerline import Centerline, centerline_from_mask, centerline_from_places
+from gracile.geometry.centerline import (
+    Centerline,
+    centerline_from_mask,
+    centerline_from_places,
+    voxels_on_line,
+)
 from gracile.geometry.centerline_error import CenterlineError, centerline_error
 from gracile.geometry.grid import Grid
 from gracile.geometry.path_search import Path, best_path
@@ -19,4 +24,5 @@ __all__ = [
     "centerline_error",
     "centerline_from_mask",
     "centerline_from_places",
+    "voxels_on_line",
 ]

@@ -24,6 +24,7 @@ def test_every_order_of_axes_gives_the_same_slices(code):
     assert np.array_equal(found.volume, expected.volume)
     assert np.allclose(found.affine, expected.affine)
     assert np.shares_memory(found.volume, turned)
+    assert np.array_equal(np.moveaxis(turned, found.file_axis, 0)[found.in_file(2)].sum(), expected.volume[2].sum())
 
 
 def test_slices_go_up_rows_back_and_columns_left():

@@ -9,6 +9,7 @@ from gracile.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".bmp", ".dcm")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
+VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _DOUBLE_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff", ".seg.nrrd", ".mrk.json", ".tar.gz")
 _ROLE = re.compile(r"_(mask|masks|fov|avmanual|manual\d*|seg|label|labels|gt|av|0000)$", re.IGNORECASE)
 _PART = re.compile(r"_(training|train|test|validation|val)$", re.IGNORECASE)
@@ -26,6 +27,11 @@ def stem(path: Path | str) -> str:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
     return Path(name).stem
+
+
+def is_volume_file(path: Path | str) -> bool:
+    """Whether a file is a volume by its name; DICOM files may be pictures or parts of a volume."""
+    return Path(path).name.lower().endswith(VOLUME_SUFFIXES)
 
 
 def case_key(path: Path | str) -> str:
@@ -124,7 +130,7 @@ def _names(paths: list[Path]) -> str:
 
 
 def image_files(folder: Path | str, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
-    """The picture files right in a folder, in the order of their names; hidden files are left out.
+    """The files of some suffixes right in a folder, in the order of their names; hidden files are left out.
 
     Raises:
         DataError: The folder does not exist.
@@ -135,5 +141,5 @@ def image_files(folder: Path | str, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) 
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+        if path.name.lower().endswith(suffixes) and not path.name.startswith(".") and path.is_file()
     )

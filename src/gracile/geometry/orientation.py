@@ -35,7 +35,7 @@ class AxisChange:
         """``(..., I, J, K)`` turned; a view of the same values."""
         lead = array.ndim - 3
         turned = array.transpose(*range(lead), *(lead + axis for axis in self.axes))
-        return np.flip(turned, [lead + axis for axis, back in enumerate(self.reversed) if back])
+        return np.flip(turned, tuple(lead + axis for axis, back in enumerate(self.reversed) if back))
 
 
 def axis_codes(affine: np.ndarray) -> str:

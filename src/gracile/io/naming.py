@@ -11,12 +11,15 @@ IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".bmp", ".dc
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _DOUBLE_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff", ".seg.nrrd", ".mrk.json", ".tar.gz")
-_ROLE = re.compile(r"_(mask|masks|fov|avmanual|manual\d*|seg|label|labels|gt|av|0000)$", re.IGNORECASE)
+_ROLE = re.compile(
+    r"_(mask|masks|fov|avmanual|manual\d*|(label-[a-z0-9]+_)?d?seg(-[a-z0-9]+)?|label|labels|gt|av|0000)$",
+    re.IGNORECASE,
+)
 _PART = re.compile(r"_(training|train|test|validation|val)$", re.IGNORECASE)
 
 
 def stem(path: Path | str) -> str:
-    """The name without its suffix, double ones such as ``.nii.gz`` included.
+    """The name without its suffix, double ones such as ``.nii.gz`` included; a folder keeps its whole name.
 
     Example:
         >>> stem("scans/t2.nii.gz")
@@ -26,7 +29,7 @@ def stem(path: Path | str) -> str:
     for suffix in _DOUBLE_SUFFIXES:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
-    return Path(name).stem
+    return name if Path(path).is_dir() else Path(name).stem
 
 
 def is_volume_file(path: Path | str) -> bool:

@@ -52,27 +52,43 @@ def read_volume_labels(
         DataError: The file is unreadable, holds values that no class has, or lies on another grid.
     """
     path = Path(path)
+    values, own, notes = _on_grid(path, grid, "label")
+    whole = _whole_numbers(path, values, len(classes), notes)
+    indices = class_indices(path, whole, classes, recoded=recoded, samples="voxels")
+    return VolumeLabels(np.ascontiguousarray(indices), grid or own, notes)
+
+
+def read_volume_region(path: Path | str, grid: Grid) -> np.ndarray:
+    """The part of a volume that counts, ``(I, J, K)`` bool: where its file is above zero.
+
+    Raises:
+        DataError: The file is unreadable or lies on another grid.
+    """
+    values, _, _ = _on_grid(Path(path), grid, "region")
+    return np.ascontiguousarray(values > 0)
+
+
+def _on_grid(path: Path, grid: Grid | None, role: str) -> tuple[np.ndarray, Grid, list[str]]:
+    """A file's values turned to a grid, its own grid, and what was done."""
     voxels = read_voxels(path)
     values, notes = voxels.values, voxels.notes
     while values.ndim > 3 and values.shape[-1] == 1:
         values = values[..., 0]
     if values.ndim != 3:
-        raise DataError(f"{path} holds {values.shape[-1]} volumes; a label is one.", "Join them to one of indices.")
+        raise DataError(f"{path} holds {values.shape[-1]} volumes; a {role} is one.", "Join them to one of indices.")
     own = Grid(values.shape, voxels.affine, nifti=voxels.nifti)
-    if grid is not None:
-        try:
-            change = change_between(own, grid)
-        except GeometryError as error:
-            raise DataError(
-                f"{path} does not lie on its image's grid: {error.message}.",
-                "Resample it to the image, or, where only its header is wrong, copy the image's.",
-            ) from None
-        values = change.apply(values)
-        if not change.is_identity:
-            notes.append(f"the label's axes were turned from {axis_codes(voxels.affine)} to the image's")
-    whole = _whole_numbers(path, values, len(classes), notes)
-    indices = class_indices(path, whole, classes, recoded=recoded, samples="voxels")
-    return VolumeLabels(np.ascontiguousarray(indices), grid or own, notes)
+    if grid is None:
+        return values, own, notes
+    try:
+        change = change_between(own, grid)
+    except GeometryError as error:
+        raise DataError(
+            f"{path} does not lie on its image's grid: {error.message}.",
+            "Resample it to the image, or, where only its header is wrong, copy the image's.",
+        ) from None
+    if not change.is_identity:
+        notes.append(f"the axes of the {role} were turned from {axis_codes(voxels.affine)} to the image's")
+    return change.apply(values), own, notes
 
 
 def _whole_numbers(path: Path, values: np.ndarray, classes: int, notes: list[str]) -> np.ndarray:

@@ -59,6 +59,8 @@ def read_voxels(path: Path, series: str = "") -> Voxels:
     """Read a volume as its file has it, whatever its format. Raises DataError."""
     if path.is_dir() or (not is_volume_file(path) and is_dicom(path)):
         return read_series(path, series)
+    if path.is_symlink() and not path.exists():
+        raise DataError(f"{path} is a link to a file that is not there.", "Fetch it: git annex get, or datalad get.")
     if not path.exists():
         raise DataError(f"There is no file {path}.", "Check the name.")
     suffix = next((suffix for suffix in _READERS if path.name.lower().endswith(suffix)), None)

@@ -26,7 +26,14 @@ from gracile.bundle import read_bundle, write_bundle
 
 STRUCTURES = {"nerve": 1, "vessel": 2}
 SEGMENT = "stages.structures"
-WIDTHS = {"light-unet": 32, "unet": 32, "attention-unet": 32, "r2u-net": 24, "double-unet": 16, "smp:Unet:resnet18": None}
+WIDTHS = {
+    "light-unet": 32,
+    "unet": 32,
+    "attention-unet": 32,
+    "r2u-net": 24,
+    "double-unet": 16,
+    "smp:Unet:resnet18": None,
+}
 """Width of each network where it is compared: the paper's own at equal minutes, half of it at equal epochs."""
 
 

@@ -261,6 +261,7 @@ class SegmentVolumeSpec(Spec):
     length: int = Field(48, ge=1, description="slices of a patch")
     overlap: float = Field(0.5, ge=0, lt=1, description="share by which patches overlap when they predict")
     margin_mm: float = Field(4.0, ge=0, description="how far the column goes on beyond the line's ends")
+    evening_mm: float = Field(20.0, ge=0, description="reach of the slices that a column's slice is standardized by")
     jitter: JitterSpec = JitterSpec()
     per_case: int = Field(16, ge=1, description="patches drawn from each case in an epoch")
     augment: AugmentSpec = AugmentSpec()

@@ -83,8 +83,9 @@ class SegmentVolumeStage(Stage):
             assert case.truth is not None
             line, shape, own = self.true_line(case), case.region.shape, case.spacing_mm
             column = self.column(case, line)
-            cut = column.cut(np.asarray(case.image))
-            scales.append(_scale(cut))
+            mean, deviation = self._levels(column, column.cut(np.asarray(case.image)))
+            heights = column.positions()[0, 0, :, 2] * own[2]
+            scales.append(np.stack([heights, mean, deviation], axis=1))
             more = np.ceil(BESIDE_MM / own).astype(int)
             box = tuple(
                 slice(max(0, part.start - m), min(n, part.stop + m))
@@ -110,6 +111,21 @@ class SegmentVolumeStage(Stage):
         assert case.affine is not None
         shape = (case.region.shape[0], case.region.shape[1], case.region.shape[2])
         return Column.along(line, case.affine, shape, self.spec.size, self.spec.spacing_mm, self.spec.margin_mm)
+
+    def evened(self, column: Column, cut: np.ndarray) -> np.ndarray:
+        """``(channels, *size, length)`` standardized by mean and deviation of the slices around each one."""
+        mean, deviation = self._levels(column, cut)
+        return ((cut - mean) / deviation).astype(np.float32)
+
+    def _levels(self, column: Column, cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of each slice's surroundings along the column, ``(length,)`` each."""
+        means, squares = cut.mean(axis=(0, 1, 2)), np.square(cut).mean(axis=(0, 1, 2))
+        if self.spec.evening_mm:
+            sigma = self.spec.evening_mm / column.slice_mm
+            means, squares = (ndimage.gaussian_filter1d(part, sigma, mode="nearest") for part in (means, squares))
+        else:
+            means, squares = (np.full(len(part), part.mean()) for part in (means, squares))
+        return means, np.sqrt(np.maximum(squares - means**2, 1e-6))
 
     def _whole(self, case: Prepared) -> VolumePart:
         assert case.truth is not None
@@ -152,9 +168,7 @@ class SegmentVolumeStage(Stage):
             finding.probabilities = _back(found, steps, image.shape[1:], outside)
         elif finding.centerline is not None:
             column = self.column(prepared, finding.centerline)
-            cut = column.cut(image)
-            mean, deviation = _scale(cut)
-            seen = torch.from_numpy((cut - mean) / deviation)[None].to(self.device)
+            seen = torch.from_numpy(self.evened(column, column.cut(image)))[None].to(self.device)
             found = self.predict(seen)[0].cpu()
             finding.probabilities, finding.box = column.restore(found.numpy(), outside), column.box
         return finding
@@ -191,9 +205,8 @@ class _HeldBack(Dataset[Batch]):
         assert case.truth is not None
         if self.stage.spec.along:
             column = self.stage.column(case, self.stage.true_line(case))
-            cut = column.cut(np.asarray(case.image))
-            mean, deviation = _scale(cut)
-            image, truth = (cut - mean) / deviation, column.cut(np.asarray(case.truth[1:]))
+            image = self.stage.evened(column, column.cut(np.asarray(case.image)))
+            truth = column.cut(np.asarray(case.truth[1:]))
         else:
             part = self.stage._whole(case)
             image, truth = part.image, part.truth
@@ -218,11 +231,6 @@ class _WithBackground(Dataset[Batch]):
         batch = self.inner[index]
         truth = batch["truth"]
         return {**batch, "truth": torch.cat([1.0 - truth.sum(dim=0, keepdim=True), truth])}
-
-
-def _scale(column: np.ndarray) -> tuple[float, float]:
-    """Mean and deviation of a column's intensities."""
-    return float(column.mean()), max(float(column.std()), 1e-3)
 
 
 def _back(found: Tensor, steps: np.ndarray, shape: tuple[int, ...], outside: tuple[float, ...]) -> np.ndarray:

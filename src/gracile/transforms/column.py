@@ -25,6 +25,7 @@ class Column:
         corners: ``(length, 2)`` whole numbers: the first pixel of each slice, counted in steps from the first voxel.
         first: The column's first slice, in steps from the volume's first.
         size: Pixels of a slice.
+        slice_mm: Distance of slices.
     """
 
     shape: tuple[int, int, int]
@@ -32,6 +33,7 @@ class Column:
     corners: np.ndarray
     first: int
     size: tuple[int, int]
+    slice_mm: float
 
     @classmethod
     def along(
@@ -64,7 +66,7 @@ class Column:
         heights = np.arange(low, high + 1) * steps[2]
         middle = np.stack([np.interp(heights, voxels[:, 2], voxels[:, axis]) for axis in (0, 1)], axis=1)
         corners = np.round(middle / steps[:2]).astype(int) - np.array(size) // 2
-        return cls(shape, steps, corners, low, size)
+        return cls(shape, steps, corners, low, size, float(own[2] * steps[2]))
 
     @property
     def length(self) -> int:

@@ -59,7 +59,8 @@ class LineSamples(Dataset[dict[str, Tensor]]):
     Args:
         parts: What is around each line.
         lines: ``(n, 3)`` mm from the volume's first voxel along its axes, the third one rising.
-        scales: Mean and deviation by which each case's intensities are standardized.
+        scales: ``(slices, 3)`` of each case: height in mm, and there mean and deviation by which intensities are
+            standardized.
         size: Samples along each axis.
         spacing_mm: Of a piece.
         jitter: How the line is moved.
@@ -72,7 +73,7 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         self,
         parts: Sequence[VolumePart],
         lines: Sequence[np.ndarray],
-        scales: Sequence[tuple[float, float]],
+        scales: Sequence[np.ndarray],
         size: tuple[int, int, int],
         spacing_mm: Sequence[np.ndarray],
         jitter: JitterSpec,
@@ -109,7 +110,10 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         middle = middle + self._moved(generator)
         points = offsets + functional.pad(middle, (0, 1)) + torch.tensor([0.0, 0.0, float(height)])
         image, truth, region = self.parts[number].cut(points)
-        mean, deviation = self.scales[number]
+        levels = self.scales[number]
+        mean, deviation = (
+            torch.from_numpy(np.interp(heights.numpy(), levels[:, 0], levels[:, i])).float() for i in (1, 2)
+        )
         image = vary_intensities((image - mean) / deviation, self.augment, generator) * region
         truth = torch.cat([1.0 - truth.sum(dim=0, keepdim=True), truth])
         return {"image": image, "truth": truth, "region": region}

@@ -26,7 +26,14 @@ from gracile.bundle import read_bundle, write_bundle
 
 STRUCTURES = {"nerve": 1, "vessel": 2}
 SEGMENT = "stages.structures"
-WIDTHS = {"unet": 32, "attention-unet": 32, "r2u-net": 24, "double-unet": 16, "smp:Unet:resnet18": None}
+WIDTHS = {
+    "light-unet": 32,
+    "unet": 32,
+    "attention-unet": 32,
+    "r2u-net": 24,
+    "double-unet": 16,
+    "smp:Unet:resnet18": None,
+}
 """Width of each network where it is compared: the paper's own at equal minutes, half of it at equal epochs."""
 
 
@@ -59,7 +66,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--minutes", type=float, default=18)
     parser.add_argument("--compare", choices=["minutes", "epochs"], help="other networks beside the default")
-    parser.add_argument("--networks", nargs="+", default=["default", *WIDTHS])
+    parser.add_argument("--networks", nargs="+", default=["default", *list(WIDTHS)[1:]])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
     parser.add_argument("--ship", type=Path, help="train on all cases and write the bundle and its card to this folder")
@@ -75,10 +82,8 @@ def variants(arguments: argparse.Namespace) -> dict[str, list[str]]:
     limit = ["train.minutes=10"] if arguments.compare == "minutes" else ["train.minutes=0", "train.epochs=12"]
     found = {}
     for name in arguments.networks:
-        network = [] if name == "default" else [f"{SEGMENT}.network={network_of(name, arguments.compare)}"]
-        if name == "default" and arguments.compare == "epochs":
-            network = [f"{SEGMENT}.network.options={{widths: [16, 24, 32, 48, 64], steps: 2, fold: 2}}"]
-        found[name] = [*base, *limit, *network]
+        network = "light-unet" if name == "default" else name
+        found[name] = [*base, *limit, f"{SEGMENT}.network={network_of(network, arguments.compare)}"]
     return found
 
 

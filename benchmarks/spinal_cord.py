@@ -139,21 +139,25 @@ def line_errors(true: np.ndarray, points_mm: np.ndarray, affine: np.ndarray) -> 
 
 
 def shown(row: dict[str, Any]) -> str:
-    return (f"{row['subject']}: Dice {row['dice']:.4f}, HD95 {row['hd95_mm']:.2f} mm, surface {row['surface_mm']:.3f} mm, "
-            f"area error {row['area_error']:.1%} (bias {row['area_bias']:+.1%}); line {row['line_mean_mm']:.2f} mm, at most "
-            f"{row['line_max_mm']:.2f}, within 2 mm on {row['line_within_2mm']:.1%} of {row['slices']} slices, outside the "
-            f"cord on {row['line_outside']:.1%}; {row['seconds']}")  # fmt: skip
+    parts = [
+        f"{row['subject']}: Dice {row['dice']:.4f}, HD95 {row['hd95_mm']:.2f} mm, surface {row['surface_mm']:.3f} mm",
+        f"area error {row['area_error']:.1%} (bias {row['area_bias']:+.1%})",
+        f"line {row['line_mean_mm']:.2f} mm, at most {row['line_max_mm']:.2f}, within 2 mm on "
+        f"{row['line_within_2mm']:.1%} of {row['slices']} slices, outside the cord on {row['line_outside']:.1%}",
+        str(row["seconds"]),
+    ]
+    return "; ".join(parts)
 
 
 def ship(folder: Path, target: Path) -> None:
     """Write the bundle with what its card must say."""
     bundle = read_bundle(folder)
     bundle.card["data"] |= {
-        "errsm-t2": "Spinal Cord Toolbox's repository history, MIT: T2-weighted volumes of 5 people, brainstem to about T5"
+        "errsm-t2": "Spinal Cord Toolbox's repository history, MIT: T2 volumes of 5 people, brainstem to about T5"
     }
     bundle.card["licence"] = "MIT, as the data that it was trained on; the program is Apache-2.0."
     bundle.card["limits"] += [
-        "Learned from five T2-weighted volumes of 1 mm: other contrasts, thick slices and the lower cord need fine-tuning.",
+        "Learned from five T2 volumes of 1 mm: other contrasts, thick slices and the lower cord need fine-tuning.",
         "Nothing was held back: how good it is stands in docs/benchmarks.md, each subject left out in turn.",
         "One of the five masks is of unrecorded origin.",
     ]

@@ -247,6 +247,7 @@ class CenterlineSpec(Spec):
     augment: AugmentSpec = AugmentSpec()
     stiffness: float = Field(1.0, ge=0, description="how much a step aside from slice to slice costs the path")
     presence: float = Field(0.3, ge=0, le=1, description="heat that a slice must reach for the line to run through it")
+    extend_mm: float = Field(12.0, ge=0, description="how far the line goes on beyond the slices that reach it")
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
 
@@ -270,7 +271,6 @@ class SegmentVolumeSpec(Spec):
     size: tuple[Side, Side] = Field((64, 64), description="samples of a slice")
     length: int = Field(48, ge=1, description="slices of a patch")
     overlap: float = Field(0.5, ge=0, lt=1, description="share by which patches overlap when they predict")
-    margin_mm: float = Field(4.0, ge=0, description="how far the column goes on beyond the line's ends")
     evening_mm: float = Field(20.0, ge=0, description="reach of the slices that a column's slice is standardized by")
     jitter: JitterSpec = JitterSpec()
     per_case: int = Field(16, ge=1, description="patches drawn from each case in an epoch")

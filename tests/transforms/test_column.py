@@ -53,12 +53,15 @@ def test_the_line_runs_through_the_middle_of_every_slice():
     assert np.abs(middle[inner, 1] - (20 + 0.4 * z[inner])).max() <= 0.25 + 1e-6
 
 
-def test_a_margin_goes_on_beyond_the_ends_but_not_beyond_the_volume():
+def test_a_column_ends_where_its_line_ends_or_the_volume():
     line, affine = slanted((1.0, 1.0, 1.0), low=10, high=12)
-    assert Column.along(line, affine, SHAPE, (20, 20), (0.5, 0.5, 0.0)).length == 3
-    assert Column.along(line, affine, SHAPE, (20, 20), (0.5, 0.5, 0.0), margin_mm=4.0).length == 11
-    whole = Column.along(line, affine, SHAPE, (20, 20), (0.5, 0.5, 0.0), margin_mm=400.0)
-    assert (whole.first, whole.length) == (0, 30)
+    column = Column.along(line, affine, SHAPE, (20, 20), (0.5, 0.5, 0.0))
+    assert (column.first, column.length) == (10, 3)
+    line, affine = slanted((1.0, 1.0, 1.0), low=-10, high=60)
+    column = Column.along(line, affine, SHAPE, (20, 20), (0.5, 0.5, 0.0))
+    assert (column.first, column.length) == (0, 30)
+    line, affine = slanted((1.0, 1.0, 1.0), low=10, high=12)
+    assert Column.along(line, affine, SHAPE, (20, 20), (0.5, 0.5, 0.25)).length == 9
 
 
 def test_outside_the_volume_a_column_is_empty_and_outside_the_column_the_volume_is_background():

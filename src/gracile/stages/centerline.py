@@ -112,7 +112,10 @@ class CenterlineStage(Stage):
             return None
         line = centerline_from_places(path.places, slices, inside=path.inside, probabilities=path.probabilities)
         assert line.probabilities is not None
-        return Centerline(line.points_mm[path.inside], line.probabilities[path.inside])
+        more = round(self.spec.extend_mm / slices.distance_mm)
+        kept = np.flatnonzero(path.inside)
+        part = slice(max(0, kept[0] - more), kept[-1] + more + 1)
+        return Centerline(line.points_mm[part], line.probabilities[part])
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         coarse, affine = self.coarse(prepared)

@@ -110,7 +110,7 @@ class SegmentVolumeStage(Stage):
         """The column of a case along a line."""
         assert case.affine is not None
         shape = (case.region.shape[0], case.region.shape[1], case.region.shape[2])
-        return Column.along(line, case.affine, shape, self.spec.size, self.spec.spacing_mm, self.spec.margin_mm)
+        return Column.along(line, case.affine, shape, self.spec.size, self.spec.spacing_mm)
 
     def evened(self, column: Column, cut: np.ndarray) -> np.ndarray:
         """``(channels, *size, length)`` standardized by mean and deviation of the slices around each one."""

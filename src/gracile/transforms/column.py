@@ -43,26 +43,23 @@ class Column:
         shape: tuple[int, int, int],
         size: tuple[int, int],
         spacing_mm: Sequence[float],
-        margin_mm: float = 0.0,
     ) -> "Column":
         """The column around a line.
 
         Args:
-            line: The line; beyond its ends, the ends' places are kept.
+            line: The line; the column ends where it does.
             affine: Of the oriented volume.
             shape: Of the oriented volume.
             size: Pixels of a slice.
             spacing_mm: Of the column; 0 keeps the volume's.
-            margin_mm: How far the column goes on beyond the line's ends.
         """
         own = np.linalg.norm(affine[:3, :3], axis=0)
         steps = np.array([t / s if t else 1.0 for s, t in zip(own, spacing_mm, strict=True)])
         voxels = line.in_voxels(affine)
         voxels = voxels[np.argsort(voxels[:, 2])]
-        beyond = margin_mm / own[2]
-        low = max(0, int(np.floor((voxels[0, 2] - beyond) / steps[2])))
         last = int(np.floor((shape[2] - 1) / steps[2] + 1e-6))
-        high = min(last, int(np.ceil((voxels[-1, 2] + beyond) / steps[2])))
+        low = min(last, max(0, int(np.floor(voxels[0, 2] / steps[2] + 1e-6))))
+        high = max(low, min(last, int(np.ceil(voxels[-1, 2] / steps[2] - 1e-6))))
         heights = np.arange(low, high + 1) * steps[2]
         middle = np.stack([np.interp(heights, voxels[:, 2], voxels[:, axis]) for axis in (0, 1)], axis=1)
         corners = np.round(middle / steps[:2]).astype(int) - np.array(size) // 2

@@ -9,7 +9,7 @@ import numpy as np
 from gracile.bundle import Bundle, read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select
-from gracile.errors import BundleError, UsageError
+from gracile.errors import BundleError, DataError, UsageError
 from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
 from gracile.evaluation import gate_value as gate_value
@@ -54,17 +54,25 @@ class Model:
         """Find and measure the recipe's structures.
 
         Args:
-            image: A file, a channels-last uint8 array ``(height, width[, channels])``, or a case.
-            probabilities: Also keep the probability maps ``(classes, height, width)``.
+            image: A file (of a volume also the folder of its DICOM series), a case, or of a picture a channels-last
+                uint8 array ``(height, width[, channels])``.
+            probabilities: Also keep the probability maps ``(classes, *spatial)``.
             measure_settings: Such as ``um_per_pixel=4.5`` or ``disc=(row, column, diameter)``.
 
         Raises:
             DataError: The picture cannot be read or is of the wrong kind.
         """
         if isinstance(image, str | Path):
-            case = read_input(Path(image), stem(image))
+            case = read_input(Path(image), stem(image), wanted=self.recipe.input)
+        elif isinstance(image, Case):
+            case = image
+        elif self.recipe.input.kind == "volume":
+            raise DataError(
+                "An array does not say how it lies in the patient.",
+                "Give a file, or gracile.case.Case.from_volume(array, affine).",
+            )
         else:
-            case = image if isinstance(image, Case) else Case.from_array(image)
+            case = Case.from_array(image)
         result = self.pipeline(case, keep_probabilities=probabilities)
         measure(case, result, self.recipe, measure_settings)
         return result
@@ -152,10 +160,10 @@ def predict(
     from gracile.inference.reporting import ReportWriter
 
     patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-    found = find_inputs([str(pattern) for pattern in patterns])
+    loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
+    found = find_inputs([str(pattern) for pattern in patterns], loaded.recipe.input.kind)
     options = options or Options()
     total = len(options.shard.part(found)) if options.shard else len(found)
-    loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
     name = "model" if isinstance(model, Model) else Path(model).name
     writer = ReportWriter(loaded.recipe, name, Path(out), credits) if report else None
     done = 0

@@ -60,6 +60,8 @@ class ReportWriter:
             seconds=record.get("seconds", {}),
         )
         self.cases.append(entry)
+        if self.recipe.input.kind == "volume":
+            return  # it has no single picture: the page shows what was measured
         overlay = self.folder / "overlays" / f"{entry.id}.jpg"
         reused = result is None
         wanted = self._wanted(entry)

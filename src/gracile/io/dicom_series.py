@@ -246,7 +246,7 @@ def _step(path: Path, slices: Sequence[_Slice], notes: list[str]) -> np.ndarray:
         return normal * (first.thickness or 1.0)
     positions = np.stack([one.position for one in slices])
     gaps = np.diff(positions @ normal)
-    usual = float(np.median(gaps))
+    usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # of two in the middle the smaller: a gap is no distance
     uneven = float(np.abs(gaps - usual).max() / usual)
     if uneven > UNEVEN_REFUSED:
         widest = int(gaps.argmax())

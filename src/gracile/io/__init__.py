@@ -9,6 +9,7 @@ from gracile.io.masks import LabelClass, colorize, overlay, read_labels, write_l
 from gracile.io.naming import IMAGE_SUFFIXES, VOLUME_SUFFIXES, case_key, image_files, pair_files, stem
 from gracile.io.nifti_writing import write_mask, write_probabilities
 from gracile.io.pictures import read_picture
+from gracile.io.tables import read_table, write_table
 from gracile.io.volume_labels import VolumeLabels, read_volume_labels, read_volume_region
 from gracile.io.volumes import is_volume, read_volume, volume_parts
 
@@ -31,6 +32,7 @@ __all__ = [
     "read_picture",
     "read_points",
     "read_region",
+    "read_table",
     "read_volume",
     "read_volume_labels",
     "read_volume_region",
@@ -44,6 +46,7 @@ __all__ = [
     "write_png",
     "write_points",
     "write_probabilities",
+    "write_table",
     "write_text",
     "writing",
 ]

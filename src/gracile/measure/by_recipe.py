@@ -7,6 +7,7 @@ import numpy as np
 
 from gracile.case import Case
 from gracile.errors import RecipeError, UsageError
+from gracile.io.level_volumes import read_levels
 from gracile.measure.areas import area_measurements
 from gracile.measure.cord import measure_cord
 from gracile.measure.disc import Disc
@@ -17,8 +18,9 @@ from gracile.result import Result
 
 Settings = dict[str, Any]
 
-SETTINGS = ("um_per_pixel", "disc")
-"""What may be given at prediction: pixel size in micrometers; optic disc as (row, column, diameter) in input pixels."""
+SETTINGS = ("um_per_pixel", "disc", "levels")
+"""What may be given at prediction: pixel size in micrometers; optic disc as (row, column, diameter) in input pixels;
+vertebral levels as a label volume or a folder of them."""
 
 
 CORD_OPTIONS = ("structure", "plane", "smoothing_mm", "largest_jump", "partial_volume")
@@ -102,7 +104,13 @@ def _cord(case: Case, result: Result, mask: np.ndarray, recipe: Recipe, settings
     members = list(recipe.structures[name])
     soft = options.pop("partial_volume", False) and result.probabilities is not None
     shares = result.probabilities[members].sum(axis=0) if soft and result.probabilities is not None else None
-    measures = measure_cord(np.isin(mask, members), result.grid, structure=name, shares=shares, **options)
+    levels = None
+    if settings.get("levels"):
+        levels = read_levels(settings["levels"], result.grid, result.case_id)
+        if levels is None:
+            result.flags.append(f"no vertebral levels: {settings['levels']} holds none for {result.case_id}")
+    own = np.isin(mask, members)
+    measures = measure_cord(own, result.grid, structure=name, shares=shares, levels=levels, **options)
     result.measurements += measures.measurements
     result.flags += measures.flags
     result.tables["cord"] = measures.rows

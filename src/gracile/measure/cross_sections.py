@@ -55,8 +55,8 @@ def cross_sections(
     Returns:
         A section per point; None where the slice holds nothing of the structure.
 
-    Source: the angle correction is that of Cohen-Adad et al., "Generic acquisition protocol for quantitative MRI of the
-    spinal cord", Nature Protocols 16 (2021) 4611-4632, as in the Spinal Cord Toolbox.
+    Source: the projected area is that of De Leener et al., "SCT: Spinal Cord Toolbox, an open-source software for
+    processing spinal cord MRI data", NeuroImage 145 (2017) 24-43.
     """
     sections: list[CrossSection | None] = []
     for index, (point, tangent) in enumerate(zip(line.points_mm, tangents, strict=True), start=first):

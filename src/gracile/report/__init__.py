@@ -5,19 +5,30 @@ from gracile.report.contents import Report, ReportCase, ReportLayer, ReportTable
 from gracile.report.curves import Curve, confusion_chart, curve_chart, reliability_chart
 from gracile.report.layers import draw_overlay, result_layers
 from gracile.report.page import write_report
+from gracile.report.profiles import Profile, cord_chart, profile_chart
+from gracile.report.views import case_figures, case_layers, case_overlay
+from gracile.report.volume_sheet import draw_volume_overlay, volume_layers
 
 __all__ = [
     "Curve",
+    "Profile",
     "Report",
     "ReportCase",
     "ReportLayer",
     "ReportTable",
+    "case_figures",
+    "case_layers",
+    "case_overlay",
     "confusion_chart",
+    "cord_chart",
     "curve_chart",
     "distribution_chart",
     "draw_overlay",
+    "draw_volume_overlay",
+    "profile_chart",
     "reliability_chart",
     "result_layers",
+    "volume_layers",
     "worst_first",
     "write_report",
 ]

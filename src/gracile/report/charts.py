@@ -27,7 +27,7 @@ def distribution_chart(
     groups = {name: np.array([v for v in some if math.isfinite(v)], dtype=float) for name, some in values.items()}
     every = np.concatenate([np.zeros(0), *groups.values()])
     low, high = _range(every)
-    ticks = _ticks(low, high)
+    ticks = axis_ticks(low, high)
     height = _ROW * len(groups) + _AXIS
 
     def place(value: float) -> float:
@@ -77,7 +77,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def axis_ticks(low: float, high: float) -> list[float]:
     """At least three round numbers between the ends, as few as steps of 1, 2 and 5 allow."""
     power = 10.0 ** math.ceil(math.log10(high - low))
     for step in (power / part for part in (1, 2, 5, 10, 20, 50)):

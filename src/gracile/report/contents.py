@@ -43,6 +43,7 @@ class ReportCase:
         layers: What lies over it.
         measurements: Its table.
         scores: Scores by name; None where undefined.
+        figures: Caption and SVG of each chart of this case alone.
         flags: Warnings.
         seconds: Wall-clock seconds by step.
         links: Files beside the page by their label, as paths relative to it.
@@ -55,6 +56,7 @@ class ReportCase:
     layers: list[ReportLayer] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     scores: dict[str, float | None] = field(default_factory=dict)
+    figures: list[tuple[str, str]] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)

@@ -120,4 +120,4 @@ def axial_panel(slices: Slices, index: int, center: np.ndarray, known: bool, *, 
 
 
 def _outside(places: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return ((places < -0.5) | (places > np.array(shape) - 0.5)).any(axis=-1)
+    return np.any((places < -0.5) | (places > np.array(shape) - 0.5), axis=-1)

@@ -16,10 +16,10 @@ from gracile.report.volume_panels import Panel, along_panels, axial_panel
 from gracile.result import Result
 
 _TALLEST = 680
-_FINEST = 4.0
+_FINEST = 6.0
 _GAP = 6
 _LETTER = 13
-_LINE_COLOR: RGB = (255, 80, 200)
+_LINE_COLOR: RGB = (90, 230, 120)
 _TRUTH_COLOR: RGB = DIFFERENCES["missed"]
 _PERCENTILES = (1.0, 99.5)
 _GAMMA = 0.65
@@ -83,7 +83,8 @@ def volume_layers(
             continue
         for index, name in enumerate(result.classes[1:], start=1):
             color = visible_color(colors[index]) if group == "Found" else _TRUTH_COLOR
-            outline = _assembled(sheet, [_outline(panel.labels(labels) == index) for panel in sheet.panels])
+            width = 2 if group == "Found" else 1  # so that both are seen where they are the same
+            outline = _assembled(sheet, [_outline(panel.labels(labels) == index, width) for panel in sheet.panels])
             layers.append(ReportLayer(name, color, png=layer_png(outline, color, size), group=group))
     line = _assembled(sheet, [_line_drawn(panel) for panel in sheet.panels])
     layers.append(ReportLayer("Centerline", _LINE_COLOR, png=layer_png(line, _LINE_COLOR, size), group="Marks"))
@@ -226,9 +227,9 @@ def _assembled(sheet: _Sheet, pictures: list[np.ndarray]) -> np.ndarray:
     return whole
 
 
-def _outline(member: np.ndarray) -> np.ndarray:
-    """The pixels of a region that touch others; a region at the view's border is closed there."""
-    return member & ~ndimage.binary_erosion(member, structure=np.ones((3, 3)))
+def _outline(member: np.ndarray, width: int) -> np.ndarray:
+    """The outermost pixels of a region; one at the view's border is closed there."""
+    return member & ~ndimage.binary_erosion(member, structure=np.ones((3, 3)), iterations=width)
 
 
 def _line_drawn(panel: Panel) -> np.ndarray:

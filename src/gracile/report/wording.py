@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable
 
 _SPELLED = {
-    "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "cldice": "clDice", "crae": "CRAE", "crve": "CRVE", "f1": "F1",
-    "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR", "pr": "PR", "roc": "ROC", "sd": "SD", "px": "(px)",
-    "mm": "(mm)",
+    "ap": "AP", "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "c2": "C2", "c3": "C3", "cldice": "clDice",
+    "crae": "CRAE", "crve": "CRVE", "csa": "CSA", "f1": "F1", "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR",
+    "pr": "PR", "rl": "RL", "roc": "ROC", "sd": "SD", "px": "(px)", "mm": "(mm)",
 }  # fmt: skip
 NOTHING = "–"
 """Stands for an undefined value."""
@@ -23,7 +23,8 @@ def unit_text(unit: str) -> str:
     """``um`` as "µm", ``mm2`` as "mm²", nothing for a ratio."""
     if unit == "1":
         return ""
-    return re.sub(r"(?<=[mx])2\b", "²", re.sub(r"\bum", "µm", unit))
+    raised = re.sub(r"(?<=[mx])2\b", "²", re.sub(r"(?<=m)3\b", "³", unit))
+    return re.sub(r"\bum", "µm", raised)
 
 
 def decimals(values: Iterable[float | None]) -> int:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gracile import cli
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, VERSION
 from gracile.recipe import read_recipe
 from tests.conftest import write_fundus_folder
 
@@ -45,7 +45,7 @@ def quick(tiny_bundle):
     return [tiny_bundle, "--set", "measure=[]", "--device", "cpu", "--no-report"]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["predict", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["predict", "--help"], ["--version"]])
 def test_help_and_listings_load_nothing_heavy(arguments):
     code = (
         "import sys, runpy, atexit; "
@@ -55,7 +55,11 @@ def test_help_and_listings_load_nothing_heavy(arguments):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].split() == ["LOADED"]
-    assert len(done.stdout.splitlines()) > 8
+    assert len(done.stdout.splitlines()) > (1 if arguments == ["--version"] else 8)
+
+
+def test_the_version_is_printed(gracile):
+    assert gracile("--version") == (0, f"gracile {VERSION}\n", "")
 
 
 def test_every_command_is_in_the_help(gracile):
@@ -63,7 +67,13 @@ def test_every_command_is_in_the_help(gracile):
     assert code == 0
     for command in ("train", "predict", "evaluate", "data", "models", "demo", "recipe", "merge"):
         assert command in out
-    assert "Exit codes" in out
+
+
+@pytest.mark.parametrize("command", [(), ("predict",), ("evaluate",), ("explain",)])
+def test_the_help_tells_the_exit_codes(gracile, command):
+    code, out, _ = gracile(*command, "--help")
+    assert code == 0
+    assert cli.EXIT_CODES in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
@@ -90,7 +100,12 @@ def test_a_command_that_makes_no_sense_exits_2(gracile, arguments):
         (["predict", "{bundle}", "{image}", "--out", "{out}", "--set", "stages.vessels.flip=true"], 2, "flips"),
         (["predict", "{bundle}", "{image}", "--out", "{out}", "--device", "toaster"], 2, "cpu"),
         (["predict", "{bundle}", "{image}", "--out", "{image}", "--no-report"], 1, "file"),
+        (["predict", "{bundle}", "{image}", "--out", "{out}", "--overlay-opacity", "3"], 2, "0 to 1"),
+        (["predict", "{bundle}", "{image}", "--out", "{out}", "--fov", "{out}/absent"], 1, "absent"),
         (["evaluate", "{out}", "--protocol", "segmentation"], 2, "two folders"),
+        (["evaluate", "{out}/absent", "{data}/labels", "--protocol", "segmentation"], 1, "absent"),
+        (["evaluate", "{data}/labels", "{data}/labels", "--protocol", "av-multiclass", "--min-area", "3"], 2, "area"),
+        (["evaluate", "{data}/labels", "{data}/labels", "--protocol", "segmentation", "--images", "x"], 2, "report"),
         (["evaluate", "{out}", "{out}", "--protocol", "segmentations"], 2, "segmentation"),
         (["data", "check", "{data}", "--recipe", "retina"], 2, "retina-av"),
         (["demo", "--model", "retina-aw", "--out", "{out}"], 2, "retina-av"),

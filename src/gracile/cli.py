@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from gracile.errors import GracileError, UsageError
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, demo_folder
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, VERSION, demo_folder
 
 if TYPE_CHECKING:
     from gracile.inference import Summary
@@ -29,10 +29,15 @@ class _Interruptible(TyperGroup):
             raise typer.Exit(130) from None
 
 
+EXIT_CODES = (
+    "Exit codes: 0 all went well; 1 an input failed (the others are written), or the data or model named cannot be "
+    "used; 2 wrong usage; 130 interrupted."
+)
+
 app = typer.Typer(
     cls=_Interruptible,
     help="Gracile finds slender anatomy and delineates it.",
-    epilog="Exit codes: 0 all answered, 1 something failed (the rest is written), 2 wrong usage.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -45,8 +50,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gracile {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def _options(debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False) -> None:
+def _options(
+    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     _State.debug = debug
     if debug:
         logging.basicConfig(level=logging.WARNING)
@@ -86,7 +102,7 @@ def train(
     typer.echo(f"Bundle: {bundle}")
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def predict(
     model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
     inputs: Annotated[
@@ -133,7 +149,7 @@ def predict(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def explain(
     model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder; its recipe has a gate.")],
     inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
@@ -157,7 +173,7 @@ def explain(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def evaluate(
     predictions: Annotated[list[Path], typer.Argument(help="Folder of masks (several: runs), then folder of labels.")],
     protocol: Annotated[str, typer.Option(help=" | ".join(PROTOCOLS))],

@@ -209,6 +209,15 @@ def test_evaluate_prints_a_table_and_writes_scores(gracile, fundus_folder, tmp_p
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 5
 
 
+def test_evaluate_takes_the_classes_of_a_recipe_by_name_or_file(gracile, fundus_folder, tmp_path):
+    labels = fundus_folder / "labels"
+    (tmp_path / "mine.yaml").write_text(read_recipe("retina-av").to_yaml())
+    for named in ("retina-av", tmp_path / "mine.yaml"):
+        code, out, _ = gracile("evaluate", labels, labels, "--protocol", "segmentation", "--recipe", named)
+        assert code == 0
+        assert "dice_vein" in out
+
+
 def test_evaluate_refuses_the_multiclass_protocol_without_field_of_view(gracile, fundus_folder, tmp_path):
     labels = shutil.copytree(fundus_folder / "labels", tmp_path / "alone" / "labels")
     code, _, error = gracile("evaluate", labels, labels, "--protocol", "av-multiclass")

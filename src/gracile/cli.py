@@ -177,7 +177,9 @@ def explain(
 def evaluate(
     predictions: Annotated[list[Path], typer.Argument(help="Folder of masks (several: runs), then folder of labels.")],
     protocol: Annotated[str, typer.Option(help=" | ".join(PROTOCOLS))],
-    recipe: Annotated[str | None, typer.Option(help="Recipe that names the classes of the labels.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe, by name or .yaml file, that names the classes of the labels.")
+    ] = None,
     fov: Annotated[Path | None, typer.Option(help="Folder of field-of-view masks.")] = None,
     probabilities: Annotated[list[Path] | None, typer.Option(help="Folder of probability maps, one per run.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the scores to this file.")] = None,
@@ -194,17 +196,15 @@ def evaluate(
     from rich.console import Console
 
     from gracile import api
-    from gracile.recipe import read_recipe
 
     if len(predictions) < 2:
         raise UsageError("evaluate needs two folders.", "Name the predictions, then the labels.")
-    classes = read_recipe(recipe).classes if recipe else None
     runs = predictions[:-1]
     evaluation = api.evaluate(
         runs,
         predictions[-1],
         protocol,
-        classes=classes,
+        recipe=recipe,
         fov=fov,
         probabilities=probabilities,
         missing="worst" if missing_is_worst else "error",

@@ -35,7 +35,6 @@ from gracile.report.wording import number
 from gracile.result import Measurement, Result
 
 _SHOWN = 6
-_COUNTS_OF_PIXELS = ("pixels", "voxels")
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def _cases(evaluation: Evaluation, rules: Protocol) -> list[ReportCase]:
     for name, some in rows.items():
         missing = any(row["status"] == "missing" for row in some)
         measurements = [
-            Measurement(score, value, _unit(score, rules), structure)
+            Measurement(*_named(score, value, rules), structure)
             for structure, of_class in class_rows.get(name, {}).items()
             for score, value in _mean(of_class).items()
         ]
@@ -196,10 +195,12 @@ def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:
     return {name: fmean(values) if values else None for name, values in known.items()}
 
 
-def _unit(score: str, rules: Protocol) -> str:
+def _named(score: str, value: float | None, rules: Protocol) -> tuple[str, float | None, str]:
+    """A score's name without its unit, its value and its unit."""
     if rules.distances and score.startswith(rules.distances):
-        return score.rsplit("_", 1)[-1]
-    return "px" if score in _COUNTS_OF_PIXELS else "1"
+        name, _, unit = score.rpartition("_")
+        return name, value, unit
+    return score, value, "1"
 
 
 def _summary(evaluation: Evaluation, headline: tuple[str, ...]) -> dict[str, str | int]:

@@ -251,6 +251,21 @@ def test_data_check_lists_every_problem_at_once_and_exits_1(gracile, broken_fold
     assert sum(problem["severity"] == "error" for problem in json.loads(out)["problems"]) == 5
 
 
+def test_data_check_tells_what_is_alike_once_and_each_in_json(gracile, tmp_path):
+    folder = write_fundus_folder(tmp_path / "small", 6)
+    for number in range(5):
+        Image.fromarray(np.ones((60 + number, 60), np.uint8)).save(folder / "labels" / f"{number:02d}.png")
+    code, out, _ = gracile("data", "check", folder)
+    assert code == 1
+    (line,) = [line for line in out.splitlines() if line.startswith("error: ")]
+    assert line.startswith(f"error: 5 times, first in {folder}/labels/00.png: ")
+    assert "60 x 60" in line
+    assert "and 1 more" in line
+    assert "5 errors" in out
+    assert "--json" in out
+    assert len(json.loads(gracile("data", "check", folder, "--json")[1])["problems"]) == 5
+
+
 def test_data_check_of_good_data_exits_0(gracile, fundus_folder):
     code, out, _ = gracile("data", "check", fundus_folder)
     assert code == 0

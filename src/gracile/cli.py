@@ -229,16 +229,19 @@ def data_check(
     split: Annotated[Path | None, typer.Option(help="A split.json whose sides must share nothing.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List every problem of a data set at once; exit 1 when there are errors."""
-    from gracile.data import check_data
+    """List every problem of a data set at once, those that are alike as one; exit 1 when there are errors."""
+    from gracile.data import check_data, problem_lines
     from gracile.recipe import read_recipe
 
     report = check_data(sources, read_recipe(recipe), split)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))
     else:
-        for problem in report.problems:
-            typer.echo(f"{problem.severity}: {problem.file}: {problem.message} {problem.remedy}".rstrip())
+        lines = problem_lines(report.problems)
+        for line in lines:
+            typer.echo(line)
+        if len(lines) < len(report.problems):
+            typer.echo("With --json each problem is listed by itself.")
         typer.echo(f"Read with the recipe {recipe}.")
         typer.echo(report.summary())
     if report.errors:

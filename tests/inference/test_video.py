@@ -339,6 +339,16 @@ def test_pictures_videos_and_bad_ones_are_predicted_in_one_run(pipeline, clip, t
         run(pipeline, [folder], tmp_path / "out", video=VideoOptions(contour=True))
 
 
+def test_truth_is_refused_for_pictures_which_it_would_not_score(pipeline, clip, tmp_path):
+    Image.fromarray(frame()).save(clip.parent / "picture.png")
+    truth = write_truth(tmp_path / "truth", 8)
+    for patterns in ([clip.parent / "picture.png"], [clip.parent]):
+        with pytest.raises(UsageError, match=r"picture\.png is a picture.*gracile evaluate .*segmentation"):
+            run(pipeline, patterns, tmp_path / "out", video=VideoOptions(truth=truth))
+    assert not (tmp_path / "out").exists()
+    assert run(pipeline, [clip], tmp_path / "out", video=VideoOptions(truth=truth)).answered == ["clip"]
+
+
 def test_no_old_clip_passes_for_the_answer_of_one_that_now_fails_or_has_another_format(pipeline, clip, tmp_path):
     out = tmp_path / "out"
     run(pipeline, [clip], out)

@@ -1,13 +1,11 @@
 """The report of an evaluation: its worst cases first, each with truth and differences over its picture."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
@@ -27,6 +25,7 @@ from gracile.report import (
     ReportCase,
     ReportLayer,
     distribution_chart,
+    relative_link,
     result_layers,
     worst_first,
     write_report,
@@ -177,15 +176,6 @@ def _flags(case: str, class_rows: dict[str, dict[str, list[dict[str, Any]]]]) ->
 def _intervals(evaluation: Evaluation) -> dict[str, str]:
     some = {name: entry for name, entry in evaluation.summary.items() if entry.get("interval95")}
     return {name: interval_text(entry, 3 if entry["interval95"][1] <= 1 else 1) for name, entry in some.items()}
-
-
-def relative_link(target: Path, page: Path) -> str:
-    """A link from a page to a file; absolute where they lie on different drives."""
-    try:
-        relative = Path(os.path.relpath(target.resolve(), page.resolve().parent))
-    except ValueError:
-        return target.resolve().as_uri()
-    return quote(relative.as_posix())
 
 
 def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:

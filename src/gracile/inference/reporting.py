@@ -1,5 +1,6 @@
 """The report of a prediction run: gathers what a page needs while the results pass by."""
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -70,7 +71,7 @@ class ReportWriter:
         colors = [spec.color for spec in self.recipe.classes]
         if not (reused and overlay.is_file()):
             write_bytes(overlay, draw_overlay(case.image, result.mask, colors))
-        entry.links["Full-size overlay"] = f"overlays/{quote(overlay.name)}"
+        entry.links["Full-size overlay"] = f"overlays/{quote(os.fsencode(overlay.name))}"
         if wanted:
             entry.base, entry.layers = result_layers(case, result, colors)
             self._keep(entry)

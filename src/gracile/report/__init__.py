@@ -4,6 +4,7 @@ from gracile.report.charts import distribution_chart
 from gracile.report.contents import Report, ReportCase, ReportLayer, ReportTable, worst_first
 from gracile.report.curves import Curve, confusion_chart, curve_chart, reliability_chart
 from gracile.report.layers import draw_overlay, result_layers
+from gracile.report.links import relative_link
 from gracile.report.page import write_report
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "curve_chart",
     "distribution_chart",
     "draw_overlay",
+    "relative_link",
     "reliability_chart",
     "result_layers",
     "worst_first",

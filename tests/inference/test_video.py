@@ -276,9 +276,9 @@ def test_smoothing_is_scored_with_and_without(pipeline, clip, tmp_path):
     assert {row["class"] for row in rows} == {"structure"}  # the dark frame is bridged
     assert float(rows[3]["dice_structure"]) > 0.9
     assert float(rows[3]["dice_structure_unsmoothed"]) == 0
-    assert measured(record, "status_changes", "before") == 2
+    assert measured(record, "status_changes_unsmoothed") == 2
     assert measured(record, "status_changes", "after") == 0
-    assert measured(record, "dice", "before") < measured(record, "dice", "after")
+    assert measured(record, "dice_unsmoothed") < measured(record, "dice", "after")
 
 
 def test_truth_of_some_frames_is_named_by_a_table(pipeline, clip, tmp_path):

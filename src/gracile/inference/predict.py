@@ -140,7 +140,7 @@ def _answer(
     pipeline: Pipeline, entry: Input, region: Path | None, out: Path, options: Options
 ) -> tuple[Case | None, Result | None, dict[str, Any]]:
     """One input from file to files; its failure becomes a record, except one to write, which ends the run."""
-    base = {"name": entry.name, "input": str(entry.path), "files": {}}
+    base = {"name": entry.name, "input": str(entry.path), "kind": entry.kind, "files": {}}
     start = time.perf_counter()
     try:
         case = read_input(entry.path, entry.name, region)
@@ -163,7 +163,7 @@ def _answer(
 
 def _answer_video(pipeline: Pipeline, entry: Input, out: Path, options: Options) -> dict[str, Any]:
     """One video from file to files; its failure becomes a record."""
-    base = {"name": entry.name, "input": str(entry.path), "files": {}}
+    base = {"name": entry.name, "input": str(entry.path), "kind": entry.kind, "files": {}}
     source = int(str(entry.path).rpartition(":")[2]) if entry.kind == "camera" else entry.path
     try:
         record = predict_video(pipeline, source, entry.name, out, options.video)

@@ -231,6 +231,7 @@ def evaluate(
     protocol: str,
     *,
     classes: Sequence[ClassSpec] | None = None,
+    recipe: str | Path | Recipe | None = None,
     fov: str | Path | None = None,
     probabilities: str | Path | Sequence[str | Path] | None = None,
     missing: Literal["error", "worst"] = "error",
@@ -246,7 +247,9 @@ def evaluate(
             `gracile.evaluation.class_sources.read_answers` reads.
         truth: Folder of labels; with ``classification`` what `gracile.evaluation.class_sources.read_classes` reads.
         protocol: A name of `gracile.names.PROTOCOLS`.
-        classes: Classes of the labels; those of the protocol when None.
+        classes: Classes of the labels.
+        recipe: Name of a recipe, a YAML file, or a recipe, whose classes they are instead; without either, they are
+            those of the protocol's recipe.
         fov: Folder of field-of-view masks.
         probabilities: Folder of ``.npz`` probability maps, or one per run.
         missing: Whether a missing prediction is an error or counts with the worst value of every score.
@@ -255,7 +258,10 @@ def evaluate(
         groups: CSV with columns ``name`` and ``group``; bootstrap intervals then resample whole groups (patients).
         min_area: Pixels that a structure in a mask must exceed to be present, with ``classification``.
     """
-    chosen = list(classes) if classes else read_recipe(find_protocol(protocol).recipe).classes
+    if classes and recipe is not None:
+        raise UsageError("Classes and a recipe are given.", "Give one of them: a recipe names the classes.")
+    named = find_protocol(protocol).recipe if recipe is None else recipe
+    chosen = list(classes) if classes else (named if isinstance(named, Recipe) else read_recipe(named)).classes
     if images is not None and report is None:
         raise UsageError("Images are only used in a report.", "Name its file with --report.")
     runs = [Path(run) for run in ([predictions] if isinstance(predictions, str | Path) else predictions)]

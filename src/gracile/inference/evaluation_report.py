@@ -1,13 +1,11 @@
 """The report of an evaluation: its worst cases first, each with truth and differences over its picture."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
@@ -27,6 +25,7 @@ from gracile.report import (
     ReportCase,
     ReportLayer,
     distribution_chart,
+    relative_link,
     result_layers,
     worst_first,
     write_report,
@@ -35,7 +34,6 @@ from gracile.report.wording import number
 from gracile.result import Measurement, Result
 
 _SHOWN = 6
-_COUNTS_OF_PIXELS = ("pixels", "voxels")
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ def _cases(evaluation: Evaluation, rules: Protocol) -> list[ReportCase]:
     for name, some in rows.items():
         missing = any(row["status"] == "missing" for row in some)
         measurements = [
-            Measurement(score, value, _unit(score, rules), structure)
+            Measurement(*_named(score, value, rules), structure)
             for structure, of_class in class_rows.get(name, {}).items()
             for score, value in _mean(of_class).items()
         ]
@@ -180,15 +178,6 @@ def _intervals(evaluation: Evaluation) -> dict[str, str]:
     return {name: interval_text(entry, 3 if entry["interval95"][1] <= 1 else 1) for name, entry in some.items()}
 
 
-def relative_link(target: Path, page: Path) -> str:
-    """A link from a page to a file; absolute where they lie on different drives."""
-    try:
-        relative = Path(os.path.relpath(target.resolve(), page.resolve().parent))
-    except ValueError:
-        return target.resolve().as_uri()
-    return quote(relative.as_posix())
-
-
 def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:
     """Means over the runs in which a score is defined."""
     names = [name for name in rows[0] if name not in ("case", "run", "status", "class")]
@@ -196,10 +185,12 @@ def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:
     return {name: fmean(values) if values else None for name, values in known.items()}
 
 
-def _unit(score: str, rules: Protocol) -> str:
+def _named(score: str, value: float | None, rules: Protocol) -> tuple[str, float | None, str]:
+    """A score's name without its unit, its value and its unit."""
     if rules.distances and score.startswith(rules.distances):
-        return score.rsplit("_", 1)[-1]
-    return "px" if score in _COUNTS_OF_PIXELS else "1"
+        name, _, unit = score.rpartition("_")
+        return name, value, unit
+    return score, value, "1"
 
 
 def _summary(evaluation: Evaluation, headline: tuple[str, ...]) -> dict[str, str | int]:

@@ -90,7 +90,10 @@ def train(
 def predict(
     model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
     inputs: Annotated[
-        list[str], typer.Argument(help="Pictures, videos, folders, quoted patterns, frames:FOLDER, camera:0.")
+        list[str],
+        typer.Argument(
+            help="Pictures, volumes, DICOM series, videos, folders, quoted patterns, frames:FOLDER, camera:0."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     settings: Setting = None,
@@ -109,7 +112,7 @@ def predict(
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML report.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict pictures and videos: masks, predictions.json, OUT/report/index.html. Goes on where it was interrupted."""
+    """Predict pictures, volumes, videos: masks, predictions.json, OUT/report/index.html. Resumes an interrupted run."""
     from gracile import api
     from gracile.inference import Options, Shard, VideoOptions
 
@@ -178,17 +181,15 @@ def evaluate(
     from rich.console import Console
 
     from gracile import api
-    from gracile.recipe import read_recipe
 
     if len(predictions) < 2:
         raise UsageError("evaluate needs two folders.", "Name the predictions, then the labels.")
-    classes = read_recipe(recipe).classes if recipe else None
     runs = predictions[:-1]
     evaluation = api.evaluate(
         runs,
         predictions[-1],
         protocol,
-        classes=classes,
+        recipe=recipe,
         fov=fov,
         probabilities=probabilities,
         missing="worst" if missing_is_worst else "error",
@@ -210,6 +211,7 @@ def evaluate(
 def data_check(
     sources: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths.")],
     recipe: Annotated[str, typer.Option(help="Recipe that names the classes.")] = "retina-av",
+    settings: Setting = None,
     split: Annotated[Path | None, typer.Option(help="A split.json whose sides must share nothing.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -217,7 +219,7 @@ def data_check(
     from gracile.data import check_data
     from gracile.recipe import read_recipe
 
-    report = check_data(sources, read_recipe(recipe), split)
+    report = check_data(sources, read_recipe(recipe, settings), split)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))
     else:

@@ -3,7 +3,8 @@
     python benchmarks/nerve_ultrasound.py DATA --out runs/usgra
     python benchmarks/nerve_ultrasound.py DATA --out runs/usgra-minutes --folds 0 --compare minutes
     python benchmarks/nerve_ultrasound.py DATA --out runs/usgra-epochs --folds 0 --compare epochs
-    python benchmarks/nerve_ultrasound.py DATA --out runs/usgra-ship --ship models/nerve-ultrasound
+    python benchmarks/nerve_ultrasound.py DATA --out runs/usgra-ship --ship models/nerve-ultrasound \\
+        --scores runs/usgra/scores.json
 
 DATA holds ``nerve-ultrasound/usgra-seg/{images,masks}`` and ``splits.json`` with its folds (alike images share one).
 Each fold is trained on the others with a fixed schedule, nothing held back, and scored as it stands. A killed run goes
@@ -26,7 +27,14 @@ from gracile.bundle import read_bundle, write_bundle
 
 STRUCTURES = {"nerve": 1, "vessel": 2}
 SEGMENT = "stages.structures"
-WIDTHS = {"unet": 32, "attention-unet": 32, "r2u-net": 24, "double-unet": 16, "smp:Unet:resnet18": None}
+WIDTHS = {
+    "light-unet": 32,
+    "unet": 32,
+    "attention-unet": 32,
+    "r2u-net": 24,
+    "double-unet": 16,
+    "smp:Unet:resnet18": None,
+}
 """Width of each network where it is compared: the paper's own at equal minutes, half of it at equal epochs."""
 
 
@@ -36,7 +44,8 @@ def main() -> None:
     source = arguments.data / "nerve-ultrasound" / "usgra-seg"
     if arguments.ship:
         everything = [case for fold in folds for case in fold]
-        ship(train(source, everything, variants(arguments)["default"], arguments.out / "all"), arguments.ship)
+        bundle = train(source, everything, variants(arguments)["default"], arguments.out / "all")
+        ship(bundle, arguments.ship, arguments.scores)
         return
     rows: dict[str, list[dict[str, Any]]] = {}
     for name, settings in variants(arguments).items():
@@ -59,10 +68,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--minutes", type=float, default=18)
     parser.add_argument("--compare", choices=["minutes", "epochs"], help="other networks beside the default")
-    parser.add_argument("--networks", nargs="+", default=["default", *WIDTHS])
+    parser.add_argument("--networks", nargs="+", default=["default", *list(WIDTHS)[1:]])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
     parser.add_argument("--ship", type=Path, help="train on all cases and write the bundle and its card to this folder")
+    parser.add_argument("--scores", type=Path, help="with --ship: the cross-validation's scores.json, for the card")
     parser.add_argument("--development", action="store_true", help="train on folds 2 to 4, score fold 1")
     return parser.parse_args()
 
@@ -75,10 +85,8 @@ def variants(arguments: argparse.Namespace) -> dict[str, list[str]]:
     limit = ["train.minutes=10"] if arguments.compare == "minutes" else ["train.minutes=0", "train.epochs=12"]
     found = {}
     for name in arguments.networks:
-        network = [] if name == "default" else [f"{SEGMENT}.network={network_of(name, arguments.compare)}"]
-        if name == "default" and arguments.compare == "epochs":
-            network = [f"{SEGMENT}.network.options={{widths: [16, 24, 32, 48, 64], steps: 2, fold: 2}}"]
-        found[name] = [*base, *limit, *network]
+        network = "light-unet" if name == "default" else name
+        found[name] = [*base, *limit, f"{SEGMENT}.network={network_of(network, arguments.compare)}"]
     return found
 
 
@@ -143,9 +151,17 @@ def report(rows: dict[str, list[dict[str, Any]]], out: Path) -> None:
             )
 
 
-def ship(folder: Path, target: Path) -> None:
+def ship(folder: Path, target: Path, scores: Path | None) -> None:
     """Write the bundle with what its card must say."""
     bundle = read_bundle(folder)
+    if scores:
+        rows = json.loads(scores.read_text())["default"]
+        bundle.card["metrics"] = {
+            "usgra-seg, five-fold cross-validation of the same training": {
+                f"dice_{name}": round(statistics.mean(row[name] for row in rows if row[f"{name}_there"]), 3)
+                for name in STRUCTURES
+            }
+        }
     bundle.card["data"] |= {
         "usgra-seg": "T. M. K. 2025, CC BY 4.0: all 204 frames of regional anesthesia, nerve in each"
     }

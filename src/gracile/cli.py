@@ -262,27 +262,31 @@ def data_import_rle(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo-output"),
-    model: Annotated[str, typer.Option(help="Which shipped model to show.")] = "retina-av",
+    model: Annotated[str, typer.Option(help="Which shipped model to show; all of them by default.")] = "",
 ) -> None:
-    """Predict the bundled pictures of a shipped model and write the report. Fresh each time."""
+    """Predict the bundled pictures and clips of the shipped models and write a report for each. Fresh each time."""
     from gracile import api
     from gracile.inference import Options
 
-    if model not in MODELS:
+    if model and model not in MODELS:
         raise UsageError(f"There is no shipped model {model!r}.", f"There are: {', '.join(MODELS)}.")
-    pictures = demo_folder(MODELS[model].demo)
-    _, credits = (pictures / "CREDITS.md").read_text(encoding="utf-8").split("\n", 1)
-    with _Progress("Predicting", quiet=False) as progress:
-        summary = api.predict(
-            model,
-            pictures,
-            out,
-            options=Options(overwrite=True),
-            credits=" ".join(credits.replace("`", "").split()),
-            progress=progress.step,
-        )
-    _print_summary(summary)
-    if summary.failed:
+    failed = False
+    for name in [model] if model else MODELS:
+        pictures = demo_folder(MODELS[name].demo)
+        _, credits = (pictures / "CREDITS.md").read_text(encoding="utf-8").split("\n", 1)
+        typer.echo(f"{name}: {MODELS[name].summary}")
+        with _Progress("Predicting", quiet=False) as progress:
+            summary = api.predict(
+                name,
+                pictures,
+                out / name,
+                options=Options(overwrite=True),
+                credits=" ".join(credits.replace("`", "").split()),
+                progress=progress.step,
+            )
+        _print_summary(summary)
+        failed = failed or bool(summary.failed)
+    if failed:
         raise typer.Exit(1)
 
 

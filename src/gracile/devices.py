@@ -1,6 +1,9 @@
 """Where computation runs: device, number format and threads."""
 
+from typing import TypeVar
+
 import torch
+from torch import Tensor, nn
 
 from gracile.errors import UsageError
 
@@ -22,3 +25,19 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+Laid = TypeVar("Laid", Tensor, nn.Module)
+
+
+def in_fast_layout(what: Laid) -> Laid:
+    """Channels last, for pictures or volumes: about twice as fast on processors. A module is changed in place."""
+    if isinstance(what, nn.Module):
+        for parameter in what.parameters():
+            if parameter.ndim in _LAYOUTS:
+                parameter.data = parameter.data.contiguous(memory_format=_LAYOUTS[parameter.ndim])
+        return what
+    return what.contiguous(memory_format=_LAYOUTS[what.ndim])
+
+
+_LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}

@@ -18,6 +18,8 @@ NETWORKS: dict[str, str] = {
     "multires-unet": "U-Net whose blocks see three scales, with residual paths (Ibtehaz and Rahman 2020)",
     "double-unet": "VGG19 U-Net, then a second U-Net on what the first one found (Jha et al. 2020)",
     "light-unet": "small and fast, for video on a processor",
+    "light-unet-3d": "small and fast, for volumes",
+    "unet-3d": "3D U-Net (Çiçek et al. 2016), for volumes",
 }
 """Networks of our own, by name; ``smp:DECODER:ENCODER`` and ``monai:CLASS`` name those of the libraries."""
 
@@ -46,6 +48,7 @@ RECIPES: dict[str, str] = {
     "nerve-video": "stage of the operation, then nerve, in surgical video: small networks that keep up with a camera",
     "nerve-video-published": "the published pair for surgical video: DenseNet201, then DoubleU-Net",
     "surgical-tool": "tools in endoscopic video: presence gate, then light U-Net",
+    "spinal-cord": "the spinal cord in MR volumes: centerline, then a column of slices along it",
     "structure-2d": "a structure of your own in pictures",
 }
 

@@ -1,18 +1,22 @@
 """A pipeline: the stages of a recipe in order, from a case to a result."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
 from gracile.case import Case
-from gracile.devices import has_fast_bf16, resolve_device
+from gracile.devices import has_fast_bf16, in_fast_layout, resolve_device
 from gracile.recipe import Recipe
 from gracile.result import Result
 from gracile.stages import Finding, Stage, build_stage
-from gracile.transforms import Placement, prepare
+from gracile.transforms import Placement, Prepared, prepare
+from gracile.transforms.volume import Orientation
+
+Maps = Callable[[], np.ndarray]
+"""Gives the probability maps on the input's grid when they are asked for."""
 
 
 class Pipeline:
@@ -29,7 +33,7 @@ class Pipeline:
         self.device = resolve_device(device)
         self.stages = stages if stages is not None else [build_stage(spec, recipe) for spec in recipe.stages]
         for stage in self.stages:
-            stage.eval().to(self.device).to(memory_format=torch.channels_last)
+            in_fast_layout(stage.eval().to(self.device))
 
     def __call__(self, case: Case, *, keep_probabilities: bool = False) -> Result:
         """Find the recipe's structures in a case.
@@ -47,7 +51,6 @@ class Pipeline:
         seconds: dict[str, float] = {}
         with _timed(seconds, "prepare"):
             prepared, region = prepare(case, self.recipe)
-        assert prepared.placement is not None
         finding = Finding()
         with (
             torch.inference_mode(),
@@ -60,19 +63,18 @@ class Pipeline:
                     break
         result = Result(
             case.id, "found", case.grid, self.recipe.class_names, region=region, gates=finding.gates,
-            gate_decisions=finding.decisions, extras=finding.extras,
+            gate_decisions=finding.decisions, extras=finding.extras, centerline=finding.centerline,
             flags=[*(prepared.flags or []), *finding.notes], seconds=seconds,
         )  # fmt: skip
         if self.recipe.ungated:
             result.flags.append(f"not gated: {self.recipe.ungated}")
         with _timed(seconds, "restore"):
-            self._restore(result, finding, prepared.placement, region, keep_probabilities)
+            self._restore(result, finding, prepared, region, keep_probabilities)
         return result
 
     def _restore(
-        self, result: Result, finding: Finding, placement: Placement, region: np.ndarray, keep_probabilities: bool
+        self, result: Result, finding: Finding, prepared: Prepared, region: np.ndarray, keep_probabilities: bool
     ) -> None:
-        background = (1.0, *[0.0] * (len(self.recipe.classes) - 1))
         if finding.probabilities is None and not finding.closed:
             return  # a recipe of gates alone: what kind of frame it is, is the answer
         if finding.probabilities is None:
@@ -81,11 +83,11 @@ class Pipeline:
             for index in finding.closed:
                 finding.probabilities[0] += finding.probabilities[index]
                 finding.probabilities[index] = 0.0
-            probabilities = placement.restore(finding.probabilities, outside=background)
-            result.mask = self.stages[-1].decide(probabilities)
+            on_grid = self._volume_mask if isinstance(prepared.placement, Orientation) else self._picture_mask
+            result.mask, probabilities = on_grid(result, finding, prepared)
             result.mask[~region] = 0
             if keep_probabilities:
-                result.probabilities = probabilities
+                result.probabilities = probabilities()
         if not result.mask.any():
             result.status = "absent"
             reasons = dict.fromkeys(finding.closed.values())
@@ -93,6 +95,36 @@ class Pipeline:
         else:
             closed = [f"{self.recipe.class_names[index]}: {why}" for index, why in finding.closed.items()]
             result.flags += closed
+
+    def _picture_mask(self, result: Result, finding: Finding, prepared: Prepared) -> tuple[np.ndarray, Maps]:
+        assert finding.probabilities is not None
+        assert isinstance(prepared.placement, Placement)
+        probabilities = prepared.placement.restore(finding.probabilities, outside=self._background)
+        return self.stages[-1].decide(probabilities), lambda: probabilities
+
+    def _volume_mask(self, result: Result, finding: Finding, prepared: Prepared) -> tuple[np.ndarray, Maps]:
+        """Decided in the part that was looked at; the rest of the volume is background."""
+        found, orientation = finding.probabilities, prepared.placement
+        assert found is not None
+        assert isinstance(orientation, Orientation)
+        box = finding.box or (slice(None), slice(None), slice(None))
+        part = self.stages[-1].decide(found)
+        result.flags += self.stages[-1].tidy(part)
+        mask = np.zeros(orientation.oriented.shape, dtype=np.uint8)
+        mask[box] = part
+
+        def probabilities() -> np.ndarray:
+            whole = np.empty((len(found), *mask.shape), dtype=np.float32)
+            whole[:] = np.asarray(self._background, dtype=np.float32)[:, None, None, None]
+            whole[(slice(None), *box)] = found
+            return orientation.restore(whole)
+
+        return orientation.restore(mask), probabilities
+
+    @property
+    def _background(self) -> tuple[float, ...]:
+        """Probabilities of what no stage looked at."""
+        return (1.0, *[0.0] * (len(self.recipe.classes) - 1))
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from gracile.names import PACKAGE, PROTOCOLS, RECIPES
 Tone = Annotated[int, Field(ge=0, le=255)]
 Color = tuple[Tone, Tone, Tone]
 Side = Annotated[int, Field(ge=8)]
+Spacing = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]
+"""Millimeters along each axis of the oriented volume; 0 keeps what the volume has."""
+
 StageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 """A stage's name is also that of its files."""
 
@@ -107,7 +110,8 @@ class LossSpec(Spec):
 class AugmentSpec(Spec):
     """How training patches are varied. Intensities are in standard deviations of a prepared image; 0 is none."""
 
-    rotation: float = Field(180.0, ge=0, description="largest angle in degrees")
+    rotation: float = Field(180.0, ge=0, description="largest angle in degrees; volumes: about the third axis")
+    tilt: float = Field(0.0, ge=0, description="volumes: largest angle about the first and the second axis")
     flip: bool = True
     scale: float = Field(0.25, ge=0, description="largest change of size, as a fraction")
     shear: float = Field(0.1, ge=0)
@@ -146,6 +150,8 @@ class DecisionSpec(Spec):
     rule: Literal["argmax", "foreground-first"] = "argmax"
     threshold: float = Field(0.5, ge=0, le=1)
     smallest: int = Field(0, ge=0, description="foreground islands with fewer pixels are dropped")
+    largest_only: bool = Field(False, description="volumes: keep only the largest island of each class")
+    fill_holes: bool = Field(False, description="volumes: fill holes of each slice across the third axis")
 
 
 class GateSpec(Spec):
@@ -227,7 +233,56 @@ class FuseSpec(Spec):
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
 
-StageSpec = Annotated[GateSpec | SegmentSpec | FuseSpec, Field(discriminator="kind")]
+class CenterlineSpec(Spec):
+    """Find the line along a slender structure in a volume, on a coarse copy of it."""
+
+    kind: Literal["centerline"] = "centerline"
+    name: StageName = "centerline"
+    network: NetworkSpec
+    structures: list[str] = Field(default_factory=list, description="classes that the line runs through; empty: all")
+    spacing_mm: Spacing = Field((2.0, 2.0, 2.0), description="of the coarse copy")
+    width_mm: float = Field(4.0, gt=0, description="deviation of the heat around the line")
+    patch: tuple[Side, Side, Side] = (32, 96, 64)
+    per_case: int = Field(16, ge=1, description="patches drawn from each case in an epoch")
+    augment: AugmentSpec = AugmentSpec()
+    stiffness: float = Field(1.0, ge=0, description="how much a step aside from slice to slice costs the path")
+    presence: float = Field(0.3, ge=0, le=1, description="heat that a slice must reach for the line to run through it")
+    extend_mm: float = Field(12.0, ge=0, description="how far the line goes on beyond the slices that reach it")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
+
+
+class JitterSpec(Spec):
+    """How a training line is moved, as the stage that finds lines errs."""
+
+    offset_mm: float = Field(1.0, ge=0, description="deviation of a shift of all slices alike")
+    wander_mm: float = Field(0.7, ge=0, description="deviation of a slow wander along the line")
+
+
+class SegmentVolumeSpec(Spec):
+    """Delineate the classes of a volume: in a column along a line that a stage before found, or in the whole volume."""
+
+    kind: Literal["segment-volume"] = "segment-volume"
+    name: StageName = "segment"
+    network: NetworkSpec
+    losses: list[LossSpec]
+    along: str = Field("", description="the stage whose line is followed; empty segments the whole volume")
+    slices: int = Field(0, ge=0, description="neighboring slices that a network for pictures sees; 0: one for volumes")
+    spacing_mm: Spacing = Field((0.5, 0.5, 0.0), description="of the column; 0 keeps an axis of the volume")
+    size: tuple[Side, Side] = Field((64, 64), description="samples of a slice")
+    length: int = Field(48, ge=1, description="slices of a patch")
+    overlap: float = Field(0.5, ge=0, lt=1, description="share by which patches overlap when they predict")
+    evening_mm: float = Field(20.0, ge=0, description="reach of the slices that a column's slice is standardized by")
+    jitter: JitterSpec = JitterSpec()
+    per_case: int = Field(16, ge=1, description="patches drawn from each case in an epoch")
+    augment: AugmentSpec = AugmentSpec()
+    decision: DecisionSpec = DecisionSpec()
+    flips: bool = Field(False, description="average the answer with that of the volume mirrored along its first axis")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
+
+
+StageSpec = Annotated[
+    GateSpec | SegmentSpec | FuseSpec | CenterlineSpec | SegmentVolumeSpec, Field(discriminator="kind")
+]
 
 
 class PhaseSpec(Spec):

@@ -29,6 +29,12 @@ class NetworkTester:
     name: ClassVar[str]
     options: ClassVar[dict[str, Any]] = {}
     largest: ClassVar[int]
+    volumes: ClassVar[bool] = False
+
+    def images(self, batch: int, channels: int, *size: int) -> torch.Tensor:
+        """Random pictures of a size or, for a network of volumes, volumes of a third of it and 13 slices."""
+        shape = [max(9, n // 3) for n in size] + [13] if self.volumes else size
+        return torch.randn(batch, channels, *shape)
 
     def build(self, in_channels: int = 3, out_channels: int = 4) -> torch.nn.Module:
         torch.manual_seed(0)
@@ -37,22 +43,25 @@ class NetworkTester:
     @pytest.mark.parametrize("size", [(64, 64), (97, 131), (33, 70)])
     def test_any_size_comes_out_as_it_went_in(self, size):
         network = self.build().eval()
+        images = self.images(1, 3, *size)
         with torch.inference_mode():
-            answer = network(torch.randn(1, 3, *size))
+            answer = network(images)
         assert isinstance(answer, torch.Tensor)
-        assert answer.shape == (1, 4, *size)
+        assert answer.shape == (1, 4, *images.shape[2:])
         assert torch.isfinite(answer).all()
 
     @pytest.mark.parametrize(("in_channels", "out_channels"), [(1, 2), (5, 3)])
     def test_any_number_of_channels_and_classes(self, in_channels, out_channels):
         network = self.build(in_channels, out_channels).eval()
+        images = self.images(1, in_channels, 64, 64)
         with torch.inference_mode():
-            assert network(torch.randn(1, in_channels, 64, 64)).shape == (1, out_channels, 64, 64)
+            assert network(images).shape == (1, out_channels, *images.shape[2:])
 
     def test_training_gives_logits_of_the_size_and_finite_gradients(self):
         network = self.build().train()
-        logits = last_logits(network(torch.randn(2, 3, 50, 71)))
-        assert logits.shape == (2, 4, 50, 71)
+        images = self.images(2, 3, 50, 71)
+        logits = last_logits(network(images))
+        assert logits.shape == (2, 4, *images.shape[2:])
         logits.log_softmax(dim=1)[:, 1].mean().backward()
         gradients = [p.grad for p in network.parameters() if p.grad is not None]
         assert gradients
@@ -61,27 +70,27 @@ class NetworkTester:
 
     def test_loaded_weights_give_the_same_answer(self):
         network = self.build()
-        network(torch.randn(2, 3, 64, 64))  # moves running statistics, which must be kept too
+        network(self.images(2, 3, 64, 64))  # moves running statistics, which must be kept too
         torch.manual_seed(1)
         other = build_network(self.name, 3, 4, **self.options)
         other.load_state_dict(load(save({k: v.contiguous() for k, v in network.state_dict().items()})))
-        image = torch.randn(1, 3, 65, 38)
+        image = self.images(1, 3, 65, 38)
         with torch.inference_mode():
             assert torch.equal(network.eval()(image), other.eval()(image))
 
     @pytest.mark.slow
     def test_exported_to_onnx_it_gives_the_same_answer_for_images_of_any_size(self, tmp_path):
         network = self.build()
-        network(torch.randn(2, 3, 64, 64))  # running statistics that are not those of a new network
+        network(self.images(2, 3, 64, 64))  # running statistics that are not those of a new network
         network.eval()
         path = tmp_path / "network.onnx"
-        sizes = ({2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC},)
-        image = torch.randn(1, 3, 65, 70)
+        image = self.images(1, 3, 65, 70)
+        sizes = (dict.fromkeys(range(2, image.ndim), torch.export.Dim.DYNAMIC),)
         torch.onnx.export(network, (image,), path, dynamo=True, dynamic_shapes=sizes, verbose=False)
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         (entry,) = session.get_inputs()
-        for shape in [(65, 70), (97, 131), (128, 64), (33, 50)]:
-            image = torch.randn(1, 3, *shape)
+        for size in [(65, 70), (97, 131), (128, 64), (33, 50)]:
+            image = self.images(1, 3, *size)
             (answer,) = session.run(None, {entry.name: image.numpy()})
             with torch.inference_mode():
                 torch.testing.assert_close(torch.from_numpy(answer), network(image), atol=1e-4, rtol=1e-4)
@@ -186,6 +195,29 @@ class TestMultiResUNet(NetworkTester):
     name = "multires-unet"
     options: ClassVar = {"width": 4}
     largest = 150_000
+
+
+class TestLightUNet3d(NetworkTester):
+    name = "light-unet-3d"
+    options: ClassVar = {"width": 8}
+    largest = 100_000
+    volumes = True
+
+    def test_it_may_compute_at_every_resolution(self):
+        network = build_network(self.name, 1, 2, width=4, stride=[1, 1, 1])
+        assert network(torch.zeros(2, 1, 9, 10, 11)).shape == (2, 2, 9, 10, 11)
+
+
+class TestUNet3d(NetworkTester):
+    name = "unet-3d"
+    options: ClassVar = {"width": 4}
+    largest = 400_000
+    volumes = True
+
+    def test_it_has_the_weights_of_the_paper(self):
+        # 19 069 955 in the paper, whose convolutions have a bias as well as a normalization or not: 0.02 % apart.
+        network = build_network(self.name, 3, 3, width=32)
+        assert sum(p.numel() for p in network.parameters()) == pytest.approx(19_069_955, rel=3e-4)
 
 
 class TestDoubleUNet(NetworkTester):

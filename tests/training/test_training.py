@@ -23,7 +23,7 @@ from gracile.pipeline import Pipeline
 from gracile.recipe import AugmentSpec, read_recipe
 from gracile.training import fit
 from gracile.training import run as running
-from gracile.training.module import StageModule, validation_scores
+from gracile.training.module import StageModule
 from gracile.training.schedule import scheduled
 from gracile.transforms import prepare
 from tests.conftest import TINY, draw_fundus, write_fundus_folder
@@ -188,7 +188,7 @@ def test_the_card_holds_the_scores_of_the_weights_that_were_chosen(fundus_folder
     batch = {name: torch.from_numpy(getattr(prepared, name).astype(np.float32))[None] for name in ("image", "truth")}
     batch["region"] = torch.from_numpy(prepared.region.astype(np.float32))[None, None]
     with torch.inference_mode():
-        scores = validation_scores(model.pipeline.stages[0], batch)
+        scores = model.pipeline.stages[0].scores(batch)
     for name, score in scores.items():
         assert card[name] == pytest.approx(float(score), abs=1e-3), name
 

@@ -24,7 +24,7 @@ from gracile.io import read_picture, write_png
 from gracile.pipeline import Pipeline
 from gracile.report import Report, ReportCase, ReportLayer, result_layers, write_report
 from gracile.result import Result
-from gracile.transforms import prepare
+from gracile.transforms import Placement, prepare
 
 NOTICE = "A map shows what the network's answer hangs on, not that the answer is right."
 
@@ -146,7 +146,7 @@ def explain_pictures(
 
 def _explain(pipeline: Pipeline, stage: Classifier, case: Case, method: str, layer: str, target: str) -> _Explanation:
     prepared, _ = prepare(case, pipeline.recipe)
-    assert prepared.placement is not None
+    assert isinstance(prepared.placement, Placement)
     image = torch.from_numpy(np.array(prepared.image, dtype=np.float32))[None].to(stage.device)
     framed = stage.framed(image)
     with torch.no_grad():

@@ -1,13 +1,16 @@
 """A video through a pipeline: decoded, answered, painted and encoded at once, a row of a table for each frame."""
 
 import csv
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
+
+import torch
 
 from gracile.errors import DataError, UsageError
 from gracile.inference.conveyor import Conveyor
@@ -31,6 +34,7 @@ class VideoOptions:
         format: Of the video that is written.
         truth: Folder of labels, see `gracile.inference.frames.ClipTruth`: adds scores and the truth side by side.
         waiting: Frames that may wait between two steps.
+        threads: Of PyTorch; 0 takes half of the cores and leaves the others to decoding, painting and encoding.
     """
 
     opacity: float = 0.2
@@ -39,6 +43,7 @@ class VideoOptions:
     format: str = "mp4"
     truth: Path | None = None
     waiting: int = 3
+    threads: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.opacity <= 1:
@@ -61,9 +66,8 @@ def predict_video(
 ) -> dict[str, Any]:
     """Predict a clip, a folder of pictures or a camera, and write ``NAME.mp4`` (or ``.avi``) and ``NAME.csv``.
 
-    Decoding, the pipeline, painting and encoding run in a thread each. They share the processor with PyTorch's own
-    threads, whose number is left to the caller (``torch.set_num_threads``). An interrupt leaves no file behind, except
-    for a camera, which it ends.
+    Decoding, the pipeline, painting and encoding run in a thread each, beside PyTorch's own. An interrupt leaves no
+    file behind, except for a camera, which it ends.
 
     Args:
         pipeline: Loaded once, used for all.
@@ -80,6 +84,7 @@ def predict_video(
     """
     begun = time.perf_counter()
     with ExitStack() as stack:
+        stack.enter_context(_torch_threads(options.threads))
         video = source if isinstance(source, Video) else stack.enter_context(open_video(source))
         truth = ClipTruth(options.truth, name, pipeline.recipe) if options.truth else None
         smoother = Smoother(options.smooth, pipeline.stages[-1].decide) if options.smooth else None
@@ -100,6 +105,17 @@ def predict_video(
                 totals.require_an_answer()
         flags = [*video.flaws, *writer.notes]
     return totals.record(files, flags, time.perf_counter() - begun)
+
+
+@contextmanager
+def _torch_threads(number: int) -> Iterator[None]:
+    """PyTorch's threads for a while: small networks are fastest on one, and the other steps need cores too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or max(1, (os.cpu_count() or 2) // 2))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _answers(video: Video) -> Iterator[FrameAnswer]:

@@ -22,6 +22,8 @@ OWN: dict[str, tuple[str, str]] = {
     "multires-unet": ("gracile.networks.multires_unet", "MultiResUNet"),
     "double-unet": ("gracile.networks.double_unet", "DoubleUNet"),
     "light-unet": ("gracile.networks.light_unet", "LightUNet"),
+    "light-unet-3d": ("gracile.networks.light_unet_3d", "LightUNet3d"),
+    "unet-3d": ("gracile.networks.unet_3d", "UNet3d"),
     "unet-discriminator": ("gracile.networks.fusion", "UNetDiscriminator"),
 }
 """Module and class of each network of our own; each takes ``in_channels`` and ``out_channels`` first."""

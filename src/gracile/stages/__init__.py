@@ -5,14 +5,18 @@ from typing import Any
 
 from gracile.recipe import Recipe, StageSpec
 from gracile.stages.base import Finding, Stage
+from gracile.stages.centerline import CenterlineStage
 from gracile.stages.fuse import FuseStage
 from gracile.stages.gate import GateStage
 from gracile.stages.segment import SegmentStage
+from gracile.stages.segment_volume import SegmentVolumeStage
 
 STAGES: dict[str, Callable[[Any, Recipe, bool], Stage]] = {
     "gate": GateStage,
     "segment": SegmentStage,
     "fuse": FuseStage,
+    "centerline": CenterlineStage,
+    "segment-volume": SegmentVolumeStage,
 }
 
 
@@ -21,4 +25,14 @@ def build_stage(spec: StageSpec, recipe: Recipe, *, initialize: bool = False) ->
     return STAGES[spec.kind](spec, recipe, initialize)
 
 
-__all__ = ["STAGES", "Finding", "FuseStage", "GateStage", "SegmentStage", "Stage", "build_stage"]
+__all__ = [
+    "STAGES",
+    "CenterlineStage",
+    "Finding",
+    "FuseStage",
+    "GateStage",
+    "SegmentStage",
+    "SegmentVolumeStage",
+    "Stage",
+    "build_stage",
+]

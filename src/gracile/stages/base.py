@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from gracile.errors import BundleError
+from gracile.geometry import Centerline
 from gracile.recipe import Recipe
 from gracile.transforms import Prepared
+from gracile.transforms.patches import WholeSamples
 
 Batch = dict[str, Tensor]
 
@@ -22,7 +24,9 @@ class Finding:
     """What the stages have found so far, on the prepared grid.
 
     Args:
-        probabilities: ``(classes, height, width)`` float32, or None before anything was delineated.
+        probabilities: ``(classes, *spatial)`` float32, or None before anything was delineated.
+        box: The part of a prepared volume that ``probabilities`` cover; None where they cover all.
+        centerline: The line along the structure, where a stage looked for one.
         gates: Probabilities that the gates gave, by structure or kind of frame.
         decisions: What the gates decided, by the same names.
         closed: Why a class is left empty, by the index of the class.
@@ -31,6 +35,8 @@ class Finding:
     """
 
     probabilities: np.ndarray | None = None
+    box: tuple[slice, slice, slice] | None = None
+    centerline: Centerline | None = None
     gates: dict[str, float] = field(default_factory=dict)
     decisions: dict[str, bool] = field(default_factory=dict)
     closed: dict[int, str] = field(default_factory=dict)
@@ -57,6 +63,30 @@ class Stage(nn.Module, ABC):
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
         """Training samples drawn from prepared cases; index ``i`` always gives the same sample for a seed."""
 
+    def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
+        """Each held-back case with what `scores` needs, one by one."""
+        return WholeSamples(cases)
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Validation scores of one of `held_back`: ``validation_loss``, and that of `choosing`.
+
+        Here cross-entropy, and Dice of each structure by the likeliest class.
+        """
+        logits = self.logits(batch["image"]).float()
+        truth, region = batch["truth"], batch["region"] > 0.5
+        entropy = -(truth * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True)[region].mean()
+        found, true = logits.argmax(dim=1, keepdim=True), truth.argmax(dim=1, keepdim=True)
+        scores = {"validation_loss": entropy}
+        dices = []
+        for name, classes in self.recipe.structures.items():
+            members = torch.tensor(classes, device=logits.device)
+            a, b = torch.isin(found, members) & region, torch.isin(true, members) & region
+            both = a.sum() + b.sum()
+            dices.append(torch.where(both > 0, 2.0 * (a & b).sum() / both.clamp_min(1), torch.ones_like(entropy)))
+            scores[f"validation_dice_{name}"] = dices[-1]
+        scores["validation_dice"] = torch.stack(dices).mean()
+        return scores
+
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms of the training loss; their sum is minimized."""
@@ -72,6 +102,10 @@ class Stage(nn.Module, ABC):
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         """``(classes, height, width)`` probabilities to ``(height, width)`` uint8 class indices."""
         raise NotImplementedError(f"the stage {self.name!r} gives no maps")
+
+    def tidy(self, mask: np.ndarray) -> list[str]:
+        """Mend a decided mask in place; says what was changed."""
+        return []
 
     def calibrate(self, cases: Sequence[Prepared]) -> dict[str, float]:
         """Set what is chosen after training on held-back cases; gives the figures of that choice."""

@@ -16,6 +16,7 @@ from gracile.stages.base import Batch, Finding, Stage
 from gracile.transforms import Prepared
 from gracile.transforms.frame_augment import augment_frame
 from gracile.transforms.frames import Frame, WholeImageSamples
+from gracile.transforms.patches import WholeSamples
 
 ABSENT, PRESENT = "absent", "present"
 YES, NO = ("present", "1", "yes", "true"), ("absent", "0", "no", "false")
@@ -89,6 +90,15 @@ class GateStage(Stage):
         counts = torch.tensor([targets.count(index) for index in range(len(self.classes))], dtype=torch.float32)
         self.log_prior.copy_((counts.clamp_min(0.5) / counts.clamp_min(0.5).sum()).log())
         return GateSamples(cases, targets, len(self.classes), self.spec, seed)
+
+    def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
+        return WholeSamples(cases, targets=[self.target(case) for case in cases])
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy and accuracy, classes taken as equally frequent."""
+        logits = self.logits(self.framed(batch["image"])).float()
+        right = (logits.argmax(dim=1) == batch["target"]).float().mean()
+        return {"validation_loss": functional.cross_entropy(logits, batch["target"]), "validation_accuracy": right}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         logits = self.logits(batch["image"]).float()

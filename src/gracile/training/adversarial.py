@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gracile.recipe import TrainSpec
 from gracile.stages import FuseStage
-from gracile.training.module import StageModule, validation_scores
+from gracile.training.module import StageModule
 from gracile.transforms.frames import Frame
 
 
@@ -56,7 +56,7 @@ class AdversarialModule(StageModule):
         """Validation scores of one whole prepared case, in the network's frame."""
         frame = Frame.around(batch["image"].shape[-2:], self.stage.spec.size)
         framed = {name: frame.place(maps) for name, maps in batch.items()}
-        return validation_scores(self.stage, framed)
+        return self.stage.scores(framed)
 
     def _update(self, optimizer: LightningOptimizer, loss: Tensor) -> None:
         """One step of the toggled player, which is then left as it was."""

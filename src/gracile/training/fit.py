@@ -17,18 +17,17 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from gracile.devices import has_fast_bf16
+from gracile.devices import has_fast_bf16, in_fast_layout
 from gracile.errors import DataError
 from gracile.io.atomic import writing
 from gracile.recipe import TrainerSpec, TrainSpec
-from gracile.stages import FuseStage, GateStage, Stage
+from gracile.stages import FuseStage, Stage
 from gracile.training.adversarial import AdversarialModule
 from gracile.training.module import StageModule
 from gracile.training.sampling import EpochSampler
 from gracile.transforms import Prepared
-from gracile.transforms.patches import WholeSamples
 
 
 def fit_stage(
@@ -53,10 +52,10 @@ def fit_stage(
     Returns:
         The figures of the chosen weights (validation scores, epochs seen) and of the run (steps, minutes).
     """
-    stage.to(memory_format=torch.channels_last)
+    in_fast_layout(stage)
     module = AdversarialModule(stage, spec) if isinstance(stage, FuseStage) else StageModule(stage, spec)
     samples = stage.samples(training, spec.seed)
-    validation_loader = DataLoader(_held_back(stage, validation), batch_size=1) if validation else None
+    validation_loader = DataLoader(stage.held_back(validation), batch_size=1) if validation else None
     last = out / "last.ckpt"
     done = _read(last)["epoch"] + 1 if last.exists() else 0
     with _quiet():
@@ -95,13 +94,6 @@ def fit_stage(
     }
 
 
-def _held_back(stage: Stage, cases: Sequence[Prepared]) -> Dataset[dict[str, Tensor]]:
-    """Each held-back case as it is, with what the stage is scored on."""
-    if isinstance(stage, GateStage):
-        return WholeSamples(cases, targets=[stage.target(case) for case in cases])
-    return WholeSamples(cases)
-
-
 def _take(stage: Stage, checkpoint: dict[str, Any]) -> None:
     state = checkpoint["state_dict"]
     stage.load_state_dict({k.removeprefix("stage."): v for k, v in state.items() if k.startswith("stage.")})
@@ -112,7 +104,7 @@ def _mean_scores(module: StageModule, validation: Sequence[Prepared]) -> dict[st
     stage = module.stage.eval()
     rows = []
     with torch.inference_mode(), torch.autocast(stage.device.type, torch.bfloat16, enabled=has_fast_bf16(stage.device)):
-        for batch in DataLoader(_held_back(stage, validation), batch_size=1):
+        for batch in DataLoader(stage.held_back(validation), batch_size=1):
             rows.append(module.scores({name: part.to(stage.device) for name, part in batch.items()}))
     return {name: float(torch.stack([row[name] for row in rows]).mean()) for name in rows[0]}
 

@@ -7,8 +7,9 @@ import lightning
 import torch
 from torch import Tensor
 
+from gracile.devices import in_fast_layout
 from gracile.recipe import TrainSpec
-from gracile.stages import GateStage, Stage
+from gracile.stages import Stage
 from gracile.training.phases import Phases
 from gracile.training.schedule import is_over, scheduled
 
@@ -79,7 +80,7 @@ class StageModule(lightning.LightningModule):
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
         # Twice as fast on processors; the stage's weights are in this order too.
-        return {**batch, "image": batch["image"].contiguous(memory_format=torch.channels_last)}
+        return {**batch, "image": in_fast_layout(batch["image"])}
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         terms = self.stage.losses(batch)
@@ -102,10 +103,8 @@ class StageModule(lightning.LightningModule):
             self.trainer.should_stop = True
 
     def scores(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Validation scores of one whole prepared case."""
-        if isinstance(self.stage, GateStage):
-            return gate_scores(self.stage, batch)
-        return validation_scores(self.stage, batch)
+        """Validation scores of one held-back case."""
+        return self.stage.scores(batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["spent_seconds"] = self.spent_seconds
@@ -117,29 +116,3 @@ class StageModule(lightning.LightningModule):
         self.spent_seconds = checkpoint["spent_seconds"]
         # Checkpoints of 0.1.0's first days have no such list.
         self.validation_losses = list(checkpoint.get("validation_losses", []))
-
-
-def gate_scores(stage: GateStage, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Cross-entropy and accuracy of a gate on one whole prepared case, classes taken as equally frequent."""
-    logits = stage.logits(stage.framed(batch["image"])).float()
-    right = (logits.argmax(dim=1) == batch["target"]).float().mean()
-    entropy = torch.nn.functional.cross_entropy(logits, batch["target"])
-    return {"validation_loss": entropy, "validation_accuracy": right}
-
-
-def validation_scores(stage: Stage, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Cross-entropy, and Dice of each structure by the likeliest class, of one whole prepared case."""
-    logits = stage.logits(batch["image"]).float()
-    truth, region = batch["truth"], batch["region"] > 0.5
-    entropy = -(truth * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True)[region].mean()
-    found, true = logits.argmax(dim=1, keepdim=True), truth.argmax(dim=1, keepdim=True)
-    scores = {"validation_loss": entropy}
-    dices = []
-    for name, classes in stage.recipe.structures.items():
-        members = torch.tensor(classes, device=logits.device)
-        a, b = torch.isin(found, members) & region, torch.isin(true, members) & region
-        both = a.sum() + b.sum()
-        dices.append(torch.where(both > 0, 2.0 * (a & b).sum() / both.clamp_min(1), torch.ones_like(entropy)))
-        scores[f"validation_dice_{name}"] = dices[-1]
-    scores["validation_dice"] = torch.stack(dices).mean()
-    return scores

@@ -55,7 +55,8 @@ class EpochSampler(Sampler[int]):
 def prepared_case(files: CaseFiles, recipe: Recipe, cache: Path) -> Prepared:
     """Read and prepare a case once; later calls map the cached arrays from disk, so that memory stays bounded."""
     folder = cache / files.id
-    names = ("image", "region", *(["truth"] if files.label is not None else []))
+    names = ["image", "region"]
+    names += ["truth"] * (files.label is not None) + ["affine"] * (recipe.input.kind == "volume")
     if not all((folder / f"{name}.npy").is_file() for name in names):
         case = read_case(files, recipe)
         prepared = _prepare(case, recipe)

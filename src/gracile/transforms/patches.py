@@ -113,21 +113,29 @@ def cut_patch(
 
 
 def vary_intensities(image: Tensor, augment: AugmentSpec, generator: Generator) -> Tensor:
-    """Random gain, bias, tone curve, illumination, blur and noise of a standardized ``(channels, height, width)``."""
-    channels, height, width = image.shape
+    """Random gain, bias, tone curve, illumination, blur and noise of a standardized picture or volume.
+
+    Args:
+        image: ``(channels, *spatial)``.
+        augment: How much of each.
+        generator: Source of randomness.
+    """
+    channels, *spatial = image.shape
+    ones = [1] * len(spatial)
+    mode, pool = ("bicubic", functional.avg_pool2d) if len(spatial) == 2 else ("trilinear", functional.avg_pool3d)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator)
 
-    gain = torch.exp(augment.gain * normal(1, 1, 1) + augment.channel_gain * normal(channels, 1, 1))
-    image = image * gain + augment.bias * normal(1, 1, 1) + augment.channel_bias * normal(channels, 1, 1)
+    gain = torch.exp(augment.gain * normal(1, *ones) + augment.channel_gain * normal(channels, *ones))
+    image = image * gain + augment.bias * normal(1, *ones) + augment.channel_bias * normal(channels, *ones)
     # Bends the tones as a gamma would, yet is defined for negative values.
     image = image + augment.curve * _uniform(generator, -1, 1) * (image.clamp(-2.5, 2.5).square() - 1.0)
     if augment.illumination:
-        field = augment.illumination * normal(1, 1, 4, 4)
-        image = image + functional.interpolate(field, (height, width), mode="bicubic", align_corners=True)[0]
+        field = augment.illumination * normal(1, 1, *[4] * len(spatial))
+        image = image + functional.interpolate(field, spatial, mode=mode, align_corners=True)[0]
     if _uniform(generator, 0, 1) < augment.blur:
-        smooth = functional.avg_pool2d(image[None], 3, stride=1, padding=1)[0]
+        smooth = pool(image[None], 3, stride=1, padding=1)[0]
         image = torch.lerp(image, smooth, _uniform(generator, 0.3, 1.0))
     if augment.noise:
         image = image + augment.noise * _uniform(generator, 0, 1) * normal(*image.shape)

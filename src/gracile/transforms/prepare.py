@@ -12,6 +12,7 @@ from gracile.errors import DataError
 from gracile.recipe import Recipe
 from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
 from gracile.transforms.scan import find_scan, why_not_ultrasound
+from gracile.transforms.volume import Orientation
 
 
 @dataclass(frozen=True)
@@ -77,22 +78,31 @@ class Prepared:
     """A case as the stages see it.
 
     Args:
-        image: ``(channels, height, width)`` float32, intensities standardized, 0 outside the region.
-        region: ``(height, width)`` bool, what counts.
+        image: ``(channels, *spatial)`` float32, intensities standardized, 0 outside the region.
+        region: ``(*spatial)`` bool, what counts.
         placement: The way back; None for training samples read from a cache.
-        truth: ``(classes, height, width)`` float32, each class's share of the pixel, or None.
+        truth: ``(classes, *spatial)`` float32, each class's share of the pixel, or None.
         flags: What a reader of the result should know.
         subject: Person that it belongs to, where the data say.
         frame_class: What kind of frame it is, by the data's own word; empty when that was not said.
+        affine: (4, 4) from voxels of the prepared volume to RAS+ mm; None for pictures.
     """
 
     image: np.ndarray
     region: np.ndarray
-    placement: Placement | None
+    placement: Placement | Orientation | None
     truth: np.ndarray | None = None
     flags: list[str] | None = None
     subject: str = ""
     frame_class: str = ""
+    affine: np.ndarray | None = None
+
+    @property
+    def spacing_mm(self) -> np.ndarray:
+        """``(3,)`` of a prepared volume."""
+        if self.affine is None:
+            raise ValueError("a prepared picture has no spacing")
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
 
 
 def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tuple[Prepared, np.ndarray]:
@@ -104,6 +114,11 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
     Raises:
         DataError: The picture is of the wrong kind and the recipe refuses such.
     """
+    if (len(case.grid.shape) == 3) != (recipe.input.kind == "volume"):
+        wanted = "volumes" if recipe.input.kind == "volume" else "pictures"
+        raise DataError(f"{case.id} cannot be used: the recipe {recipe.name} takes {wanted}.", "Choose another model.")
+    if recipe.input.kind == "volume":
+        return _prepare_volume(case, recipe)
     image = _with_channels(case, recipe.input.channels)
     flags = list(case.notes)
     region = case.region
@@ -136,6 +151,23 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
     if case.truth is not None:
         one_hot = np.stack([placement.cut(case.truth) == index for index in range(len(recipe.classes))])
         prepared.truth = _resize(one_hot.astype(np.float32), placement.shape)
+    return prepared, region
+
+
+def _prepare_volume(case: Case, recipe: Recipe) -> tuple[Prepared, np.ndarray]:
+    """Axes turned to the recipe's orientation and intensities standardized; nothing is resampled."""
+    orientation = Orientation.to(recipe.prepare.orientation, case.grid)
+    region = np.ones(case.grid.shape, dtype=bool) if case.region is None else case.region
+    if not region.any():
+        raise DataError(f"{case.id}: the region of interest is empty.", "Check the mask of its region.")
+    image, inside = orientation.apply(_with_channels(case, recipe.input.channels)), orientation.apply(region)
+    prepared = Prepared(
+        image=_standardized(image.astype(np.float32), inside, recipe.prepare.intensity), region=inside,
+        placement=orientation, flags=list(case.notes), frame_class=case.frame_class, affine=orientation.oriented.affine,
+    )  # fmt: skip
+    if case.truth is not None:
+        truth = orientation.apply(case.truth)
+        prepared.truth = np.stack([truth == index for index in range(len(recipe.classes))]).astype(np.float32)
     return prepared, region
 
 

@@ -1,0 +1,201 @@
+"""The centerline stage: finds the line along a slender structure on a coarse copy of a volume."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from monai.inferers import sliding_window_inference
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from gracile.devices import in_fast_layout
+from gracile.geometry import Centerline
+from gracile.geometry.centerline import centerline_from_mask, centerline_from_places
+from gracile.geometry.path_search import best_path
+from gracile.geometry.slices import axial_slices
+from gracile.networks.zoo import build_network
+from gracile.recipe import CenterlineSpec, Recipe
+from gracile.stages.base import Batch, Finding, Stage
+from gracile.transforms import Prepared
+from gracile.transforms.volume import resample_to_spacing
+from gracile.transforms.volume_samples import PointSamples, VolumePart
+
+LARGEST_INPUT = 4_000_000
+"""Coarse voxels above which the heat is computed in overlapping tiles."""
+
+
+class CenterlineStage(Stage):
+    """A heat map around the line, and the best path through it over all slices at once.
+
+    The network answers one logit per voxel of the coarse copy. What it learns is ``exp(-d^2 / (2 width^2))``, d being
+    the distance from the line within the slice; slices beyond the line's ends are cold.
+    """
+
+    choosing = ("validation_error_mm", "min")
+
+    def __init__(self, spec: CenterlineSpec, recipe: Recipe, initialize: bool = False) -> None:
+        super().__init__(recipe)
+        self.spec = spec
+        self.name = spec.name
+        network = spec.network
+        initial = network.initial if initialize else ""
+        self.network = build_network(network.name, recipe.input.channels, 1, initial=initial, **network.options)
+        names = spec.structures or list(recipe.structures)
+        self.members = sorted({index for name in names for index in recipe.structures[name]})
+
+    def learns_from(self, case: Prepared) -> bool:
+        return case.truth is not None and bool(case.truth[self.members].any())
+
+    def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
+        parts, centers = [], []
+        for case in cases:
+            coarse, affine = self.coarse(case)
+            line = self.true_line(case).in_voxels(affine)
+            spacing = np.linalg.norm(affine[:3, :3], axis=0)
+            shape = coarse.shape[1:]
+            heat = heat_map(line * spacing, shape, spacing, self.spec.width_mm)
+            parts.append(VolumePart(coarse, heat[None], np.zeros(3, dtype=int), shape, spacing))
+            centers.append(line * spacing)
+        return PointSamples(parts, centers, self.spec.patch, self.spec.augment, seed, self.spec.per_case)
+
+    def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
+        return _CoarseCases(self, cases)
+
+    def coarse(self, case: Prepared) -> tuple[np.ndarray, np.ndarray]:
+        """A coarse copy ``(channels, x, y, z)`` of a prepared volume, and its affine."""
+        assert case.affine is not None
+        coarse, steps = resample_to_spacing(np.asarray(case.image), case.spacing_mm, self.spec.spacing_mm)
+        return coarse, case.affine @ np.diag([*steps, 1.0])
+
+    def true_line(self, case: Prepared) -> Centerline:
+        """The line through the mask of a training case."""
+        assert case.truth is not None
+        assert case.affine is not None
+        return centerline_from_mask(case.truth[self.members].sum(axis=0), case.affine)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        logits = self.logits(batch["image"]).float()
+        heat, region = batch["truth"], batch["region"]
+        entropy = functional.binary_cross_entropy_with_logits(logits, heat, reduction="none") * region
+        # What a line's heat adds up to in one slice is the measure, so that few warm voxels are not lost in many.
+        spacing = np.array(self.spec.spacing_mm)
+        mass = 2 * math.pi * self.spec.width_mm**2 / float(spacing[0] * spacing[1])
+        return {"heat": entropy.sum() / (mass * logits.shape[0] * logits.shape[-1])}
+
+    def logits(self, images: Tensor) -> Tensor:
+        answers = self.network(images)
+        return answers[-1] if isinstance(answers, list | tuple) else answers
+
+    def heat(self, coarse: Tensor) -> Tensor:
+        """``(1, channels, x, y, z)`` coarse volumes to heat from 0 to 1, ``(1, 1, x, y, z)``."""
+        coarse = in_fast_layout(coarse)
+        if coarse[0, 0].numel() <= LARGEST_INPUT:
+            return self.logits(coarse).float().sigmoid()
+        tiles = sliding_window_inference(
+            coarse, (96, 160, 160), 1, lambda part: self.logits(part).float().sigmoid(), 0.25, "gaussian"
+        )
+        return torch.as_tensor(tiles)
+
+    def line_through(self, heat: np.ndarray, affine: np.ndarray) -> Centerline | None:
+        """The best line through a heat map ``(x, y, z)``; None where no slice is warm enough."""
+        slices = axial_slices(heat, affine)
+        path = best_path(
+            slices.volume,
+            spacing_mm=slices.spacing_mm,
+            stiffness=self.spec.stiffness,
+            threshold=self.spec.presence,
+            window_mm=2 * self.spec.width_mm,
+        )
+        if not path.inside.any():
+            return None
+        line = centerline_from_places(path.places, slices, inside=path.inside, probabilities=path.probabilities)
+        assert line.probabilities is not None
+        more = round(self.spec.extend_mm / slices.distance_mm)
+        kept = np.flatnonzero(path.inside)
+        part = slice(max(0, kept[0] - more), kept[-1] + more + 1)
+        return Centerline(line.points_mm[part], line.probabilities[part])
+
+    def find(self, prepared: Prepared, finding: Finding) -> Finding:
+        coarse, affine = self.coarse(prepared)
+        heat = self.heat(torch.from_numpy(coarse)[None].to(self.device))[0, 0].cpu().numpy()
+        line = self.line_through(heat, affine)
+        names = ", ".join(self.spec.structures or self.recipe.structures)
+        finding.gates[self.name] = float(np.clip(heat.max(), 0.0, 1.0)) if line is None else _sure(line)
+        finding.decisions[self.name] = line is not None
+        if line is None:
+            why = f"no line of {names} was found in the volume (largest heat {heat.max():.2f})"
+            finding.closed.update(dict.fromkeys(self.members, why))
+        else:
+            assert prepared.affine is not None
+            _, finding.centerline = line.on_slices(axial_slices(prepared.image[0], prepared.affine))
+        return finding
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss, and the mean distance in mm of the found line from the true one, 50 where it is missed."""
+        affine = batch["affine"][0].double().cpu().numpy()
+        loss = self.losses(batch)["heat"]
+        line = self.line_through(self.heat(batch["image"])[0, 0].cpu().numpy(), affine)
+        error = 50.0
+        if line is not None:
+            true = batch["line"][0].double().cpu().numpy()
+            heights = line.in_voxels(affine)
+            order = np.argsort(heights[:, 2])
+            found = np.stack([np.interp(true[:, 2], heights[order, 2], heights[order, i]) for i in (0, 1)], axis=1)
+            spacing = np.linalg.norm(affine[:3, :2], axis=0)
+            error = float(np.linalg.norm((found - true[:, :2]) * spacing, axis=1).mean())
+        return {"validation_loss": loss, "validation_error_mm": loss.new_tensor(error)}
+
+
+class _CoarseCases(Dataset[Batch]):
+    """Whole coarse volumes with heat, affine and the true line in voxels."""
+
+    def __init__(self, stage: CenterlineStage, cases: Sequence[Prepared]) -> None:
+        self.stage = stage
+        self.cases = cases
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, index: int) -> Batch:
+        case = self.cases[index]
+        coarse, affine = self.stage.coarse(case)
+        line = self.stage.true_line(case).in_voxels(affine)
+        spacing = np.linalg.norm(affine[:3, :3], axis=0)
+        heat = heat_map(line * spacing, coarse.shape[1:], spacing, self.stage.spec.width_mm)
+        return {
+            "image": torch.from_numpy(coarse),
+            "truth": torch.from_numpy(heat)[None],
+            "region": torch.ones(1, *coarse.shape[1:]),
+            "affine": torch.from_numpy(affine),
+            "line": torch.from_numpy(line),
+        }
+
+
+def heat_map(line_mm: np.ndarray, shape: tuple[int, ...], spacing_mm: np.ndarray, width_mm: float) -> np.ndarray:
+    """Heat around a line, slice by slice along the third axis.
+
+    Args:
+        line_mm: ``(n, 3)`` mm from the first voxel along the axes.
+        shape: Of the map.
+        spacing_mm: Of the map.
+        width_mm: Deviation of the heat.
+
+    Returns:
+        ``(*shape)`` float32: ``exp(-d^2 / (2 width^2))`` in slices that the line runs through, 0 in others.
+    """
+    line_mm = line_mm[np.argsort(line_mm[:, 2])]
+    heights = np.arange(shape[2]) * spacing_mm[2]
+    x, y = (np.interp(heights, line_mm[:, 2], line_mm[:, axis]) for axis in (0, 1))
+    squares = (np.arange(shape[0])[:, None, None] * spacing_mm[0] - x) ** 2
+    squares = squares + (np.arange(shape[1])[None, :, None] * spacing_mm[1] - y) ** 2
+    heat = np.exp(-squares / (2 * width_mm**2))
+    half = spacing_mm[2] / 2
+    heat[:, :, (heights < line_mm[0, 2] - half) | (heights > line_mm[-1, 2] + half)] = 0.0
+    return heat.astype(np.float32)
+
+
+def _sure(line: Centerline) -> float:
+    assert line.probabilities is not None
+    return float(np.clip(np.mean(line.probabilities), 0.0, 1.0))

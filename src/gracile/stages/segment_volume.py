@@ -1,0 +1,260 @@
+"""The segment stage for volumes: delineates in a column along a line, or in the whole volume."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from monai.inferers import sliding_window_inference
+from scipy import ndimage
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from gracile.devices import in_fast_layout
+from gracile.geometry import Centerline
+from gracile.geometry.centerline import centerline_from_mask
+from gracile.losses import build_loss
+from gracile.networks.slices import SliceNetwork
+from gracile.networks.zoo import build_network
+from gracile.recipe import Recipe, SegmentVolumeSpec
+from gracile.stages.base import Batch, Finding, Stage
+from gracile.stages.segment import decide
+from gracile.transforms import Prepared
+from gracile.transforms.column import Column
+from gracile.transforms.volume import resample_to_spacing, sample, smoothed_for
+from gracile.transforms.volume_samples import LineSamples, PointSamples, VolumePart
+
+BESIDE_MM = 12.0
+"""How far around a column its surroundings are kept for training: turned and moved pieces look there."""
+
+
+class SegmentVolumeStage(Stage):
+    """Delineates the recipe's classes in a prepared volume.
+
+    Along a line it sees a column of small slices, shifted slice by slice, whose intensities are standardized by the
+    column's own; without one, the whole volume at the stage's spacing. Long columns and large volumes are predicted in
+    overlapping patches with Gaussian weights.
+    """
+
+    def __init__(self, spec: SegmentVolumeSpec, recipe: Recipe, initialize: bool = False) -> None:
+        super().__init__(recipe)
+        self.spec = spec
+        self.name = spec.name
+        network = spec.network
+        channels = recipe.input.channels * max(1, spec.slices)
+        initial = network.initial if initialize else ""
+        self.network = build_network(network.name, channels, len(recipe.classes), initial=initial, **network.options)
+        if spec.slices:
+            self.network = SliceNetwork(self.network, spec.slices)
+        self.terms = [(term, build_loss(term.name, recipe.structures, **term.options)) for term in spec.losses]
+
+    @property
+    def patch(self) -> tuple[int, int, int]:
+        """Samples of a patch along each axis."""
+        return (*self.spec.size, self.spec.length)
+
+    def learns_from(self, case: Prepared) -> bool:
+        return case.truth is not None and (not self.spec.along or bool(case.truth[1:].any()))
+
+    def true_line(self, case: Prepared) -> Centerline:
+        """The line through the mask of a training case, all classes together."""
+        assert case.truth is not None
+        assert case.affine is not None
+        return centerline_from_mask(case.truth[1:].sum(axis=0), case.affine)
+
+    def spacing_of(self, case: Prepared) -> np.ndarray:
+        """``(3,)`` mm at which the network sees a case."""
+        return np.array([wanted or own for wanted, own in zip(self.spec.spacing_mm, case.spacing_mm, strict=True)])
+
+    def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
+        if self.spec.along:
+            return self._along_lines(cases, seed)
+        parts, centers = [], []
+        for case in cases:
+            part = self._whole(case)
+            parts.append(part)
+            centers.append(np.argwhere(part.truth.sum(axis=0) > 0.5) * part.spacing_mm)
+        augment, per_case = self.spec.augment, self.spec.per_case
+        return _WithBackground(PointSamples(parts, centers, self.patch, augment, seed, per_case))
+
+    def _along_lines(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
+        parts, lines, scales, spacings = [], [], [], []
+        for case in cases:
+            assert case.affine is not None
+            assert case.truth is not None
+            line, shape, own = self.true_line(case), case.region.shape, case.spacing_mm
+            column = self.column(case, line)
+            mean, deviation = self._levels(column, column.cut(np.asarray(case.image)))
+            heights = column.positions()[0, 0, :, 2] * own[2]
+            scales.append(np.stack([heights, mean, deviation], axis=1))
+            more = np.ceil(BESIDE_MM / own).astype(int)
+            box = tuple(
+                slice(max(0, part.start - m), min(n, part.stop + m))
+                for part, m, n in zip(column.box, more, shape, strict=True)
+            )
+            steps = self.spacing_of(case) / own
+            image, truth = (smoothed_for(np.asarray(array[(slice(None), *box)]), steps)
+                            for array in (case.image, case.truth[1:]))  # fmt: skip
+            start = np.array([part.start for part in box])
+            parts.append(VolumePart(image, truth, start, shape, own))
+            lines.append(line.in_voxels(case.affine) * own)
+            spacings.append(self.spacing_of(case))
+        spec = self.spec
+        return LineSamples(
+            parts, lines, scales, self.patch, spacings, spec.jitter, spec.augment, seed, spec.per_case
+        )  # fmt: skip
+
+    def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
+        return _HeldBack(self, cases)
+
+    def column(self, case: Prepared, line: Centerline) -> Column:
+        """The column of a case along a line."""
+        assert case.affine is not None
+        shape = (case.region.shape[0], case.region.shape[1], case.region.shape[2])
+        return Column.along(line, case.affine, shape, self.spec.size, self.spec.spacing_mm)
+
+    def evened(self, column: Column, cut: np.ndarray) -> np.ndarray:
+        """``(channels, *size, length)`` standardized by mean and deviation of the slices around each one."""
+        mean, deviation = self._levels(column, cut)
+        return ((cut - mean) / deviation).astype(np.float32)
+
+    def _levels(self, column: Column, cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of each slice's surroundings along the column, ``(length,)`` each."""
+        means, squares = cut.mean(axis=(0, 1, 2)), np.square(cut).mean(axis=(0, 1, 2))
+        if self.spec.evening_mm:
+            sigma = self.spec.evening_mm / column.slice_mm
+            means, squares = (ndimage.gaussian_filter1d(part, sigma, mode="nearest") for part in (means, squares))
+        else:
+            means, squares = (np.full(len(part), part.mean()) for part in (means, squares))
+        return means, np.sqrt(np.maximum(squares - means**2, 1e-6))
+
+    def _whole(self, case: Prepared) -> VolumePart:
+        assert case.truth is not None
+        image, steps = resample_to_spacing(np.asarray(case.image), case.spacing_mm, self.spec.spacing_mm)
+        truth, _ = resample_to_spacing(np.asarray(case.truth[1:]), case.spacing_mm, self.spec.spacing_mm)
+        return VolumePart(image, truth, np.zeros(3, dtype=int), image.shape[1:], case.spacing_mm * steps)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        logits = self.logits(batch["image"]).float()
+        return {
+            term.name: term.weight * loss(logits, batch["truth"], batch["region"]) for term, loss in self.terms
+        }  # fmt: skip
+
+    def logits(self, images: Tensor) -> Tensor:
+        answers = self.network(images)
+        return answers[-1] if isinstance(answers, list | tuple) else answers
+
+    def predict(self, image: Tensor) -> Tensor:
+        """Class probabilities ``(1, classes, x, y, z)`` of ``(1, channels, x, y, z)``."""
+
+        def answer(part: Tensor) -> Tensor:
+            return self.logits(in_fast_layout(part)).float().softmax(dim=1)
+
+        def tiled(volume: Tensor) -> Tensor:
+            return torch.as_tensor(
+                sliding_window_inference(volume, self.patch, 2, answer, self.spec.overlap, "gaussian")
+            )
+
+        probabilities = tiled(image)
+        if self.spec.flips:
+            probabilities = (probabilities + torch.flip(tiled(torch.flip(image, (2,))), (2,))) / 2
+        return probabilities
+
+    def find(self, prepared: Prepared, finding: Finding) -> Finding:
+        outside = (1.0, *[0.0] * (len(self.recipe.classes) - 1))
+        image = np.asarray(prepared.image)
+        if not self.spec.along:
+            coarse, steps = resample_to_spacing(image, prepared.spacing_mm, self.spec.spacing_mm)
+            found = self.predict(torch.from_numpy(coarse)[None].to(self.device))[0].cpu()
+            finding.probabilities = _back(found, steps, image.shape[1:], outside)
+        elif finding.centerline is not None:
+            column = self.column(prepared, finding.centerline)
+            seen = torch.from_numpy(self.evened(column, column.cut(image)))[None].to(self.device)
+            found = self.predict(seen)[0].cpu()
+            finding.probabilities, finding.box = column.restore(found.numpy(), outside), column.box
+        return finding
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        return decide(probabilities, self.spec.decision)
+
+    def tidy(self, mask: np.ndarray) -> list[str]:
+        notes = []
+        for index in range(1, len(self.recipe.classes)):
+            name, own = self.recipe.class_names[index], mask == index
+            if self.spec.decision.largest_only and (dropped := _without_largest(own)).any():
+                mask[dropped] = 0
+                own &= ~dropped
+                notes.append(f"{int(dropped.sum())} voxels of {name} apart from its largest island were left out")
+            if self.spec.decision.fill_holes and (holes := _holes(own) & (mask == 0)).any():
+                mask[holes] = index
+                notes.append(f"{int(holes.sum())} voxels in holes of {name} were filled")
+        return notes
+
+
+class _HeldBack(Dataset[Batch]):
+    """Columns along the true lines, or whole volumes, with their truth."""
+
+    def __init__(self, stage: SegmentVolumeStage, cases: Sequence[Prepared]) -> None:
+        self.stage = stage
+        self.cases = cases
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, index: int) -> Batch:
+        case = self.cases[index]
+        assert case.truth is not None
+        if self.stage.spec.along:
+            column = self.stage.column(case, self.stage.true_line(case))
+            image = self.stage.evened(column, column.cut(np.asarray(case.image)))
+            truth = column.cut(np.asarray(case.truth[1:]))
+        else:
+            part = self.stage._whole(case)
+            image, truth = part.image, part.truth
+        whole = np.concatenate([1.0 - truth.sum(axis=0, keepdims=True), truth])
+        return {
+            "image": torch.from_numpy(image.astype(np.float32)),
+            "truth": torch.from_numpy(whole.astype(np.float32)),
+            "region": torch.ones(1, *image.shape[1:]),
+        }
+
+
+class _WithBackground(Dataset[Batch]):
+    """Samples whose truth gets its first class, the background: what the others leave."""
+
+    def __init__(self, samples: PointSamples) -> None:
+        self.inner = samples
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def __getitem__(self, index: int) -> Batch:
+        batch = self.inner[index]
+        truth = batch["truth"]
+        return {**batch, "truth": torch.cat([1.0 - truth.sum(dim=0, keepdim=True), truth])}
+
+
+def _back(found: Tensor, steps: np.ndarray, shape: tuple[int, ...], outside: tuple[float, ...]) -> np.ndarray:
+    """Maps at the stage's spacing to the prepared volume's voxels, linearly."""
+    if np.allclose(steps, 1.0):
+        return found.numpy()
+    axes = [torch.arange(n, dtype=torch.float32) / float(step) for n, step in zip(shape, steps, strict=True)]
+    axes = [axis.clamp(max=n - 1) for axis, n in zip(axes, found.shape[1:], strict=True)]
+    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    shift = torch.tensor(outside)[:, None, None, None]
+    return (sample(found - shift, points) + shift).numpy()
+
+
+def _without_largest(own: np.ndarray) -> np.ndarray:
+    """The voxels that are not of the largest island (26 neighbors)."""
+    islands, count = ndimage.label(own, structure=np.ones((3, 3, 3)))
+    if count < 2:
+        return np.zeros_like(own)
+    sizes = np.bincount(islands.ravel())
+    sizes[0] = 0
+    return own & (islands != sizes.argmax())
+
+
+def _holes(own: np.ndarray) -> np.ndarray:
+    """Background enclosed by the structure within slices across the third axis."""
+    filled = np.stack([ndimage.binary_fill_holes(own[..., k]) for k in range(own.shape[-1])], axis=-1)
+    return filled & ~own

@@ -1,0 +1,111 @@
+"""Volumes: axes turned to one orientation and back, and copies on grids of other spacing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
+from scipy.ndimage import gaussian_filter
+from torch.nn import functional
+
+from gracile.errors import GeometryError
+from gracile.geometry import Grid
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How the axes of a volume are turned and mirrored; no voxel is changed.
+
+    Args:
+        grid: Grid of the input.
+        oriented: Grid after turning.
+        forward: nibabel's orientation array from the input's axes to the turned ones.
+    """
+
+    grid: Grid
+    oriented: Grid
+    forward: np.ndarray
+
+    @classmethod
+    def to(cls, codes: str, grid: Grid) -> "Orientation":
+        """The turn that brings a grid's axes nearest to ``codes``, such as ``LAS``, each naming where an axis runs to.
+
+        Raises:
+            GeometryError: The grid has no affine, is no volume, or two of its axes run the same way.
+        """
+        if grid.affine is None or len(grid.shape) != 3:
+            raise GeometryError("A volume needs three axes and an affine.", "Export it with its geometry.")
+        own = io_orientation(grid.affine)
+        if np.isnan(own).any():
+            raise GeometryError("The affine of the volume has an axis without length.", "Export it again.")
+        forward = ornt_transform(own, axcodes2ornt(tuple(codes)))
+        shape = tuple(int(grid.shape[i]) for i in np.argsort(forward[:, 0]))
+        affine = grid.affine @ inv_ornt_aff(forward, grid.shape)
+        return cls(grid, Grid(shape, affine=affine), forward)
+
+    def apply(self, array: np.ndarray) -> np.ndarray:
+        """``(channels, *input)`` or ``(*input)`` to the turned axes."""
+        return self._turn(array, self.forward)
+
+    def restore(self, array: np.ndarray) -> np.ndarray:
+        """``(channels, *oriented)`` or ``(*oriented)`` back to the input's axes."""
+        back = np.empty_like(self.forward)
+        for source, (target, flip) in enumerate(self.forward):
+            back[int(target)] = (source, flip)
+        return self._turn(array, back)
+
+    def _turn(self, array: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        if array.ndim == 3:
+            return np.ascontiguousarray(apply_orientation(array, turn))
+        return np.stack([apply_orientation(part, turn) for part in array])
+
+
+def resample_to_spacing(
+    array: np.ndarray, spacing_mm: np.ndarray, target_mm: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Another spacing, smoothed before it is made coarser; the first voxel's center stays where it is.
+
+    Args:
+        array: ``(channels, x, y, z)``.
+        spacing_mm: Of the array.
+        target_mm: Wanted; 0 leaves an axis as it is.
+
+    Returns:
+        ``(channels, x', y', z')`` float32, and the ``(3,)`` voxels of the input that one of the output stands for.
+    """
+    steps = np.array([t / s if t else 1.0 for s, t in zip(spacing_mm, target_mm, strict=True)])
+    result = smoothed_for(array, steps)
+    if np.allclose(steps, 1.0):
+        return result, np.ones(3)
+    shape = [int(np.floor((n - 1) / step + 1e-6)) + 1 for n, step in zip(array.shape[1:], steps, strict=True)]
+    axes = [torch.arange(n, dtype=torch.float32) * float(step) for n, step in zip(shape, steps, strict=True)]
+    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    return sample(torch.from_numpy(result), points).numpy(), steps
+
+
+def smoothed_for(array: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """``(channels, x, y, z)`` float32 smoothed for taking every ``steps``-th voxel: what is finer would alias.
+
+    A Gaussian takes the voxels' own profile to that of the coarser ones: its variance is the difference of two boxes'.
+    """
+    sigmas = np.sqrt(np.maximum(0.0, steps**2 - 1.0) / 12.0)
+    if not sigmas.any():
+        return array.astype(np.float32)
+    return np.stack([gaussian_filter(part.astype(np.float32), sigmas, mode="nearest") for part in array])
+
+
+def sample(volume: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """Linear interpolation at voxel positions; outside, the value 0.
+
+    Args:
+        volume: ``(channels, x, y, z)`` float32.
+        points: ``(a, b, c, 3)`` positions in voxels of the volume.
+
+    Returns:
+        ``(channels, a, b, c)`` float32.
+    """
+    size = torch.tensor(volume.shape[1:], dtype=torch.float32)
+    # Voxel centers in the convention of align_corners=False; grid_sample wants the last axis first.
+    normalized = ((2.0 * points + 1.0) / size - 1.0).flip(-1)
+    return functional.grid_sample(volume[None], normalized[None], align_corners=False, padding_mode="zeros")[0]

@@ -1,0 +1,212 @@
+"""Training samples from volumes: warped and cut in one interpolation, along a line or around points."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from gracile.recipe import AugmentSpec, JitterSpec
+from gracile.transforms.patches import vary_intensities
+from gracile.transforms.volume import sample
+
+ELASTIC_CELLS = 4
+"""Control points of the elastic shifts along each side of a patch."""
+
+
+@dataclass
+class VolumePart:
+    """The part of a prepared volume that samples are cut from.
+
+    Args:
+        image: ``(channels, x, y, z)`` float32.
+        truth: ``(foreground classes, x, y, z)`` float32, each class's share, or a heat map.
+        start: ``(3,)`` the part's first voxel in the volume.
+        shape: Of the whole volume; what lies outside it is no region.
+        spacing_mm: ``(3,)``.
+    """
+
+    image: np.ndarray
+    truth: np.ndarray
+    start: np.ndarray
+    shape: tuple[int, ...]
+    spacing_mm: np.ndarray
+
+    def cut(self, points_mm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Image, truth and region at ``(a, b, c, 3)`` places in mm from the volume's first voxel, along its axes."""
+        voxels = points_mm / torch.from_numpy(self.spacing_mm.astype(np.float32))
+        low = voxels.reshape(-1, 3).amin(dim=0).floor().numpy() - self.start - 1
+        high = voxels.reshape(-1, 3).amax(dim=0).ceil().numpy() - self.start + 2
+        sizes = self.image.shape[1:]
+        box = [slice(int(np.clip(a, 0, n - 1)), int(np.clip(b, 1, n)))
+               for a, b, n in zip(low, high, sizes, strict=True)]  # fmt: skip
+        window = np.concatenate([part[:, box[0], box[1], box[2]] for part in (self.image, self.truth)])
+        offset = torch.tensor([float(s + part.start) for s, part in zip(self.start, box, strict=True)])
+        values = sample(torch.from_numpy(window), voxels - offset)
+        limit = torch.tensor(self.shape, dtype=torch.float32)
+        region = ((voxels >= -0.5) & (voxels <= limit - 0.5)).all(dim=-1)[None].float()
+        channels = len(self.image)
+        return values[:channels], values[channels:], region
+
+
+class LineSamples(Dataset[dict[str, Tensor]]):
+    """Pieces of columns along lines, jittered as a locator errs. Index ``i`` gives the same sample for a seed.
+
+    Args:
+        parts: What is around each line.
+        lines: ``(n, 3)`` mm from the volume's first voxel along its axes, the third one rising.
+        scales: ``(slices, 3)`` of each case: height in mm, and there mean and deviation by which intensities are
+            standardized.
+        size: Samples along each axis.
+        spacing_mm: Of a piece.
+        jitter: How the line is moved.
+        augment: How pieces are varied; ``elastic`` is in steps of the piece.
+        seed: Of all randomness.
+        per_case: Pieces of an epoch by case.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[VolumePart],
+        lines: Sequence[np.ndarray],
+        scales: Sequence[np.ndarray],
+        size: tuple[int, int, int],
+        spacing_mm: Sequence[np.ndarray],
+        jitter: JitterSpec,
+        augment: AugmentSpec,
+        seed: int,
+        per_case: int,
+    ) -> None:
+        self.parts = parts
+        self.lines = lines
+        self.scales = scales
+        self.size = size
+        self.spacing_mm = spacing_mm
+        self.jitter = jitter
+        self.augment = augment
+        self.seed = seed
+        self.per_case = per_case
+
+    def __len__(self) -> int:
+        return len(self.parts) * self.per_case
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+        number = index % len(self.parts)
+        line, spacing = self.lines[number], self.spacing_mm[number]
+        half = (self.size[2] - 1) / 2 * float(spacing[2])
+        low, high = line[0, 2], line[-1, 2]
+        # A piece may begin a little beyond the ends, so that these are seen at every place of a piece.
+        height = _uniform(generator, low + min(half, (high - low) / 2) / 2, high - min(half, (high - low) / 2) / 2)
+        offsets = warped_offsets(self.size, spacing, self.augment, generator)
+        heights = height + (torch.arange(self.size[2]) - (self.size[2] - 1) / 2) * float(spacing[2])
+        middle = torch.from_numpy(
+            np.stack([np.interp(heights.numpy(), line[:, 2], line[:, axis]) for axis in (0, 1)], axis=1)
+        ).float()
+        middle = middle + self._moved(generator)
+        points = offsets + functional.pad(middle, (0, 1)) + torch.tensor([0.0, 0.0, float(height)])
+        image, truth, region = self.parts[number].cut(points)
+        levels = self.scales[number]
+        mean, deviation = (
+            torch.from_numpy(np.interp(heights.numpy(), levels[:, 0], levels[:, i])).float() for i in (1, 2)
+        )
+        image = vary_intensities((image - mean) / deviation, self.augment, generator) * region
+        truth = torch.cat([1.0 - truth.sum(dim=0, keepdim=True), truth])
+        return {"image": image, "truth": truth, "region": region}
+
+    def _moved(self, generator: Generator) -> Tensor:
+        """``(length, 2)`` mm by which a locator may miss the middle: all slices alike, and a slow wander."""
+        whole = self.jitter.offset_mm * torch.randn(1, 2, generator=generator)
+        knots = self.jitter.wander_mm * torch.randn(1, 2, ELASTIC_CELLS, generator=generator)
+        wander = functional.interpolate(knots, self.size[2], mode="linear", align_corners=True)[0].T
+        return whole + wander
+
+
+class PointSamples(Dataset[dict[str, Tensor]]):
+    """Warped patches around chosen points of volumes. Index ``i`` gives the same sample for a seed.
+
+    Args:
+        parts: The volumes, on the grid that the network sees.
+        centers: ``(n, 3)`` mm of each volume from which half of its patches are drawn; the others lie anywhere.
+        size: Samples along each axis.
+        augment: How patches are varied; ``elastic`` is in voxels, ``shift`` a share of the patch.
+        seed: Of all randomness.
+        per_case: Patches of an epoch by case.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[VolumePart],
+        centers: Sequence[np.ndarray],
+        size: tuple[int, int, int],
+        augment: AugmentSpec,
+        seed: int,
+        per_case: int,
+        share: float = 0.75,
+    ) -> None:
+        self.parts = parts
+        self.centers = centers
+        self.size = size
+        self.augment = augment
+        self.seed = seed
+        self.per_case = per_case
+        self.share = share
+
+    def __len__(self) -> int:
+        return len(self.parts) * self.per_case
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+        number = index % len(self.parts)
+        part, centers = self.parts[number], self.centers[number]
+        extent = torch.tensor(self.size) * torch.from_numpy(part.spacing_mm).float()
+        if len(centers) and _uniform(generator, 0, 1) < self.share:
+            center = torch.from_numpy(centers[int(torch.randint(len(centers), (), generator=generator))]).float()
+            center = center + self.augment.shift * extent * (2.0 * torch.rand(3, generator=generator) - 1.0)
+        else:
+            whole = torch.tensor(part.shape) * torch.from_numpy(part.spacing_mm).float()
+            center = whole * torch.rand(3, generator=generator)
+        points = warped_offsets(self.size, part.spacing_mm, self.augment, generator) + center
+        image, truth, region = part.cut(points)
+        image = vary_intensities(image, self.augment, generator) * region
+        return {"image": image, "truth": truth, "region": region}
+
+
+def warped_offsets(
+    size: tuple[int, int, int], spacing_mm: np.ndarray, augment: AugmentSpec, generator: Generator
+) -> Tensor:
+    """``(*size, 3)`` mm from a patch's center, turned, scaled, mirrored along the first axis and shifted locally."""
+    axes = [
+        (torch.arange(n, dtype=torch.float32) - (n - 1) / 2) * float(s) for n, s in zip(size, spacing_mm, strict=True)
+    ]
+    offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1) @ _linear_map(augment, generator).T
+    if augment.elastic:
+        knots = augment.elastic * torch.randn(1, 3, *[ELASTIC_CELLS] * 3, generator=generator)
+        shifts = functional.interpolate(knots, size, mode="trilinear", align_corners=True)[0].permute(1, 2, 3, 0)
+        offsets = offsets + shifts * torch.from_numpy(np.asarray(spacing_mm)).float()
+    return offsets
+
+
+def _linear_map(augment: AugmentSpec, generator: Generator) -> Tensor:
+    """Random rotations about the three axes, scale and mirroring as a (3, 3) matrix."""
+    angles = [augment.tilt, augment.tilt, augment.rotation]
+    turn = torch.eye(3)
+    for axis, largest in enumerate(angles):
+        angle = math.radians(largest) * _uniform(generator, -1, 1)
+        a, b = [i for i in range(3) if i != axis]
+        one = torch.eye(3)
+        one[a, a] = one[b, b] = math.cos(angle)
+        one[a, b], one[b, a] = -math.sin(angle), math.sin(angle)
+        turn = one @ turn
+    limit = math.log1p(augment.scale)
+    scale = math.exp(_uniform(generator, -limit, limit))
+    mirror = -1.0 if augment.flip and _uniform(generator, 0, 1) < 0.5 else 1.0
+    return scale * turn @ torch.diag(torch.tensor([mirror, 1.0, 1.0]))
+
+
+def _uniform(generator: Generator, low: float, high: float) -> float:
+    return low + (high - low) * float(torch.rand((), generator=generator))

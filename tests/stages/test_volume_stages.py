@@ -1,0 +1,225 @@
+"""The centerline stage and the segment stage for volumes, on a drawn cord."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gracile.case import Case
+from gracile.geometry import Grid
+from gracile.pipeline import Pipeline
+from gracile.recipe import Recipe, TrainSpec, read_recipe
+from gracile.stages import CenterlineStage, SegmentVolumeStage, build_stage
+from gracile.stages.centerline import heat_map
+from gracile.training.fit import fit_stage
+from gracile.transforms import Prepared, prepare
+
+SETTINGS = [
+    "stages.centerline.network.options={width: 4, stride: [1, 1, 1]}",
+    "stages.centerline.patch=[16, 16, 16]",
+    "stages.cord.network.options={width: 4}",
+    "stages.cord.size=[24, 24]",
+    "stages.cord.length=12",
+    "trainer.workers=0",
+]
+
+
+def cord_case(seed: int = 0, codes: str = "PSR", cord: bool = True) -> Case:
+    """A dark tube in bright fluid that runs aslant through 30 x 44 x 40 voxels of 1 mm, in the axes of `codes`."""
+    random = np.random.default_rng(seed)
+    x, y, z = np.meshgrid(*[np.arange(n) for n in (30, 44, 40)], indexing="ij")
+    start, slope = random.uniform([12, 16], [18, 22]), random.uniform(-0.15, 0.15, 2)
+    away = np.hypot(x - start[0] - slope[0] * z, (y - start[1] - slope[1] * z) * 1.3)
+    image = random.normal(200, 15, x.shape)
+    if cord:
+        image += 500 * ((away < 8) & (away >= 4.5))
+    truth = ((away < 4.5) & cord).astype(np.uint8)
+    affine = np.diag([-1.0, 1.0, 1.0, 1.0])
+    affine[:3, 3] = 20, -30, 100
+    from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
+
+    turn = ornt_transform(axcodes2ornt(tuple("LAS")), axcodes2ornt(tuple(codes)))
+    image, truth = (np.ascontiguousarray(apply_orientation(part, turn)) for part in (image, truth))
+    # The affine of the turned array: turned back to LAS it is the one above.
+    grid = Grid(image.shape, affine=affine @ inv_ornt_aff(turn, (30, 44, 40)))
+    return Case(f"cord{seed}", image[None].astype(np.float32), grid, truth=truth)
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    return read_recipe("spinal-cord", SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def prepared(recipe) -> list[Prepared]:
+    return [prepare(cord_case(seed), recipe)[0] for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def trained(recipe, prepared, tmp_path_factory) -> Pipeline:
+    """Both stages trained for a moment; enough for a tube drawn in three gray levels."""
+    out = Path(tmp_path_factory.mktemp("run"))
+    stages = []
+    for spec, epochs in zip(recipe.stages, (12, 6), strict=True):
+        torch.manual_seed(0)
+        stage = build_stage(spec, recipe)
+        train = TrainSpec(epochs=epochs, batch_size=4, learning_rate=0.01, average_weights=0.8)
+        fit_stage(stage, prepared, [], train, recipe.trainer, out / spec.name)
+        stages.append(stage)
+    return Pipeline(recipe, stages)
+
+
+def test_preparing_turns_the_axes_and_nothing_else(recipe):
+    case = cord_case(codes="PSR")
+    found, _ = prepare(case, recipe)
+    assert case.image.shape == (1, 44, 40, 30)
+    assert found.image.shape == (1, 30, 44, 40)
+    assert found.truth is not None
+    assert case.truth is not None
+    assert int(found.truth[1].sum()) == int(case.truth.sum())
+    assert found.spacing_mm == pytest.approx([1, 1, 1])
+
+
+def test_samples_of_a_seed_are_always_the_same(recipe, prepared):
+    for spec in recipe.stages:
+        stage = build_stage(spec, recipe)
+        first, again, other = (stage.samples(prepared, seed) for seed in (1, 1, 2))
+        assert len(first) == 3 * spec.per_case
+        for name in first[4]:
+            assert torch.equal(first[4][name], again[4][name])
+        assert not torch.equal(first[4]["image"], other[4]["image"])
+
+
+def test_pieces_of_columns_hold_the_cord_near_their_middle(recipe, prepared):
+    stage = build_stage(recipe.stages[1], recipe)
+    samples = stage.samples(prepared, 0)
+    for index in range(8):
+        sample = samples[index]
+        assert sample["image"].shape == (1, 24, 24, 12)
+        assert sample["truth"].shape == (2, 24, 24, 12)
+        assert torch.allclose(sample["truth"].sum(dim=0), torch.ones(24, 24, 12), atol=1e-5)
+        assert sample["truth"][1, 8:16, 8:16, 6].mean() > 0.5
+
+
+def test_without_variation_a_piece_is_what_prediction_cuts(recipe, prepared):
+    kept = {"flip", "shear", "shift"}
+    still = {name: 0.0 for name in type(recipe.stages[1].augment).model_fields if name not in kept}
+    spec = recipe.stages[1].model_copy(deep=True)
+    spec.augment = spec.augment.model_copy(update={**still, "flip": False})
+    spec.jitter = spec.jitter.model_copy(update={"offset_mm": 0.0, "wander_mm": 0.0})
+    stage = build_stage(spec, recipe)
+    assert isinstance(stage, SegmentVolumeStage)
+    piece = stage.samples(prepared[:1], 0)[0]
+    whole = stage.held_back(prepared[:1])[0]
+    for cut in (piece["truth"][1], whole["truth"][1]):
+        # The prediction's column is shifted by whole samples: its middle is off by up to half a sample, and even
+        # sizes have no sample in their middle.
+        places = torch.arange(24.0)
+        assert abs(float((cut.sum(dim=(1, 2)) * places).sum() / cut.sum()) - 11.5) < 1.1
+        assert abs(float((cut.sum(dim=(0, 2)) * places).sum() / cut.sum()) - 11.5) < 1.1
+    areas = [cut.sum(dim=(0, 1)).mean() for cut in (piece["truth"][1], whole["truth"][1])]
+    assert float(areas[0] / areas[1]) == pytest.approx(1.0, abs=0.03)
+
+
+def test_heat_is_one_on_the_line_and_cold_beyond_its_ends():
+    line = np.array([[10.0, 12.0, 6.0], [10.0, 12.0, 20.0]])
+    heat = heat_map(line, (12, 14, 16), np.array([2.0, 2.0, 2.0]), 4.0)
+    assert heat[5, 6, 5] == pytest.approx(1.0)
+    assert heat[7, 6, 5] == pytest.approx(np.exp(-0.5))
+    assert not heat[:, :, :3].any()
+    assert not heat[:, :, 11:].any()
+
+
+def test_a_trained_cascade_finds_line_and_cord_on_the_inputs_own_grid(trained):
+    for codes in ("PSR", "RAI"):
+        case = cord_case(7, codes=codes)
+        result = trained(case, keep_probabilities=True)
+        assert result.status == "found"
+        assert result.mask is not None
+        assert result.mask.shape == case.grid.shape
+        assert case.truth is not None
+        overlap = 2 * (result.mask & case.truth).sum() / (result.mask.sum() + case.truth.sum())
+        assert overlap > 0.8
+        assert result.probabilities is not None
+        assert result.probabilities.shape == (2, *case.grid.shape)
+        assert np.allclose(result.probabilities.sum(axis=0), 1.0, atol=1e-3)
+        assert result.centerline is not None
+        assert case.grid.affine is not None
+        nearest = np.round(result.centerline.in_voxels(case.grid.affine)).astype(int)
+        on_cord = [case.truth[tuple(np.clip(p, 0, np.array(case.grid.shape) - 1))] for p in nearest]
+        assert np.mean(on_cord) > 0.95
+
+
+def test_axes_of_the_file_change_nothing_in_what_is_found(trained):
+    masks = []
+    for codes in ("LAS", "PSR"):
+        case = cord_case(8, codes=codes)
+        result = trained(case)
+        assert result.mask is not None
+        masks.append(prepare(Case("m", result.mask[None], case.grid), trained.recipe)[0].image[0] > 0.5)
+    assert np.array_equal(*masks)
+
+
+def test_where_no_slice_is_warm_the_result_is_absent_and_says_why(trained):
+    stage = trained.stages[0]
+    assert isinstance(stage, CenterlineStage)
+    bias = stage.network.head.bias
+    before = bias.detach().clone()
+    with torch.no_grad():
+        bias -= 100
+    result = trained(cord_case(9))
+    with torch.no_grad():
+        bias.copy_(before)
+    assert result.status == "absent"
+    assert "no line of cord was found" in result.reason
+    assert result.mask is not None
+    assert not result.mask.any()
+    assert result.centerline is None
+
+
+def test_islands_and_holes_are_mended_and_said(recipe):
+    stage = build_stage(recipe.stages[1], recipe)
+    mask = np.zeros((20, 20, 6), dtype=np.uint8)
+    mask[4:12, 4:12] = 1
+    mask[7:9, 7:9] = 0
+    mask[16, 16, 2] = 1
+    notes = stage.tidy(mask)
+    assert mask.sum() == 8 * 8 * 6
+    assert len(notes) == 2
+    assert "1 voxels" in notes[0]
+    assert "24 voxels in holes" in notes[1]
+
+
+def test_a_network_for_pictures_sees_slices_with_their_neighbors(prepared):
+    settings = [
+        *SETTINGS[:2],
+        *SETTINGS[3:],
+        "stages.cord.slices=3",
+        "stages.cord.network={name: light-unet, options: {width: 8}}",
+    ]
+    recipe = read_recipe("spinal-cord", settings)
+    stage = build_stage(recipe.stages[1], recipe).eval()
+    volume = torch.randn(1, 1, 24, 24, 5)
+    answer = stage.logits(volume)
+    assert answer.shape == (1, 2, 24, 24, 5)
+    changed = volume.clone()
+    changed[..., 4] += 1.0
+    difference = (stage.logits(changed) - answer).abs().amax(dim=(0, 1, 2, 3))
+    assert (difference > 0).tolist() == [False, False, False, True, True]
+
+
+def test_without_a_line_the_whole_volume_is_segmented(prepared):
+    settings = [
+        "stages.cord.along=''",
+        "stages.cord.spacing_mm=[2, 2, 2]",
+        "stages.cord.network.options={width: 4, stride: [1, 1, 1]}",
+    ]
+    recipe = read_recipe("spinal-cord", [*SETTINGS[:2], *SETTINGS[3:], *settings])
+    recipe = recipe.model_copy(update={"stages": recipe.stages[1:]})
+    stage = build_stage(recipe.stages[0], recipe)
+    sample = stage.samples(prepared, 0)[0]
+    assert sample["truth"].shape == (2, 24, 24, 12)
+    result = Pipeline(recipe, [stage])(cord_case(3))
+    assert result.mask is not None
+    assert result.mask.shape == cord_case(3).grid.shape

@@ -9,7 +9,7 @@ import numpy as np
 from gracile.bundle import Bundle, read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select
-from gracile.errors import BundleError, UsageError
+from gracile.errors import BundleError, DataError, UsageError
 from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
 from gracile.evaluation import gate_value as gate_value
@@ -17,7 +17,7 @@ from gracile.inference import Options, Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
 from gracile.inference.journal import read_predictions
 from gracile.inference.predict import Observer, read_input
-from gracile.io.naming import stem
+from gracile.io.naming import VOLUME_SUFFIXES, image_files, stem
 from gracile.measure import measure
 from gracile.pipeline import Pipeline
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
@@ -54,17 +54,25 @@ class Model:
         """Find and measure the recipe's structures.
 
         Args:
-            image: A file, a channels-last uint8 array ``(height, width[, channels])``, or a case.
-            probabilities: Also keep the probability maps ``(classes, height, width)``.
+            image: A file (of a volume also the folder of its DICOM series), a case, or of a picture a channels-last
+                uint8 array ``(height, width[, channels])``.
+            probabilities: Also keep the probability maps ``(classes, *spatial)``.
             measure_settings: Such as ``um_per_pixel=4.5`` or ``disc=(row, column, diameter)``.
 
         Raises:
             DataError: The picture cannot be read or is of the wrong kind.
         """
         if isinstance(image, str | Path):
-            case = read_input(Path(image), stem(image))
+            case = read_input(Path(image), stem(image), wanted=self.recipe.input)
+        elif isinstance(image, Case):
+            case = image
+        elif self.recipe.input.kind == "volume":
+            raise DataError(
+                "An array does not say how it lies in the patient.",
+                "Give a file, or gracile.case.Case.from_volume(array, affine).",
+            )
         else:
-            case = image if isinstance(image, Case) else Case.from_array(image)
+            case = Case.from_array(image)
         result = self.pipeline(case, keep_probabilities=probabilities)
         measure(case, result, self.recipe, measure_settings)
         return result
@@ -152,10 +160,10 @@ def predict(
     from gracile.inference.reporting import ReportWriter
 
     patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-    found = find_inputs([str(pattern) for pattern in patterns])
+    loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
+    found = find_inputs([str(pattern) for pattern in patterns], loaded.recipe.input.kind)
     options = options or Options()
     total = len(options.shard.part(found)) if options.shard else len(found)
-    loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
     name = "model" if isinstance(model, Model) else Path(model).name
     writer = ReportWriter(loaded.recipe, name, Path(out), credits) if report else None
     done = 0
@@ -245,11 +253,12 @@ def evaluate(
     Args:
         predictions: Folder of masks, or one per run. With the protocol ``classification`` what
             `gracile.evaluation.class_sources.read_answers` reads.
-        truth: Folder of labels; with ``classification`` what `gracile.evaluation.class_sources.read_classes` reads.
+        truth: Folder of labels; with ``classification`` what `gracile.evaluation.class_sources.read_classes` reads;
+            with a recipe of volumes also a data set, whose cases meet their predictions by their ids.
         protocol: A name of `gracile.names.PROTOCOLS`.
         classes: Classes of the labels.
-        recipe: Name of a recipe, a YAML file, or a recipe, whose classes they are instead; without either, they are
-            those of the protocol's recipe.
+        recipe: Name of a recipe, a YAML file, or a recipe, whose classes they are instead and that finds the labels of
+            a data set; without either, they are those of the protocol's recipe.
         fov: Folder of field-of-view masks.
         probabilities: Folder of ``.npz`` probability maps, or one per run.
         missing: Whether a missing prediction is an error or counts with the worst value of every score.
@@ -261,18 +270,20 @@ def evaluate(
     if classes and recipe is not None:
         raise UsageError("Classes and a recipe are given.", "Give one of them: a recipe names the classes.")
     named = find_protocol(protocol).recipe if recipe is None else recipe
-    chosen = list(classes) if classes else (named if isinstance(named, Recipe) else read_recipe(named)).classes
+    ruling = named if isinstance(named, Recipe) else read_recipe(named)
+    chosen = list(classes) if classes else ruling.classes
+    labels = _truth_of(ruling, Path(truth))
     if images is not None and report is None:
         raise UsageError("Images are only used in a report.", "Name its file with --report.")
     runs = [Path(run) for run in ([predictions] if isinstance(predictions, str | Path) else predictions)]
     files = {}
     classifies = find_protocol(protocol).score_case is None
-    if images is not None and not classifies:
+    if images is not None and not classifies and isinstance(labels, Path):
         from gracile.inference.evaluation_report import find_case_files
 
         files = find_case_files(runs[0], Path(truth), Path(images), Path(fov) if fov else None, protocol)
     evaluation = evaluate_folders(
-        runs, truth, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing, groups=groups,
+        runs, labels, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing, groups=groups,
         min_area=min_area,
     )  # fmt: skip
     if report is not None and classifies:
@@ -285,3 +296,10 @@ def evaluate(
         sources = {"predictions": [str(run) for run in runs], "truth": str(truth), "fov": str(fov) if fov else None}
         write_evaluation_report(evaluation, chosen, Path(report), files, sources)
     return evaluation
+
+
+def _truth_of(recipe: Recipe, truth: Path) -> Path | dict[str, Path]:
+    """A folder of labels, or the labels of a data set of volumes by the ids of their cases."""
+    if recipe.input.kind == "image" or truth.is_file() or image_files(truth, VOLUME_SUFFIXES):
+        return truth
+    return {case.id: case.label for case in find_cases(truth, recipe) if case.label is not None}

@@ -53,3 +53,10 @@ class Case:
         """A case from a channels-last picture ``(height, width[, channels])``."""
         channels_first = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
         return cls(id=id, image=channels_first, grid=Grid(tuple(channels_first.shape[1:])), **more)
+
+    @classmethod
+    def from_volume(cls, image: np.ndarray, affine: np.ndarray, id: str = "image", **more: Any) -> "Case":
+        """A case from a volume ``(I, J, K)`` and its affine (voxel indices to RAS+ mm)."""
+        return cls(
+            id=id, image=image[None].astype(np.float32), grid=Grid(image.shape, np.asarray(affine, float)), **more
+        )

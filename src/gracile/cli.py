@@ -106,7 +106,10 @@ def train(
 def predict(
     model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
     inputs: Annotated[
-        list[str], typer.Argument(help="Pictures, videos, folders, quoted patterns, frames:FOLDER, camera:0.")
+        list[str],
+        typer.Argument(
+            help="Pictures, volumes, DICOM series, videos, folders, quoted patterns, frames:FOLDER, camera:0."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     settings: Setting = None,
@@ -125,7 +128,7 @@ def predict(
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML report.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict pictures and videos: masks, predictions.json, OUT/report/index.html. Goes on where it was interrupted."""
+    """Predict pictures, volumes, videos: masks, predictions.json, OUT/report/index.html. Resumes an interrupted run."""
     from gracile import api
     from gracile.inference import Options, Shard, VideoOptions
 
@@ -226,6 +229,7 @@ def evaluate(
 def data_check(
     sources: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths.")],
     recipe: Annotated[str, typer.Option(help="Recipe that names the classes.")] = "retina-av",
+    settings: Setting = None,
     split: Annotated[Path | None, typer.Option(help="A split.json whose sides must share nothing.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -233,7 +237,7 @@ def data_check(
     from gracile.data import check_data, problem_lines
     from gracile.recipe import read_recipe
 
-    report = check_data(sources, read_recipe(recipe), split)
+    report = check_data(sources, read_recipe(recipe, settings), split)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))
     else:

@@ -53,6 +53,16 @@ class InputSpec(Spec):
         "auto", description="auto refuses where the region is fundus and flags where it is scan"
     )
 
+    fourth_axis: Literal["refuse", "first", "mean"] = Field(
+        "refuse", description="volumes: what to do with a file that holds several"
+    )
+    series: str = Field("", description="volumes: number or UID of the DICOM series, where a folder holds several")
+    labels: list[str] = Field(
+        default_factory=list,
+        description="volumes: what the names of labels end in behind their image's, the preferred first; empty knows "
+        "_seg, _seg-manual, _label-SC_seg, _mask and the like",
+    )
+
     @property
     def refuses_wrong_kind(self) -> bool:
         """Whether a picture of the wrong kind is refused, not flagged."""

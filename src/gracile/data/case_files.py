@@ -10,7 +10,14 @@ import numpy as np
 
 from gracile.case import Case
 from gracile.errors import DataError
-from gracile.io import read_labels, read_picture, read_region, stem
+from gracile.io import (
+    read_case_file,
+    read_labels,
+    read_region,
+    read_volume_labels,
+    read_volume_region,
+    stem,
+)
 from gracile.io.naming import telling_folders
 from gracile.recipe import Recipe
 
@@ -40,19 +47,32 @@ def read_case(files: CaseFiles, recipe: Recipe) -> Case:
     """Read a case's image and, where there are any, its label and region.
 
     Raises:
-        DataError: A file is unreadable, a label holds an unknown value, or the sizes differ.
+        DataError: A file is unreadable or of the wrong kind, a label holds an unknown value, or sizes or grids differ.
     """
-    case = read_picture(files.image, files.id)
+    case = read_case_file(files.image, files.id, recipe.input)
+    case.subject, case.frame_class = files.subject, files.frame_class
+    if recipe.input.kind == "volume":
+        return _with_volume_truth(case, files, recipe)
     size = case.grid.shape
     truth = read_labels(files.label, recipe.classes) if files.label is not None else None
     region = read_region(files.region) if files.region is not None else None
     for path, array in ((files.label, truth), (files.region, region)):
         if path is not None and array is not None:
             require_size(files.image, size, path, array)
-    case.subject, case.truth = files.subject, truth
-    case.frame_class = files.frame_class
+    case.truth = truth
     if region is not None:
         case.region = region
+    return case
+
+
+def _with_volume_truth(case: Case, files: CaseFiles, recipe: Recipe) -> Case:
+    """A volume's case with its label and region, turned to its axes."""
+    if files.label is not None:
+        labels = read_volume_labels(files.label, recipe.classes, case.grid)
+        case.truth = labels.values
+        case.notes += labels.notes
+    if files.region is not None:
+        case.region = read_volume_region(files.region, case.grid)
     return case
 
 
@@ -66,8 +86,8 @@ def require_size(image: Path, size: tuple[int, ...], other: Path, array: np.ndar
 
 
 def size_text(shape: tuple[int, ...]) -> str:
-    """``(height, width)`` as people write it: ``width x height``."""
-    return " x ".join(str(length) for length in reversed(shape))
+    """``(height, width)`` as people write it, ``width x height``; the size of a volume in the order of its file."""
+    return " x ".join(str(length) for length in (shape if len(shape) > 2 else reversed(shape)))
 
 
 def labeled(cases: list[CaseFiles]) -> list[CaseFiles]:

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -13,12 +13,16 @@ from gracile.data.case_files import CaseFiles, require_size, size_text, unique_i
 from gracile.data.layouts import list_files, sources
 from gracile.data.splits import read_split
 from gracile.errors import DataError
-from gracile.io import read_image, read_labels, read_region
+from gracile.geometry import axis_codes
+from gracile.io import read_case_file, read_labels, read_region, read_volume_labels
 from gracile.recipe import Recipe
+
+_NO_LABEL, _LABEL_REMEDY = "The image has no label.", "Add one of the same name, or remove the image."
 
 OUTSIDE_SHARE = 0.01
 """Share of a label's foreground that may lie outside the field of view before it is worth a word."""
 
+Found = TypeVar("Found")
 Severity = Literal["error", "warning"]
 
 
@@ -41,8 +45,10 @@ class Report:
         labeled: Number of images with a label.
         with_region: Number of images with a region (field of view) file.
         subjects: Number of subjects.
-        sizes: Number of images of each ``width x height``.
-        pixels: Number of pixels of each class over all readable labels.
+        sizes: Number of images of each ``width x height``, of volumes in the order of the file.
+        spacings: Number of volumes of each voxel size in mm.
+        orientations: Number of volumes by where their axes run to, as nibabel names it.
+        pixels: Number of pixels or voxels of each class over all readable labels.
         problems: Errors first, then by file.
     """
 
@@ -51,6 +57,8 @@ class Report:
     with_region: int = 0
     subjects: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
+    spacings: dict[str, int] = field(default_factory=dict)
+    orientations: dict[str, int] = field(default_factory=dict)
     pixels: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -63,11 +71,17 @@ class Report:
         """The report's figures in two lines of text, without the problems."""
         total = sum(self.pixels.values())
         shares = ", ".join(f"{name} {count / total:.2%}" for name, count in self.pixels.items()) if total else "none"
-        sizes = ", ".join(f"{size} ({count})" for size, count in self.sizes.items()) or "none"
+        found = f"{len(self.errors)} errors, {len(self.problems) - len(self.errors)} warnings."
+        if self.spacings:
+            return (
+                f"{self.cases} volumes of {self.subjects} subjects, {self.labeled} with label; {found}\n"
+                f"Sizes: {_counts(self.sizes)}. Voxels in mm: {_counts(self.spacings)}. "
+                f"Axes: {_counts(self.orientations)}. Labeled voxels: {shares}."
+            )
         return (
             f"{self.cases} images of {self.subjects} subjects, {self.labeled} with label, {self.with_region} "
-            f"with field of view; {len(self.errors)} errors, {len(self.problems) - len(self.errors)} warnings.\n"
-            f"Sizes: {sizes}. Labeled pixels: {shares}."
+            f"with field of view; {found}\n"
+            f"Sizes: {_counts(self.sizes)}. Labeled pixels: {shares}."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,12 +89,17 @@ class Report:
         return asdict(self)
 
 
+def _counts(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{what} ({count})" for what, count in numbers.items()) or "none"
+
+
 def check_data(source: str | Path | Sequence[str | Path], recipe: Recipe, split: str | Path | None = None) -> Report:
     """List every problem of a data set; nothing is raised for what is wrong with the data.
 
     Reads one case at a time. Found are: sources of no known layout, images without label and the reverse, unclear
     pairs, unreadable files, differing sizes, unknown label values, labels that are empty or all of one class, classes
-    that never occur, images with equal pixels, and fields of view that are missing, empty, or cut labels off.
+    that never occur, images with equal pixels, and fields of view that are missing, empty, or cut labels off; of
+    volumes also labels on another grid than their image, and what was changed to read them.
 
     Args:
         source: A folder or CSV file, or several.
@@ -95,6 +114,8 @@ def check_data(source: str | Path | Sequence[str | Path], recipe: Recipe, split:
     for case in cases:
         checking.check_case(case, regions_expected=report.with_region > 0)
     report.sizes = dict(sorted(checking.sizes.items()))
+    report.spacings = dict(sorted(checking.spacings.items()))
+    report.orientations = dict(sorted(checking.orientations.items()))
     report.pixels = dict(zip(recipe.class_names, checking.pixels.tolist(), strict=True))
     place = ", ".join(str(path) for path in sources(source))
     if any(report.pixels.values()):
@@ -117,6 +138,8 @@ class _Checking:
         self.problems: list[Problem] = []
         self.pixels = np.zeros(len(recipe.classes), np.int64)
         self.sizes: Counter[str] = Counter()
+        self.spacings: Counter[str] = Counter()
+        self.orientations: Counter[str] = Counter()
         self.by_content: dict[str, list[str]] = defaultdict(list)
 
     def add(self, severity: Severity, file: str | Path, message: str, remedy: str = "") -> None:
@@ -133,6 +156,8 @@ class _Checking:
                 continue
             for found in listing.faults:
                 self.add("error", source, found.message, found.remedy)
+            for path, remark in listing.remarks.items():
+                self.add("warning", path, remark, "Remove the others, or set input.labels.")
             for stray in listing.strays:
                 self.add("error", stray, "It belongs to no image.", "Add the image, or give both the same name.")
             for case in listing.cases:
@@ -146,18 +171,18 @@ class _Checking:
 
     def check_case(self, case: CaseFiles, *, regions_expected: bool) -> None:
         """Read the files of one case and note what is wrong with each and between them."""
-        image = self._read(case.image, lambda path: read_image(path)[0])
+        if self.recipe.input.kind == "volume":
+            self._check_volume(case)
+            return
+        image = self._read(case.image, lambda path: read_case_file(path, case.id, self.recipe.input).image)
         size = None if image is None else image.shape[1:]
         if image is not None:
-            self.sizes[size_text(image.shape[1:])] += 1
-            content = hashlib.sha256(f"{image.shape}".encode())
-            content.update(np.ascontiguousarray(image).data)
-            self.by_content[content.hexdigest()].append(case.id)
+            self._note_content(case.id, image)
         region = self._region(case, size, expected=regions_expected)
         if case.label is None and case.frame_class:
             return
         if case.label is None:
-            self.add("error", case.image, "The image has no label.", "Add one of the same name, or remove the image.")
+            self.add("error", case.image, _NO_LABEL, _LABEL_REMEDY)
             return
         label = self._read(case.label, lambda path: read_labels(path, self.recipe.classes))
         if label is None or not self._fits(case.image, size, case.label, label):
@@ -170,6 +195,36 @@ class _Checking:
             if outside > OUTSIDE_SHARE:
                 message = f"{outside:.1%} of the foreground lies outside the field of view {case.region}."
                 self.add("warning", case.label, message, "Check that both belong to this image.")
+
+    def _check_volume(self, files: CaseFiles) -> None:
+        case = self._read(files.image, lambda path: read_case_file(path, files.id, self.recipe.input))
+        grid = None
+        if case is not None:
+            grid = case.grid
+            assert grid.affine is not None
+            assert grid.spacing_mm is not None
+            self._note_content(files.id, case.image)
+            self.spacings[" x ".join(f"{spacing:.3g}" for spacing in grid.spacing_mm)] += 1
+            self.orientations[axis_codes(grid.affine)] += 1
+            for note in case.notes:
+                self.add("warning", files.image, f"It was read with a change: {note}.")
+        if files.label is None:
+            self.add("error", files.image, _NO_LABEL, _LABEL_REMEDY)
+            return
+        labels = self._read(files.label, lambda path: read_volume_labels(path, self.recipe.classes, grid))
+        if labels is not None:
+            counts = np.bincount(labels.values.ravel(), minlength=len(self.pixels))
+            self.pixels += counts
+            self._check_content(files.label, counts)
+            for note in labels.notes:
+                self.add("warning", files.label, f"It was read with a change: {note}.")
+
+    def _note_content(self, id: str, image: np.ndarray) -> None:
+        """Keep the size and a checksum of what an image shows."""
+        self.sizes[size_text(image.shape[1:])] += 1
+        content = hashlib.sha256(f"{image.shape}".encode())
+        content.update(np.ascontiguousarray(image).data)
+        self.by_content[content.hexdigest()].append(id)
 
     def _region(self, case: CaseFiles, size: tuple[int, ...] | None, *, expected: bool) -> np.ndarray | None:
         if case.region is None:
@@ -185,7 +240,7 @@ class _Checking:
             return None
         return region
 
-    def _read(self, path: Path, reader: Callable[[Path], np.ndarray]) -> np.ndarray | None:
+    def _read(self, path: Path, reader: Callable[[Path], Found]) -> Found | None:
         try:
             return reader(path)
         except DataError as fault:

@@ -5,31 +5,35 @@ from pathlib import Path
 from typing import Any
 
 from gracile.data.case_files import CaseFiles, size_text
-from gracile.io import read_image
+from gracile.io import read_case_file, volume_parts
+from gracile.recipe import InputSpec
 
 
-def fingerprint(cases: list[CaseFiles]) -> dict[str, Any]:
+def fingerprint(cases: list[CaseFiles], wanted: InputSpec | None = None) -> dict[str, Any]:
     """Checksums over the content of every file, independent of where the files lie and in which order they came.
 
     Args:
         cases: The cases of a run; ids are unique.
+        wanted: The recipe's input: pictures or volumes; pictures when None.
 
     Returns:
         ``cases`` and ``subjects`` (how many), ``labeled`` and ``with_region`` (how many), ``sizes`` (number of images
-        of each ``width x height``), ``ids``, ``files`` (per id its SHA-256 over image, label and region, and its
-        subject) and ``sha256`` over all of these.
+        of each ``width x height``, of volumes in the order of the file), ``ids``, ``files`` (per id its SHA-256 over
+        image, label and region, and its subject) and ``sha256`` over all of these.
 
     Raises:
         DataError: An image is unreadable.
     """
+    wanted = wanted or InputSpec()
     ordered = sorted(cases, key=lambda case: case.id)
     sizes: dict[str, int] = {}
     files: dict[str, dict[str, str]] = {}
     whole = hashlib.sha256()
     for case in ordered:
-        size = size_text(read_image(case.image)[0].shape[1:])
+        shape = read_case_file(case.image, case.id, wanted).grid.shape
+        size = size_text(shape)
         sizes[size] = sizes.get(size, 0) + 1
-        checksum = _case_checksum(case)
+        checksum = _case_checksum(case, wanted.kind == "volume")
         files[case.id] = {"sha256": checksum, "subject": case.subject}
         whole.update(f"{case.id}\0{case.subject}\0{checksum}\n".encode())
     return {
@@ -44,11 +48,12 @@ def fingerprint(cases: list[CaseFiles]) -> dict[str, Any]:
     }
 
 
-def _case_checksum(case: CaseFiles) -> str:
+def _case_checksum(case: CaseFiles, of_volumes: bool) -> str:
     """SHA-256 over the files' checksums, each under its role, so that swapped or missing files show."""
     digest = hashlib.sha256()
     for role, path in (("image", case.image), ("label", case.label), ("region", case.region)):
-        digest.update(f"{role} {_file_checksum(path) if path is not None else '-'}\n".encode())
+        parts = [] if path is None else volume_parts(path) if of_volumes else [path]
+        digest.update(f"{role} {' '.join(map(_file_checksum, parts)) or '-'}\n".encode())
     return digest.hexdigest()
 
 

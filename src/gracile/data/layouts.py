@@ -2,18 +2,27 @@
 
 import csv
 import json
+import logging
 import re
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles, unique_ids
 from gracile.data.kaggle import cases_beside_masks
+from gracile.data.listing import Finder, Listing, files_in, nothing_in, paired, subfolders
+from gracile.data.volume_layouts import (
+    bids,
+    folder_per_case,
+    volume_folders,
+    volume_subjects,
+    volumes_beside_labels,
+)
 from gracile.errors import DataError
-from gracile.io import IMAGE_SUFFIXES, image_files, pair_files, stem
-from gracile.io.naming import numbered_subjects, subject_key
+from gracile.io import image_files, stem
+from gracile.io.naming import numbered_subjects
 from gracile.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 IMAGE_FOLDERS = ("images",)
 LABEL_FOLDERS = ("labels", "label", "masks", "1st_manual", "manual", "av")
@@ -28,30 +37,13 @@ _CSV_REMEDY = (
 )
 
 
-@dataclass
-class Listing:
-    """What one source holds.
-
-    Args:
-        cases: Every image with the files that belong to it.
-        faults: What keeps the source from being used as it is.
-        strays: Labels and regions that belong to no image.
-    """
-
-    cases: list[CaseFiles] = field(default_factory=list)
-    faults: list[DataError] = field(default_factory=list)
-    strays: list[Path] = field(default_factory=list)
-
-
-Finder = Callable[[Path, Recipe], Listing | None]
-
-
 def find_cases(source: str | Path | Sequence[str | Path], recipe: Recipe) -> list[CaseFiles]:
     """Find the cases of one or several data folders or CSV files.
 
-    Each source is tried against `LAYOUTS` in their order. Images without a label are kept with ``label=None`` (see
-    `labeled`); labels without an image are left to `check_data`. A data-set folder with ``training/`` (or ``train/``)
-    and other parts stands for its training part only: a test part is used when it is named itself.
+    Each source is tried against `LAYOUTS` (for recipes of volumes `VOLUME_LAYOUTS`) in their order. Images without a
+    label are kept with ``label=None`` (see `labeled`); labels without an image are left to `check_data`. A data-set
+    folder with ``training/`` (or ``train/``) and other parts stands for its training part only: a test part is used
+    when it is named itself.
     The subject is the CSV's, else the id, so that every image counts as another person; where all names are two
     numbers, as ``1_1`` and ``1_2``, the first is the subject.
 
@@ -64,8 +56,10 @@ def find_cases(source: str | Path | Sequence[str | Path], recipe: Recipe) -> lis
             it holds labels.
     """
     cases: list[CaseFiles] = []
+    remarks: dict[Path, str] = {}
     for path in sources(source):
         listing = list_files(path, recipe)
+        remarks |= listing.remarks
         if listing.faults:
             first, *more = listing.faults
             also = f" {len(more)} more: run gracile data check." if more else ""
@@ -78,6 +72,10 @@ def find_cases(source: str | Path | Sequence[str | Path], recipe: Recipe) -> lis
             )
         cases.extend(listing.cases)
     _refuse_repeats(cases)
+    if remarks:
+        where = next(iter(remarks))
+        also = f" ({len(remarks) - 1} more cases)" if len(remarks) > 1 else ""
+        log.warning("%s: %s%s", where, remarks[where], also)
     return unique_ids(cases)
 
 
@@ -93,14 +91,15 @@ def list_files(source: Path, recipe: Recipe) -> Listing:
     """The files of one source by the first layout that it matches. Raises DataError when there is none."""
     if not source.exists():
         raise DataError(f"There is no folder or file {source}.", "Check the path.")
-    for find in LAYOUTS.values():
+    layouts = LAYOUTS if recipe.input.kind == "image" else VOLUME_LAYOUTS
+    for find in layouts.values():
         listing = find(source, recipe)
         if listing is not None:
             return listing
     if source.is_file():
         raise DataError(f"{source} is no data set.", "Name a folder or a .csv file of paths.")
     raise DataError(
-        f"{source} matches no layout. Looked for: {'; '.join(LAYOUTS)}. {_contents(source)}",
+        f"{source} matches no layout. Looked for: {'; '.join(layouts)}. {_contents(source)}",
         "Lay the files out in one of these ways, or list them in a CSV; see docs/data-layouts.md.",
     )
 
@@ -162,7 +161,7 @@ def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
     image, label, region = (source.parent / cells[name] if cells[name] else None for name in CSV_COLUMNS[:3])
     assert image is not None
     for path in (image, label, region):
-        if path is not None and not path.is_file():
+        if path is not None and not path.is_file() and not (path == image and path.is_dir()):
             raise DataError(f"{source}, line {line}: there is no file {path}.", _CSV_REMEDY)
     id = cells["id"] or stem(image)
     if re.search(r"[/\\:\s]", cells["id"]) or id in (".", ".."):
@@ -183,21 +182,25 @@ def _nnunet(source: Path, recipe: Recipe) -> Listing | None:
         listing.faults.append(fault)
     if not labels.is_dir():
         listing.faults.append(DataError(f"{source} has imagesTr but no labelsTr.", "Put the labels into labelsTr."))
-    by_id = {stem(path): path for path in image_files(labels)} if labels.is_dir() else {}
-    found = image_files(images)
+    by_id = {stem(path): path for path in files_in(labels, recipe)} if labels.is_dir() else {}
+    found = files_in(images, recipe)
     if not found:
-        listing.faults.append(_no_pictures(images))
+        listing.faults.append(nothing_in(images, recipe))
+    remedy = (
+        "Give one file per case, CASE_0000.png; join its channels into an RGB one."
+        if recipe.input.kind == "image"
+        else "Give one file per case, CASE_0000.nii.gz: one channel is read."
+    )
+    ids = []
     for path in found:
         match = _CHANNEL.match(stem(path))
         if match is None or match["channel"] != "0000":
             name = "is no first channel" if match else "lacks the channel suffix _0000"
-            listing.faults.append(
-                DataError(
-                    f"{path} {name}.", "Give one file per case, CASE_0000.png; join its channels into an RGB one."
-                )
-            )
+            listing.faults.append(DataError(f"{path} {name}.", remedy))
             continue
-        listing.cases.append(CaseFiles(match["id"], path, by_id.pop(match["id"], None), None, match["id"]))
+        ids.append((match["id"], path))
+    subjects = volume_subjects([id for id, _ in ids]) if recipe.input.kind == "volume" else {id: id for id, _ in ids}
+    listing.cases = [CaseFiles(id, path, by_id.pop(id, None), None, subjects[id]) for id, path in ids]
     listing.strays.extend(by_id.values())
     return listing
 
@@ -226,16 +229,16 @@ def _class_fault(path: Path, recipe: Recipe) -> DataError | None:
 
 
 def _folders(source: Path, recipe: Recipe) -> Listing | None:
-    images = _subfolder(source, IMAGE_FOLDERS)
-    labels = _subfolder(source, LABEL_FOLDERS)
-    if not images or not (labels or _subfolder(source, REGION_FOLDERS)):
+    images = subfolders(source, IMAGE_FOLDERS)
+    labels = subfolders(source, LABEL_FOLDERS)
+    if not images or not (labels or subfolders(source, REGION_FOLDERS)):
         return None
     if not labels:
         raise DataError(
             f"{source} has no folder of labels; its other folders may be labels or fields of view.",
             f"Name the folder of labels labels/ (known: {', '.join(LABEL_FOLDERS)}) and fields of view fov/.",
         )
-    regions = _subfolder(source, REGION_FOLDERS)
+    regions = subfolders(source, REGION_FOLDERS)
     for role, folders in (("images", images), ("labels", labels), ("fields of view", regions)):
         if len(folders) > 1:
             raise DataError(
@@ -245,48 +248,14 @@ def _folders(source: Path, recipe: Recipe) -> Listing | None:
     pictures = image_files(images[0])
     listing = Listing()
     if not pictures:
-        listing.faults.append(_no_pictures(images[0]))
-    label_of = _paired(pictures, image_files(labels[0]), listing)
-    region_of = _paired(pictures, image_files(regions[0]), listing) if regions else {}
+        listing.faults.append(nothing_in(images[0], recipe))
+    label_of = paired(pictures, image_files(labels[0]), listing)
+    region_of = paired(pictures, image_files(regions[0]), listing) if regions else {}
     subjects = numbered_subjects([stem(path) for path in pictures])
     for path in pictures:
         name = stem(path)
         listing.cases.append(CaseFiles(name, path, label_of.get(path), region_of.get(path), subjects[name]))
     return listing
-
-
-def _subfolder(source: Path, names: tuple[str, ...]) -> list[Path]:
-    """The subfolders with one of these names, in whatever case, in the order of the names."""
-    if not source.is_dir():
-        return []
-    found = [path for path in sorted(source.iterdir()) if path.is_dir() and path.name.lower() in names]
-    return sorted(found, key=lambda path: names.index(path.name.lower()))
-
-
-def _no_pictures(folder: Path) -> DataError:
-    return DataError(f"{folder} holds no pictures.", f"Readable are: {', '.join(IMAGE_SUFFIXES)}.")
-
-
-def _paired(images: list[Path], others: list[Path], listing: Listing) -> dict[Path, Path | None]:
-    """Pair files, noting names that are not clear and files that are left over.
-
-    All attempts of `pair_files` compare names that share a `subject_key`, so that pairing each such group by itself
-    gives the same pairs, and one unclear name does not hide the others.
-    """
-    groups: dict[str, tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
-    for role, paths in enumerate((images, others)):
-        for path in paths:
-            groups[subject_key(path)][role].append(path)
-    pairs: dict[Path, Path | None] = {}
-    for own, offered in groups.values():
-        try:
-            found = pair_files(own, offered)
-        except DataError as fault:
-            listing.faults.append(fault)
-            continue
-        pairs.update(found)
-        listing.strays.extend(path for path in offered if path not in found.values())
-    return pairs
 
 
 def _class_folders(source: Path, recipe: Recipe) -> Listing | None:
@@ -304,22 +273,26 @@ def _class_folders(source: Path, recipe: Recipe) -> Listing | None:
             continue
         pictures = image_files(folder)
         if not pictures:
-            listing.faults.append(_no_pictures(folder))
+            listing.faults.append(nothing_in(folder, recipe))
         kind = known[folder.name.casefold()]
         listing.cases.extend(CaseFiles(stem(path), path, None, None, stem(path), kind) for path in pictures)
     return listing
 
 
 def _training_part(source: Path, recipe: Recipe) -> Listing | None:
-    parts = _subfolder(source, TRAINING_FOLDERS)
+    parts = subfolders(source, TRAINING_FOLDERS)
     if len(parts) > 1:
         raise DataError(
             f"{source} has several training parts: {', '.join(part.name for part in parts)}.",
             "Name the one that is meant.",
         )
+    finders: tuple[Finder, ...] = (_nnunet, _folders, _beside)
+    if recipe.input.kind == "volume":
+        finders = (bids, _nnunet, volume_folders, folder_per_case, volumes_beside_labels)
     if parts:
-        return _nnunet(parts[0], recipe) or _folders(parts[0], recipe) or _beside(parts[0], recipe)
-    tests = [part for part in _subfolder(source, TEST_FOLDERS) if _folders(part, recipe) is not None]
+        return next((found for find in finders if (found := find(parts[0], recipe)) is not None), None)
+    folders = _folders if recipe.input.kind == "image" else volume_folders
+    tests = [part for part in subfolders(source, TEST_FOLDERS) if folders(part, recipe) is not None]
     if tests:
         raise DataError(f"{source} has a test part only.", f"To use it all the same, name {tests[0]} itself.")
     return None
@@ -339,3 +312,14 @@ LAYOUTS: dict[str, Finder] = {
     "one folder of pictures and their masks (1_1.tif, 1_1_mask.tif)": _beside,
 }
 """Every known layout, in the order in which a source is tried against them, and its finder."""
+
+VOLUME_LAYOUTS: dict[str, Finder] = {
+    "a CSV file with the columns image,label": _csv,
+    "BIDS (sub-01/anat/ and derivatives/labels/)": bids,
+    "nnU-Net (imagesTr/, labelsTr/)": _nnunet,
+    "images/ or nii/ with labels/ or mask/": volume_folders,
+    "such a folder as training/ or train/ inside": _training_part,
+    "a folder for each case (errsm_11/t2.nii.gz, errsm_11/t2_seg-manual.nii.gz)": folder_per_case,
+    "one folder of volumes and their labels (t2.nii.gz, t2_seg.nii.gz)": volumes_beside_labels,
+}
+"""The same for recipes of volumes."""

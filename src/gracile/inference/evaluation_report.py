@@ -13,11 +13,12 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.evaluation import Evaluation, Protocol, find_protocol
 from gracile.evaluation.comparison import region_folder
+from gracile.evaluation.label_files import label_files
 from gracile.evaluation.outcome import interval_text
 from gracile.geometry import Grid
 from gracile.inference.predict import read_input
 from gracile.inference.reporting import NOTICE, PICTURES
-from gracile.io import image_files, pair_files, read_labels, read_region, stem
+from gracile.io import is_volume, pair_files, read_labels, read_region, stem
 from gracile.names import VERSION
 from gracile.recipe import ClassSpec
 from gracile.report import (
@@ -61,15 +62,15 @@ def find_case_files(
     Raises:
         DataError: No image belongs to any label.
     """
-    truths = _files(truth)
-    image_of = pair_files(truths, _files(images))
+    truths = label_files(truth)
+    image_of = pair_files(truths, label_files(images))
     if not any(image_of.values()):
         raise DataError(
             f"{images} has no image for any label in {truth}.", "Check --images; files meet by their names."
         )
-    prediction_of = pair_files(truths, _files(predictions))
+    prediction_of = pair_files(truths, label_files(predictions))
     regions = fov or (region_folder(truth) if find_protocol(protocol).needs_region else None)
-    region_of = pair_files(truths, _files(regions)) if regions else {}
+    region_of = pair_files(truths, label_files(regions)) if regions else {}
     return {
         stem(path): CaseFiles(path, image, prediction_of[path], region_of.get(path))
         for path, image in image_of.items()
@@ -90,7 +91,7 @@ def write_evaluation_report(
         evaluation: What was scored.
         classes: Its classes by index, the background first.
         path: The HTML file.
-        files: What to draw, see `find_case_files`; empty shows scores only.
+        files: What to draw, see `find_case_files`; empty shows scores only, as of volumes.
         sources: Where the scored files lie, for the settings.
 
     Returns:
@@ -106,13 +107,14 @@ def write_evaluation_report(
     for case in cases:
         if case.id in files:
             case.links["Image"] = relative_link(files[case.id].image, path)
-    for case in [case for case in cases if case.id in files][:PICTURES]:
+    drawn = [case for case in cases if case.id in files and not is_volume(files[case.id].image)]
+    for case in drawn[:PICTURES]:
         case.base, case.layers = _draw(files[case.id], classes)
     notes = [NOTICE, *(f"{note}." for note in evaluation.notes)]
     if evaluation.runs > 1:
-        pictures = "; pictures show the first" if files else ""
+        pictures = "; pictures show the first" if drawn else ""
         notes.append(f"The scores of a case are means over {evaluation.runs} runs{pictures}.")
-    if len(files) > PICTURES:
+    if len(drawn) > PICTURES:
         notes.append(f"Pictures are shown of the {PICTURES} worst cases.")
     names = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
     report = Report(
@@ -214,7 +216,3 @@ def _draw(files: CaseFiles, classes: Sequence[ClassSpec]) -> tuple[bytes, list[R
     region = None if files.region is None else read_region(files.region)
     result = Result(case.id, "found", Grid(truth.shape), [spec.name for spec in classes], mask=mask, region=region)
     return result_layers(case, result, [spec.color for spec in classes], truth)
-
-
-def _files(source: Path) -> list[Path]:
-    return [source] if source.is_file() else image_files(source)

@@ -8,10 +8,22 @@ from pathlib import Path
 from typing import Literal
 
 from gracile.errors import DataError, UsageError
-from gracile.io.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES, image_files, stem, telling_folders
+from gracile.inference.volume_inputs import matching_volumes, whole_series
+from gracile.io.dicom import DICOM_SUFFIXES, is_dicom
+from gracile.io.naming import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    VOLUME_SUFFIXES,
+    image_files,
+    is_volume_file,
+    stem,
+    telling_folders,
+)
 
 FRAMES = "frames:"
 """In front of a folder: its pictures are the frames of one video."""
+
+Kind = Literal["picture", "volume", "video", "camera"]
 
 _CAMERA = re.compile(r"camera:\d+")
 _SUFFIXES = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
@@ -21,12 +33,13 @@ _SUFFIXES = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
 class Input:
     """One file to predict and the name that its outputs bear.
 
-    A ``video`` is a clip or a folder of frames; the path of a ``camera`` is ``camera:0``, as it was asked for.
+    A ``video`` is a clip or a folder of frames; the path of a ``camera`` is ``camera:0``, as it was asked for. A
+    ``volume`` is a file, or a folder with a DICOM series or a file of it.
     """
 
     path: Path
     name: str
-    kind: Literal["picture", "video", "camera"] = "picture"
+    kind: Kind = "picture"
 
     @property
     def folder(self) -> Path | None:
@@ -56,29 +69,34 @@ class Shard:
         return inputs[self.number - 1 :: self.count]
 
 
-def find_inputs(patterns: list[str]) -> list[Input]:
+def find_inputs(patterns: list[str], takes: Literal["image", "volume"] = "image") -> list[Input]:
     """Files, folders and globs to a list of inputs with names of their own.
 
     A folder stands for the pictures and videos right in it, ``frames:FOLDER`` for one video of its pictures, and
-    ``camera:0`` for a camera. Where two inputs share a stem, the last parent folder in which they
-    differ goes in front.
+    ``camera:0`` for a camera; for recipes of volumes a folder stands for the volumes right in it or is a DICOM series.
+    Where two inputs share a stem, the last parent folder in which they differ goes in front.
+
+    Args:
+        patterns: What was asked for.
+        takes: What the recipe takes (its ``input.kind``).
 
     Raises:
         DataError: Nothing matches, or two inputs cannot be told apart by name.
     """
     paths: dict[Path, None] = {}
     for pattern in patterns:
-        for path in _matches(pattern):
+        for path in _matches(pattern) if takes == "image" else matching_volumes(pattern):
             paths.setdefault(path)
-    ordered = list(paths)
+    ordered = list(paths) if takes == "image" else whole_series(list(paths))
     names = _names(ordered)
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise DataError(f"Several inputs would be named {repeated[0]!r}.", "Predict them into different folders.")
-    return [Input(path, name, _kind(path)) for path, name in zip(ordered, names, strict=True)]
+    kinds: list[Kind] = ["volume" if takes == "volume" else _kind(path) for path in ordered]
+    return [Input(path, name, kind) for path, name, kind in zip(ordered, names, kinds, strict=True)]
 
 
-def _kind(path: Path) -> Literal["picture", "video", "camera"]:
+def _kind(path: Path) -> Kind:
     if _CAMERA.fullmatch(str(path)):
         return "camera"
     return "video" if path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir() else "picture"
@@ -98,6 +116,8 @@ def _matches(pattern: str) -> list[Path]:
         if not found:
             inside = [part.name for part in sorted(path.iterdir()) if part.is_dir() and image_files(part, _SUFFIXES)]
             hint = f"It has {inside[0]}/: name that, or '{path}/*/*'." if inside else ""
+            if image_files(path, VOLUME_SUFFIXES):
+                hint = "It holds volumes: choose a recipe for volumes."
             raise DataError(f"{path} holds no pictures or videos.", hint or f"Readable are: {', '.join(_SUFFIXES)}.")
         # Kaggle's folders hold each mask beside its picture.
         masks = {f"{stem(one)}_mask" for one in found}
@@ -105,7 +125,10 @@ def _matches(pattern: str) -> list[Path]:
     if path.exists():
         return [path]
     found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))  # noqa: PTH207  patterns may be absolute
+    volumes = [match for match in found if is_volume_file(match)]
     found = [match for match in found if match.suffix.lower() in _SUFFIXES]
+    if volumes and not found:
+        raise DataError(f"{pattern!r} means volumes, and this recipe takes pictures.", "Choose a recipe for volumes.")
     if not found:
         raise DataError(f"There is no file {pattern!r}.", "Name a file, a folder of pictures or a quoted pattern.")
     return found
@@ -114,11 +137,22 @@ def _matches(pattern: str) -> list[Path]:
 def _names(paths: list[Path]) -> list[str]:
     groups: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
-        groups[stem(path).replace(":", "-")].append(path)
+        groups[_own_name(path).replace(":", "-")].append(path)
     names = {}
     for name, members in groups.items():
         fronts = telling_folders(members) if len(members) > 1 else [""]
         names.update({p: f"{front}-{name}" if front else name for p, front in zip(members, fronts, strict=True)})
     # Same folder and stem, as a.png beside a.jpg: the suffix tells them apart.
     counts = Counter(names.values())
-    return [f"{names[p]}-{p.suffix.lstrip('.').lower()}" if counts[names[p]] > 1 else names[p] for p in paths]
+    return [f"{names[p]}-{_suffix(p)}" if counts[names[p]] > 1 else names[p] for p in paths]
+
+
+def _own_name(path: Path) -> str:
+    """The stem; of a DICOM file without a suffix, whose name may be one of numbers and dots, the whole name."""
+    bare = path.suffix.lower() not in DICOM_SUFFIXES and not is_volume_file(path) and is_dicom(path)
+    return path.name if bare else stem(path)
+
+
+def _suffix(path: Path) -> str:
+    """What tells files of one stem apart: ``png``, or ``nii`` and ``nii-gz``."""
+    return path.name.removeprefix(stem(path)).lstrip(".").replace(".", "-").lower()

@@ -1,4 +1,4 @@
-"""Predict many pictures and videos with one loaded pipeline, writing every result before the next input is read."""
+"""Predict many inputs with one loaded pipeline, writing every result before the next input is read."""
 
 import hashlib
 import logging
@@ -16,14 +16,17 @@ from gracile.errors import DataError, GracileError, UsageError
 from gracile.inference.inputs import Input, Shard
 from gracile.inference.journal import Journal
 from gracile.inference.video import VideoOptions, predict_video
+from gracile.inference.volume_results import volume_result_files, write_volume_results
+from gracile.io import read_case_file, volume_parts
 from gracile.io.atomic import writing
 from gracile.io.images import read_region
 from gracile.io.masks import write_labels
 from gracile.io.naming import image_files, pair_files
-from gracile.io.pictures import read_picture, sidecar_path
+from gracile.io.pictures import sidecar_path
 from gracile.measure import measure, require_known_settings
 from gracile.names import VERSION
 from gracile.pipeline import Pipeline
+from gracile.recipe import InputSpec
 from gracile.result import Result
 
 log = logging.getLogger(__name__)
@@ -36,7 +39,7 @@ class Options:
     Args:
         shard: This job's part of the inputs.
         regions: Folder of masks of the region of interest (field of view), by name.
-        probabilities: Also write ``probabilities/NAME.npz``.
+        probabilities: Also write ``probabilities/NAME.npz`` (volumes: ``.nii.gz``).
         overwrite: Do not reuse what the folder holds.
         measure: Settings of the measurements (`gracile.measure.SETTINGS`), e.g. ``{"um_per_pixel": 4.5}``.
         video: How videos are shown and smoothed.
@@ -74,7 +77,8 @@ Observer = Callable[[Case | None, Result | None, dict[str, Any]], None]
 def predict(
     pipeline: Pipeline, model: dict[str, Any], inputs: list[Input], out: Path, options: Options, observe: Observer
 ) -> Summary:
-    """Predict inputs and write ``NAME.png`` (videos: ``NAME.mp4`` and ``NAME.csv``) each and one ``predictions.json``.
+    """Predict inputs and write ``NAME.png`` each (volumes: ``NAME.nii.gz``, videos: ``NAME.mp4`` and ``NAME.csv``) and
+    one ``predictions.json``.
 
     Args:
         pipeline: Loaded once, used for all.
@@ -89,8 +93,8 @@ def predict(
 
     Raises:
         UsageError: A mask would be written among the inputs, ``out`` holds predictions made with other settings, a
-            measurement's setting is unknown, an optic disc is given for several pictures, or a video's truth for
-            pictures.
+            measurement's setting is unknown, an optic disc is given for several pictures, a video's truth for pictures,
+            or regions for volumes.
         DataError: A result cannot be written (full disk), or the folder of regions lacks one.
     """
     _spare_inputs(inputs, out)
@@ -107,9 +111,11 @@ def predict(
         "regions": str(options.regions) if options.regions else None,
         "probabilities": options.probabilities,
     }
-    if any(entry.kind != "picture" for entry in inputs):
+    if any(entry.kind in ("video", "camera") for entry in inputs):
         settings["video"] = options.video.as_settings()
     journal = Journal(out, options.shard, settings, options.overwrite)
+    if options.regions and any(entry.kind == "volume" for entry in inputs):
+        raise UsageError("A volume has no field of view.", "Leave --fov out.")
     regions = _regions([entry for entry in part if entry.kind == "picture"], options.regions)
     summary = Summary(journal.target)
     for entry in part:
@@ -120,7 +126,7 @@ def predict(
             summary.take_flags(record)
             observe(None, None, record)
             continue
-        if entry.kind == "picture":
+        if entry.kind in ("picture", "volume"):
             case, result, record = _answer(pipeline, entry, regions.get(entry.path), out, options)
         else:
             case, result, record = None, None, _answer_video(pipeline, entry, out, options)
@@ -143,7 +149,7 @@ def _answer(
     base = {"name": entry.name, "input": str(entry.path), "kind": entry.kind, "files": {}}
     start = time.perf_counter()
     try:
-        case = read_input(entry.path, entry.name, region)
+        case = read_input(entry.path, entry.name, region, wanted=pipeline.recipe.input)
         read = time.perf_counter() - start
         result = pipeline(case, keep_probabilities=options.probabilities)
         found = time.perf_counter()
@@ -177,9 +183,19 @@ def _answer_video(pipeline: Pipeline, entry: Input, out: Path, options: Options)
     return {**base, **record}
 
 
-def read_input(path: Path, name: str, region: Path | None = None) -> Case:
-    """Read a picture and, where given, its region of interest. Raises DataError."""
-    case = read_picture(path, name)
+def read_input(path: Path, name: str, region: Path | None = None, *, wanted: InputSpec | None = None) -> Case:
+    """Read a picture and, where given, its region of interest; or a volume, where the recipe takes such.
+
+    Args:
+        path: The file, or the folder of a DICOM series.
+        name: Name of the case.
+        region: Mask of a picture's region of interest.
+        wanted: The recipe's input; pictures when None.
+
+    Raises:
+        DataError: It cannot be read, or is not what the recipe takes.
+    """
+    case = read_case_file(path, name, wanted or InputSpec())
     if region is not None:
         case.region = read_region(region)
         if case.region.shape != case.grid.shape:
@@ -189,6 +205,8 @@ def read_input(path: Path, name: str, region: Path | None = None) -> Case:
 
 def write_result(result: Result, out: Path) -> dict[str, str]:
     """Write a result's mask and, when kept, its probability maps; returns the files by kind, relative to ``out``."""
+    if len(result.grid.shape) == 3:
+        return write_volume_results(result, out)
     files: dict[str, str] = {}
     if result.mask is not None:
         files["mask"] = f"{result.case_id}.png"
@@ -206,7 +224,9 @@ def write_result(result: Result, out: Path) -> dict[str, str]:
 def _remove_results(entry: Input, out: Path) -> None:
     """Take away what an earlier run wrote for an input that now fails, so that no old mask passes for its answer."""
     files = [f"{entry.name}.png", *(f"{kind}/{entry.name}.npz" for kind in ("probabilities", "network_size"))]
-    if entry.kind != "picture":
+    if entry.kind == "volume":
+        files = volume_result_files(entry.name)
+    elif entry.kind != "picture":
         files = [f"{entry.name}{suffix}" for suffix in (".mp4", ".avi", ".csv")]
     for file in files:
         (out / file).unlink(missing_ok=True)
@@ -249,11 +269,14 @@ def _digest(entry: Input, region: Path | None) -> str:
     whole = hashlib.sha256()
     sidecar = sidecar_path(entry.path)
     try:
-        files = image_files(entry.path) if entry.path.is_dir() else [entry.path]
+        if entry.kind == "volume":
+            files = volume_parts(entry.path)
+        else:
+            files = image_files(entry.path) if entry.path.is_dir() else [entry.path]
         for part in (*files, region, sidecar if sidecar.is_file() else None):
             if part is not None:
                 with part.open("rb") as file:
                     hashlib.file_digest(file, lambda: whole)
-    except OSError:
+    except (OSError, DataError):
         return ""
     return whole.hexdigest()

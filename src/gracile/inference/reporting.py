@@ -67,6 +67,8 @@ class ReportWriter:
         if "video" in record.get("files", {}):
             self._add_video(entry, record)
             return
+        if self.recipe.input.kind == "volume":
+            return  # it has no single picture: the page shows what was measured
         overlay = self.folder / "overlays" / f"{entry.id}.jpg"
         reused = result is None
         wanted = self._wanted(entry)

@@ -1,28 +1,42 @@
 """The doors: everything that comes from files or goes to files."""
 
 from gracile.io.atomic import write_bytes, write_json, write_text, writing
+from gracile.io.case_files import read_case_file
 from gracile.io.images import read_image, read_region, write_png
 from gracile.io.masks import LabelClass, colorize, overlay, read_labels, write_labels
-from gracile.io.naming import IMAGE_SUFFIXES, case_key, image_files, pair_files, stem
+from gracile.io.naming import IMAGE_SUFFIXES, VOLUME_SUFFIXES, case_key, image_files, pair_files, stem
+from gracile.io.nifti_writing import write_mask, write_probabilities
 from gracile.io.pictures import read_picture
+from gracile.io.volume_labels import VolumeLabels, read_volume_labels, read_volume_region
+from gracile.io.volumes import is_volume, read_volume, volume_parts
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "VOLUME_SUFFIXES",
     "LabelClass",
+    "VolumeLabels",
     "case_key",
     "colorize",
     "image_files",
+    "is_volume",
     "overlay",
     "pair_files",
+    "read_case_file",
     "read_image",
     "read_labels",
     "read_picture",
     "read_region",
+    "read_volume",
+    "read_volume_labels",
+    "read_volume_region",
     "stem",
+    "volume_parts",
     "write_bytes",
     "write_json",
     "write_labels",
+    "write_mask",
     "write_png",
+    "write_probabilities",
     "write_text",
     "writing",
 ]

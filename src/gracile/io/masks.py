@@ -50,8 +50,7 @@ def read_labels(path: Path | str, classes: Sequence[LabelClass], *, recoded: boo
     """
     path = Path(path)
     decoded = decode(path)
-    codes = {value: index for index, entry in enumerate(classes) for value in entry.values} if recoded else {}
-    if decoded.palette is not None and not codes:
+    if decoded.palette is not None and not (recoded and _codes(classes)):
         labels = _from_palette(path, decoded, classes)
         if labels is not None:
             return labels
@@ -65,22 +64,64 @@ def read_labels(path: Path | str, classes: Sequence[LabelClass], *, recoded: boo
         if (values == values[..., :1]).all() and not _is_gray_color_map(values[..., 0], classes):
             values = values[..., 0]
     if values.ndim == 2:
-        if codes:
-            values = _decoded_indices(path, values, codes)
-        return _from_indices(path, values, classes, lossy=decoded.lossy)
+        return class_indices(path, values, classes, recoded=recoded, lossy=decoded.lossy)
     return _from_colors(path, values, classes)
 
 
-def _decoded_indices(path: Path, values: np.ndarray, codes: dict[int, int]) -> np.ndarray:
+def class_indices(
+    path: Path,
+    values: np.ndarray,
+    classes: Sequence[LabelClass],
+    *,
+    recoded: bool = True,
+    lossy: bool = False,
+    samples: str = "pixels",
+) -> np.ndarray:
+    """Class indices of label values: by the declared ``values``, as they are, or of 0 and 255 for two classes.
+
+    Args:
+        path: For the message.
+        values: Label values of any shape.
+        classes: The classes by index, the background first.
+        recoded: False for a mask that a program wrote by these classes: its values are the indices themselves.
+        lossy: Whether 0 and 255 may be a little off.
+        samples: What the message calls them.
+
+    Returns:
+        uint8 class indices of the shape of the values.
+
+    Raises:
+        DataError: Values that no class has; the message names them and how often they occur.
+    """
+    codes = _codes(classes) if recoded else {}
+    if codes:
+        values = _decoded_indices(path, values, codes, samples)
+    return _from_indices(path, values, classes, lossy, samples)
+
+
+def _codes(classes: Sequence[LabelClass]) -> dict[int, int]:
+    return {value: index for index, entry in enumerate(classes) for value in entry.values}
+
+
+def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The values that occur and how often, as `numpy.unique` gives them."""
+    if values.dtype.kind in "ui" and values.size and values.min() >= 0 and values.max() < 2**16:
+        counts = np.bincount(values.ravel())
+        found = np.flatnonzero(counts)
+        return found, counts[found]
+    return np.unique(values, return_counts=True)
+
+
+def _decoded_indices(path: Path, values: np.ndarray, codes: dict[int, int], samples: str) -> np.ndarray:
     """Class indices of label values by the declared table."""
-    found, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    unknown = [f"{v} ({n} pixels)" for v, n in zip(found.tolist(), counts.tolist(), strict=True) if v not in codes]
+    found, counts = _counted(values)
+    unknown = [f"{v} ({n} {samples})" for v, n in zip(found.tolist(), counts.tolist(), strict=True) if v not in codes]
     if unknown:
         raise DataError(
             f"{path} holds label values that no class has: {', '.join(unknown[:_SHOWN])}. Known: {sorted(codes)}.",
             "Correct the label or declare the value.",
         )
-    return np.array([codes[v] for v in found.tolist()], np.uint8)[inverse].reshape(values.shape)
+    return np.array([codes[v] for v in found.tolist()], np.uint8)[np.searchsorted(found, values)]
 
 
 def _is_gray_color_map(gray: np.ndarray, classes: Sequence[LabelClass]) -> bool:
@@ -104,12 +145,14 @@ def _from_palette(path: Path, decoded: Decoded, classes: Sequence[LabelClass]) -
     return lookup[decoded.values]
 
 
-def _from_indices(path: Path, values: np.ndarray, classes: Sequence[LabelClass], *, lossy: bool) -> np.ndarray:
+def _from_indices(
+    path: Path, values: np.ndarray, classes: Sequence[LabelClass], lossy: bool, samples: str
+) -> np.ndarray:
     if values.dtype.kind == "f":
         if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
             raise DataError(f"{path} holds fractional values; a label holds class indices.", "Save it as 8-bit PNG.")
         values = values.astype(np.int64)
-    found, counts = np.unique(values, return_counts=True)
+    found, counts = _counted(values)
     if len(classes) == 2 and found.size and found.max() > 1:
         near = (found <= COLOR_TOLERANCE) | (found >= 255 - COLOR_TOLERANCE) if lossy else np.isin(found, (0, 255))
         if near.all() and found.max() >= 255 - COLOR_TOLERANCE and found.max() <= 255:
@@ -117,7 +160,7 @@ def _from_indices(path: Path, values: np.ndarray, classes: Sequence[LabelClass],
     unknown = (found < 0) | (found >= len(classes))
     if unknown.any():
         listed = ", ".join(
-            f"{value} ({count} pixels)"
+            f"{value} ({count} {samples})"
             for value, count in zip(found[unknown][:_SHOWN], counts[unknown][:_SHOWN], strict=True)
         )
         more = f" and {int(unknown.sum()) - _SHOWN} others" if unknown.sum() > _SHOWN else ""

@@ -9,13 +9,17 @@ from gracile.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".bmp", ".dcm")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
+VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _DOUBLE_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff", ".seg.nrrd", ".mrk.json", ".tar.gz")
-_ROLE = re.compile(r"_(mask|masks|fov|avmanual|manual\d*|seg|label|labels|gt|av|0000)$", re.IGNORECASE)
+_ROLE = re.compile(
+    r"_(mask|masks|fov|avmanual|manual\d*|(label-[a-z0-9]+_)?d?seg(-[a-z0-9]+)?|label|labels|gt|av|0000)$",
+    re.IGNORECASE,
+)
 _PART = re.compile(r"_(training|train|test|validation|val)$", re.IGNORECASE)
 
 
 def stem(path: Path | str) -> str:
-    """The name without its suffix, double ones such as ``.nii.gz`` included.
+    """The name without its suffix, double ones such as ``.nii.gz`` included; a folder keeps its whole name.
 
     Example:
         >>> stem("scans/t2.nii.gz")
@@ -25,7 +29,12 @@ def stem(path: Path | str) -> str:
     for suffix in _DOUBLE_SUFFIXES:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
-    return Path(name).stem
+    return name if Path(path).is_dir() else Path(name).stem
+
+
+def is_volume_file(path: Path | str) -> bool:
+    """Whether a file is a volume by its name; DICOM files may be pictures or parts of a volume."""
+    return Path(path).name.lower().endswith(VOLUME_SUFFIXES)
 
 
 def case_key(path: Path | str) -> str:
@@ -124,7 +133,7 @@ def _names(paths: list[Path]) -> str:
 
 
 def image_files(folder: Path | str, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
-    """The picture files right in a folder, in the order of their names; hidden files are left out.
+    """The files of some suffixes right in a folder, in the order of their names; hidden files are left out.
 
     Raises:
         DataError: The folder does not exist.
@@ -135,5 +144,5 @@ def image_files(folder: Path | str, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) 
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+        if path.name.lower().endswith(suffixes) and not path.name.startswith(".") and path.is_file()
     )

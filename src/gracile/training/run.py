@@ -67,7 +67,7 @@ def train(
     if record.exists() and not resume and _is_first():
         raise UsageError(f"{out} already holds a run.", "Add --resume to continue it, or choose another --out.")
     if resume and _is_first():
-        _require_same_data(usable, out / "data.json")
+        _require_same_data(usable, recipe, out / "data.json")
     training, validation = _split(usable, recipe, out, out / "split.json" if resume else split)
     source = read_bundle(start) if start else None
     stages = [_untrained(spec, recipe, source) for spec in recipe.stages]
@@ -192,10 +192,10 @@ def _split(
     return training, validation
 
 
-def _require_same_data(cases: list[CaseFiles], record: Path) -> None:
+def _require_same_data(cases: list[CaseFiles], recipe: Recipe, record: Path) -> None:
     """Raise DataError when files are not those a run was started with; its prepared cases would hide the change."""
     if record.exists():
-        before, now = json.loads(record.read_text(encoding="utf-8")), fingerprint(cases)
+        before, now = json.loads(record.read_text(encoding="utf-8")), fingerprint(cases, recipe.input)
         changed = [id for id, entry in now["files"].items() if before["files"].get(id) != entry]
         if before["sha256"] != now["sha256"]:
             raise DataError(
@@ -207,7 +207,7 @@ def _require_same_data(cases: list[CaseFiles], record: Path) -> None:
 
 def _write_record(recipe: Recipe, cases: list[CaseFiles], out: Path, source: Bundle | None) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "data.json", fingerprint(cases))
+    write_json(out / "data.json", fingerprint(cases, recipe.input))
     started_from = {"data": source.card.get("data"), "sha256": source.checksums} if source else None
     write_json(out / "environment.json", {**environment(), "started_from": started_from})
     write_text(out / "recipe.yaml", recipe.to_yaml())

@@ -1,0 +1,78 @@
+"""What the layouts share: what a source holds, its folders by name, and pairs of files."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gracile.data.case_files import CaseFiles
+from gracile.errors import DataError
+from gracile.io import IMAGE_SUFFIXES, VOLUME_SUFFIXES, image_files, pair_files
+from gracile.io.dicom_series import dicom_files
+from gracile.io.naming import subject_key
+from gracile.recipe import Recipe
+
+
+@dataclass
+class Listing:
+    """What one source holds.
+
+    Args:
+        cases: Every image with the files that belong to it.
+        faults: What keeps the source from being used as it is.
+        strays: Labels and regions that belong to no image.
+        remarks: What was chosen between, by the file that it is about.
+    """
+
+    cases: list[CaseFiles] = field(default_factory=list)
+    faults: list[DataError] = field(default_factory=list)
+    strays: list[Path] = field(default_factory=list)
+    remarks: dict[Path, str] = field(default_factory=dict)
+
+
+Finder = Callable[[Path, Recipe], Listing | None]
+
+
+def files_in(folder: Path, recipe: Recipe) -> list[Path]:
+    """The files right in a folder that are of the recipe's kind: pictures, or volumes and folders of DICOM series."""
+    if recipe.input.kind == "image":
+        return image_files(folder)
+    series = [path for path in sorted(folder.iterdir()) if path.is_dir() and dicom_files(path)]
+    return [*image_files(folder, VOLUME_SUFFIXES), *series]
+
+
+def nothing_in(folder: Path, recipe: Recipe) -> DataError:
+    """The fault of a folder without files of the recipe's kind."""
+    if recipe.input.kind == "image":
+        return DataError(f"{folder} holds no pictures.", f"Readable are: {', '.join(IMAGE_SUFFIXES)}.")
+    return DataError(f"{folder} holds no volumes.", f"Readable are DICOM series and {', '.join(VOLUME_SUFFIXES)}.")
+
+
+def subfolders(source: Path, names: tuple[str, ...]) -> list[Path]:
+    """The subfolders with one of these names, in whatever case, in the order of the names."""
+    if not source.is_dir():
+        return []
+    found = [path for path in sorted(source.iterdir()) if path.is_dir() and path.name.lower() in names]
+    return sorted(found, key=lambda path: names.index(path.name.lower()))
+
+
+def paired(images: list[Path], others: list[Path], listing: Listing) -> dict[Path, Path | None]:
+    """Pair files, noting names that are not clear and files that are left over.
+
+    All attempts of `pair_files` compare names that share a `subject_key`, so that pairing each such group by itself
+    gives the same pairs, and one unclear name does not hide the others.
+    """
+    groups: dict[str, tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
+    for role, paths in enumerate((images, others)):
+        for path in paths:
+            groups[subject_key(path)][role].append(path)
+    pairs: dict[Path, Path | None] = {}
+    for own, offered in groups.values():
+        try:
+            found = pair_files(own, offered)
+        except DataError as fault:
+            listing.faults.append(fault)
+            continue
+        pairs.update(found)
+        listing.strays.extend(path for path in offered if path not in found.values())
+    return pairs

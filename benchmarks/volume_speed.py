@@ -27,12 +27,15 @@ def main() -> None:
         return
     found: dict[str, dict[str, Any]] = {}
     for way in WAYS:
-        command = [sys.executable, __file__, str(arguments.volume), "--model", str(arguments.model), "--way", way,
-                   "--threads", str(arguments.threads), "--rounds", str(arguments.rounds if way == "cropped" else 1)]  # fmt: skip
+        rounds = arguments.rounds if way == "cropped" else 1
+        command = [sys.executable, __file__, str(arguments.volume), "--model", str(arguments.model), "--way", way]
+        command += ["--threads", str(arguments.threads), "--rounds", str(rounds)]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-        found[way] = json.loads(lines[-1])
-        print(f"{way}: {found[way]['seconds']:.2f} s ({found[way]['first']:.2f} s the first time, {found[way]['load']:.1f} s "
-              f"to import and load), peak {found[way]['peak_gib']:.2f} GiB; {found[way]['steps']}")  # fmt: skip
+        found[way] = row = json.loads(lines[-1])
+        print(
+            f"{way}: {row['seconds']:.2f} s ({row['first']:.2f} s the first time, {row['load']:.1f} s to import and "
+            f"load), peak {row['peak_gib']:.2f} GiB; {row['steps']}"
+        )
     print(f"what cropping buys: {found['whole']['seconds'] / found['cropped']['seconds']:.1f} times the speed")
 
 

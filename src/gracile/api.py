@@ -17,7 +17,7 @@ from gracile.inference import Options, Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
 from gracile.inference.journal import read_predictions
 from gracile.inference.predict import Observer, read_input
-from gracile.io.naming import stem
+from gracile.io.naming import VOLUME_SUFFIXES, image_files, stem
 from gracile.measure import measure
 from gracile.pipeline import Pipeline
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
@@ -239,6 +239,7 @@ def evaluate(
     protocol: str,
     *,
     classes: Sequence[ClassSpec] | None = None,
+    recipe: str | Path | Recipe | None = None,
     fov: str | Path | None = None,
     probabilities: str | Path | Sequence[str | Path] | None = None,
     missing: Literal["error", "worst"] = "error",
@@ -252,9 +253,12 @@ def evaluate(
     Args:
         predictions: Folder of masks, or one per run. With the protocol ``classification`` what
             `gracile.evaluation.class_sources.read_answers` reads.
-        truth: Folder of labels; with ``classification`` what `gracile.evaluation.class_sources.read_classes` reads.
+        truth: Folder of labels; with ``classification`` what `gracile.evaluation.class_sources.read_classes` reads;
+            with a recipe of volumes also a data set, whose cases meet their predictions by their ids.
         protocol: A name of `gracile.names.PROTOCOLS`.
-        classes: Classes of the labels; those of the protocol when None.
+        classes: Classes of the labels.
+        recipe: Name of a recipe, a YAML file, or a recipe, whose classes they are instead and that finds the labels of
+            a data set; without either, they are those of the protocol's recipe.
         fov: Folder of field-of-view masks.
         probabilities: Folder of ``.npz`` probability maps, or one per run.
         missing: Whether a missing prediction is an error or counts with the worst value of every score.
@@ -263,18 +267,23 @@ def evaluate(
         groups: CSV with columns ``name`` and ``group``; bootstrap intervals then resample whole groups (patients).
         min_area: Pixels that a structure in a mask must exceed to be present, with ``classification``.
     """
-    chosen = list(classes) if classes else read_recipe(find_protocol(protocol).recipe).classes
+    if classes and recipe is not None:
+        raise UsageError("Classes and a recipe are given.", "Give one of them: a recipe names the classes.")
+    named = find_protocol(protocol).recipe if recipe is None else recipe
+    ruling = named if isinstance(named, Recipe) else read_recipe(named)
+    chosen = list(classes) if classes else ruling.classes
+    labels = _truth_of(ruling, Path(truth))
     if images is not None and report is None:
         raise UsageError("Images are only used in a report.", "Name its file with --report.")
     runs = [Path(run) for run in ([predictions] if isinstance(predictions, str | Path) else predictions)]
     files = {}
     classifies = find_protocol(protocol).score_case is None
-    if images is not None and not classifies:
+    if images is not None and not classifies and isinstance(labels, Path):
         from gracile.inference.evaluation_report import find_case_files
 
         files = find_case_files(runs[0], Path(truth), Path(images), Path(fov) if fov else None, protocol)
     evaluation = evaluate_folders(
-        runs, truth, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing, groups=groups,
+        runs, labels, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing, groups=groups,
         min_area=min_area,
     )  # fmt: skip
     if report is not None and classifies:
@@ -287,3 +296,10 @@ def evaluate(
         sources = {"predictions": [str(run) for run in runs], "truth": str(truth), "fov": str(fov) if fov else None}
         write_evaluation_report(evaluation, chosen, Path(report), files, sources)
     return evaluation
+
+
+def _truth_of(recipe: Recipe, truth: Path) -> Path | dict[str, Path]:
+    """A folder of labels, or the labels of a data set of volumes by the ids of their cases."""
+    if recipe.input.kind == "image" or truth.is_file() or image_files(truth, VOLUME_SUFFIXES):
+        return truth
+    return {case.id: case.label for case in find_cases(truth, recipe) if case.label is not None}

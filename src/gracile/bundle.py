@@ -11,7 +11,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from gracile.errors import BundleError
+from gracile.errors import BundleError, RecipeError
 from gracile.io.atomic import write_bytes, write_text
 from gracile.names import MODELS, models_folder
 from gracile.recipe import Recipe, recipe_from
@@ -75,7 +75,8 @@ def read_bundle(name_or_folder: str | Path, settings: list[str] | None = None) -
         settings: ``key=value`` changes to the recipe, such as ``stages.vessels.flips=true``.
 
     Raises:
-        BundleError: Nothing there, damaged, or of a newer format.
+        BundleError: Nothing there, damaged, of a newer format, or with a recipe that cannot be used.
+        RecipeError: Settings that make no sense.
     """
     folder = _folder(str(name_or_folder))
     try:
@@ -86,6 +87,12 @@ def read_bundle(name_or_folder: str | Path, settings: list[str] | None = None) -
         raise BundleError(f"{folder} was written by a newer Gracile.", "Update Gracile.")
     weights = {stage: _weights(folder, entry) for stage, entry in manifest.weights.items()}
     checksums = {stage: entry.sha256 for stage, entry in manifest.weights.items()}
+    try:
+        recipe_from(manifest.recipe)
+    except RecipeError as error:  # without settings: nobody asked for anything wrong
+        raise BundleError(
+            f"{folder} has a recipe that this Gracile cannot use. {error.message}", "Use the Gracile that trained it."
+        ) from None
     recipe = recipe_from(manifest.recipe, settings)
     return Bundle(recipe=recipe, weights=weights, card=manifest.card, checksums=checksums)
 

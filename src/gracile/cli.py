@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from gracile.errors import GracileError, UsageError
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, demo_folder
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, VERSION, demo_folder
 
 if TYPE_CHECKING:
     from gracile.inference import Summary
@@ -29,10 +29,15 @@ class _Interruptible(TyperGroup):
             raise typer.Exit(130) from None
 
 
+EXIT_CODES = (
+    "Exit codes: 0 all went well; 1 an input failed (the others are written), or the data or model named cannot be "
+    "used; 2 wrong usage; 130 interrupted."
+)
+
 app = typer.Typer(
     cls=_Interruptible,
     help="Gracile finds slender anatomy and delineates it.",
-    epilog="Exit codes: 0 all answered, 1 something failed (the rest is written), 2 wrong usage.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -45,8 +50,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gracile {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def _options(debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False) -> None:
+def _options(
+    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     _State.debug = debug
     if debug:
         logging.basicConfig(level=logging.WARNING)
@@ -86,11 +102,14 @@ def train(
     typer.echo(f"Bundle: {bundle}")
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def predict(
     model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
     inputs: Annotated[
-        list[str], typer.Argument(help="Pictures, videos, folders, quoted patterns, frames:FOLDER, camera:0.")
+        list[str],
+        typer.Argument(
+            help="Pictures, volumes, DICOM series, videos, folders, quoted patterns, frames:FOLDER, camera:0."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     settings: Setting = None,
@@ -112,7 +131,7 @@ def predict(
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML report.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict pictures and videos: masks, predictions.json, OUT/report/index.html. Goes on where it was interrupted."""
+    """Predict pictures, volumes, videos: masks, predictions.json, OUT/report/index.html. Resumes an interrupted run."""
     from gracile import api
     from gracile.inference import Options, Shard, VideoOptions
 
@@ -138,7 +157,7 @@ def predict(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def explain(
     model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder; its recipe has a gate.")],
     inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
@@ -162,11 +181,13 @@ def explain(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def evaluate(
     predictions: Annotated[list[Path], typer.Argument(help="Folder of masks (several: runs), then folder of labels.")],
     protocol: Annotated[str, typer.Option(help=" | ".join(PROTOCOLS))],
-    recipe: Annotated[str | None, typer.Option(help="Recipe that names the classes of the labels.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe, by name or .yaml file, that names the classes of the labels.")
+    ] = None,
     fov: Annotated[Path | None, typer.Option(help="Folder of field-of-view masks.")] = None,
     probabilities: Annotated[list[Path] | None, typer.Option(help="Folder of probability maps, one per run.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the scores to this file.")] = None,
@@ -183,17 +204,15 @@ def evaluate(
     from rich.console import Console
 
     from gracile import api
-    from gracile.recipe import read_recipe
 
     if len(predictions) < 2:
         raise UsageError("evaluate needs two folders.", "Name the predictions, then the labels.")
-    classes = read_recipe(recipe).classes if recipe else None
     runs = predictions[:-1]
     evaluation = api.evaluate(
         runs,
         predictions[-1],
         protocol,
-        classes=classes,
+        recipe=recipe,
         fov=fov,
         probabilities=probabilities,
         missing="worst" if missing_is_worst else "error",
@@ -215,19 +234,23 @@ def evaluate(
 def data_check(
     sources: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths.")],
     recipe: Annotated[str, typer.Option(help="Recipe that names the classes.")] = "retina-av",
+    settings: Setting = None,
     split: Annotated[Path | None, typer.Option(help="A split.json whose sides must share nothing.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List every problem of a data set at once; exit 1 when there are errors."""
-    from gracile.data import check_data
+    """List every problem of a data set at once, those that are alike as one; exit 1 when there are errors."""
+    from gracile.data import check_data, problem_lines
     from gracile.recipe import read_recipe
 
-    report = check_data(sources, read_recipe(recipe), split)
+    report = check_data(sources, read_recipe(recipe, settings), split)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))
     else:
-        for problem in report.problems:
-            typer.echo(f"{problem.severity}: {problem.file}: {problem.message} {problem.remedy}".rstrip())
+        lines = problem_lines(report.problems)
+        for line in lines:
+            typer.echo(line)
+        if len(lines) < len(report.problems):
+            typer.echo("With --json each problem is listed by itself.")
         typer.echo(f"Read with the recipe {recipe}.")
         typer.echo(report.summary())
     if report.errors:

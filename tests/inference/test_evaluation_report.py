@@ -103,3 +103,18 @@ def test_false_alarms_and_misses_come_before_low_dice(folders):
     captions = re.findall(r"<figcaption>([^<]+)<", text)
     assert captions == ["Dice", "Dice on positives"]
     assert '<a href="images/alarm.png">Image</a>' in text
+
+
+@pytest.mark.parametrize("protocol", ["segmentation", "gated-segmentation"])
+def test_each_unit_is_said_once_and_a_picture_has_pixels(folders, protocol):
+    Image.fromarray(np.zeros((SIZE, SIZE), np.uint8)).save(folders / "truth" / "bad.png")  # a false alarm has an area
+    path = folders / "report.html"
+    api.evaluate(folders / "run", folders / "truth", protocol, report=path)
+    text = path.read_text(encoding="utf-8")
+    headings = [
+        " ".join(re.sub("<[^>]+>", " ", cell).split())
+        for cell in re.findall(r"<th scope=\"(?:row|col)\"[^>]*>(.*?)</th>", text, re.DOTALL)
+    ]
+    expected = {"segmentation": {"HD95 px", "Mean surface distance px"}, "gated-segmentation": {"False alarm area px"}}
+    assert {"Pixels", *expected[protocol]} <= set(headings)
+    assert not [heading for heading in headings if heading.count("px") > 1 or "oxels" in heading]

@@ -1,6 +1,6 @@
 """Score folders of predictions against folders of truth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,14 +9,15 @@ import numpy as np
 
 from gracile.errors import DataError, UsageError
 from gracile.evaluation.classification import evaluate_classes
+from gracile.evaluation.label_files import label_files, read_prediction, read_truth, require_truths_size
 from gracile.evaluation.metrics import CaseScores
 from gracile.evaluation.outcome import Evaluation, summarize
 from gracile.evaluation.protocols import Protocol, find_protocol
 from gracile.evaluation.tables import read_groups
 from gracile.evaluation.tables import some as _some
-from gracile.io import image_files, pair_files, read_labels, read_region
+from gracile.io import pair_files, read_region
 from gracile.io.masks import LabelClass
-from gracile.io.naming import stem
+from gracile.io.naming import case_key, stem
 
 REGION_FOLDERS = ("fov", "mask")
 
@@ -25,15 +26,21 @@ REGION_FOLDERS = ("fov", "mask")
 class _Files:
     """The files of one case; per run a prediction (None when missing) and a probability map (None when not given)."""
 
+    name: str
     truth: Path
     region: Path | None
     predictions: list[Path | None]
     probabilities: list[Path | None]
 
+    @property
+    def shown(self) -> str:
+        """What messages call it: its file, or its name where that is not the file's."""
+        return self.truth.name if self.name == stem(self.truth) else self.name
+
 
 def evaluate(
     predictions: Path | str | Sequence[Path | str],
-    truth: Path | str,
+    truth: Path | str | Mapping[str, Path],
     protocol: str,
     *,
     classes: Sequence[LabelClass],
@@ -49,9 +56,10 @@ def evaluate(
     are named in the notes.
 
     Args:
-        predictions: Folder (or file) of label pictures in any coding of `read_labels`, or a list of such folders,
-            one per run (seed): then the summary has mean and standard deviation over runs.
-        truth: Folder (or file) of label pictures.
+        predictions: Folder (or file) of label pictures in any coding of `read_labels` or of label volumes, or a list
+            of such folders, one per run (seed): then the summary has mean and standard deviation over runs.
+        truth: Folder (or file) of label pictures or volumes, or the file of each case by its name. Volumes are
+            compared on the truth's grid, with distances in mm.
         protocol: Name of a protocol, e.g. ``av-multiclass``.
         classes: The classes by index, the background first.
         fov: Folder (or file) of fields of view. Where the protocol needs one and none is given, a folder ``fov`` or
@@ -68,9 +76,11 @@ def evaluate(
             of runs.
     """
     rules = find_protocol(protocol)
+    if rules.score_case is None and isinstance(truth, Mapping):
+        raise UsageError(f"Protocol {rules.name} has no label files.", "Name a table or a folder.")
     run_folders = _as_list(predictions)
     _require_its_options(rules, fov is not None or probabilities is not None, groups is not None, min_area)
-    if rules.score_case is None:
+    if rules.score_case is None and not isinstance(truth, Mapping):
         table = None if groups is None else Path(groups)
         return evaluate_classes(
             run_folders, Path(truth), mask_classes=classes, missing=missing, groups=table, min_area=min_area
@@ -81,8 +91,11 @@ def evaluate(
             f"There are {len(run_folders)} runs and {len(run_probabilities)} folders of probabilities.",
             "Give one folder of probabilities for each run, in the same order.",
         )
-    files, notes = _gather(run_folders, Path(truth), _region_source(rules, Path(truth), fov), run_probabilities)
-    absent = sorted({case.truth.name for case in files for path in case.predictions if path is None})
+    truths = _named_truths(truth)
+    place = truths[0][1] if isinstance(truth, Mapping) else Path(truth)
+    regions = _region_source(rules, place, fov)
+    files, notes = _gather(run_folders, truths, regions, run_probabilities)
+    absent = sorted({case.shown for case in files for path in case.predictions if path is None})
     if absent and missing == "error":
         raise DataError(
             f"{len(absent)} of {len(files)} cases have no prediction: {_some(absent)}.",
@@ -94,11 +107,11 @@ def evaluate(
     class_rows: list[dict[str, Any]] = []
     for case in files:
         for run, scored in enumerate(_score(case, rules, classes), start=1):
-            label = {"case": stem(case.truth)} | ({"run": run} if len(run_folders) > 1 else {})
+            label = {"case": case.name} | ({"run": run} if len(run_folders) > 1 else {})
             status = {"status": "missing" if case.predictions[run - 1] is None else "scored"}
             rows.append(label | status | scored.scores)
             class_rows.extend(label | row for row in scored.classes)
-    cases = [stem(case.truth) for case in files]
+    cases = [case.name for case in files]
     members = None if groups is None else dict(zip(cases, read_groups(Path(groups), cases), strict=True))
     summary = summarize(rows, counts=rules.counts, intervals=rules.intervals, groups=members)
     return Evaluation(rules.name, len(run_folders), rows, class_rows, summary, notes, rules.headline)
@@ -118,10 +131,14 @@ def _as_list(folders: Path | str | Sequence[Path | str]) -> list[Path]:
     return [Path(folders)] if isinstance(folders, Path | str) else [Path(folder) for folder in folders]
 
 
-def _listing(source: Path, suffixes: tuple[str, ...] | None = None) -> list[Path]:
-    if source.is_file():
-        return [source]
-    return image_files(source, suffixes) if suffixes else image_files(source)
+def _named_truths(truth: Path | str | Mapping[str, Path]) -> list[tuple[str, Path]]:
+    """The truth's files with the names of their cases."""
+    if isinstance(truth, Mapping):
+        return [(name, Path(path)) for name, path in truth.items()]
+    files = label_files(Path(truth))
+    if not files:
+        raise DataError(f"{truth} holds no label pictures or volumes.", "Check the folder.")
+    return [(stem(path), path) for path in files]
 
 
 def _region_source(rules: Protocol, truth: Path, fov: Path | str | None) -> Path | None:
@@ -143,31 +160,43 @@ def region_folder(truth: Path) -> Path | None:
 
 
 def _gather(
-    run_folders: list[Path], truth: Path, regions: Path | None, run_probabilities: Sequence[Path | None]
+    run_folders: list[Path],
+    named: list[tuple[str, Path]],
+    regions: Path | None,
+    run_probabilities: Sequence[Path | None],
 ) -> tuple[list[_Files], list[str]]:
     """Pair everything by name before anything is scored."""
-    truths = _listing(truth)
-    if not truths:
-        raise DataError(f"{truth} holds no label pictures.", "Check the folder.")
-    region_of = _all_paired(truths, _listing(regions), "field of view", regions) if regions is not None else {}
+    truths = [path for _, path in named]
+    region_of = _all_paired(truths, label_files(regions), "field of view", regions) if regions is not None else {}
     notes, predicted, mapped = [], [], []
     for folder, maps in zip(run_folders, run_probabilities, strict=True):
-        offered = _listing(folder)
+        offered = label_files(folder)
         if not offered:
             raise DataError(f"{folder} holds no predictions.", "Check the folder.")
-        pairs = pair_files(truths, offered)
+        pairs = _predictions_of(named, offered)
         predicted.append(pairs)
         unused = sorted(path.name for path in set(offered) - set(pairs.values()))
         if unused:
             notes.append(f"{folder.name}: {len(unused)} predictions have no truth: {_some(unused)}")
         present = [path for path in truths if pairs[path] is not None]
-        paired = _all_paired(present, _listing(maps, (".npz",)), "probability map", maps) if maps is not None else {}
+        paired = {}
+        if maps is not None:
+            paired = _all_paired(present, label_files(maps, (".npz",)), "probability map", maps)
         mapped.append(paired)
     files = [
-        _Files(path, region_of.get(path), [pairs[path] for pairs in predicted], [pairs.get(path) for pairs in mapped])
-        for path in truths
+        _Files(
+            name, path, region_of.get(path), [pairs[path] for pairs in predicted], [pairs.get(path) for pairs in mapped]
+        )
+        for name, path in named
     ]
     return files, notes
+
+
+def _predictions_of(named: list[tuple[str, Path]], offered: list[Path]) -> dict[Path, Path | None]:
+    """The prediction of each truth: that of the case's own name, or the one whose name fits the truth's file."""
+    by_name = {case_key(path): path for path in offered} | {stem(path): path for path in offered}
+    found = {truth: by_name.get(name) for name, truth in named if name != stem(truth)}
+    return found | pair_files([truth for _, truth in named if truth not in found], offered)
 
 
 def _all_paired(truths: list[Path], offered: list[Path], role: str, source: Path) -> dict[Path, Path | None]:
@@ -182,36 +211,29 @@ def _score(case: _Files, rules: Protocol, classes: Sequence[LabelClass]) -> list
     """Scores of one case, one for each run."""
     score_case = rules.score_case
     assert score_case is not None  # evaluate() sends protocols of classes elsewhere
-    truth = read_labels(case.truth, classes)
+    truth = read_truth(case.truth, classes)
     region = None if case.region is None else read_region(case.region)
-    if region is not None:
-        _check_size(case.region, region.shape, case.truth, truth.shape)
+    if region is not None and case.region is not None:
+        require_truths_size(case.region, region.shape, truth)
     names = [entry.name for entry in classes]
     scored = []
     for prediction_path, map_path in zip(case.predictions, case.probabilities, strict=True):
         if prediction_path is None:
-            prediction = np.zeros_like(truth)
+            prediction = np.zeros_like(truth.values)
         else:
-            prediction = read_labels(prediction_path, classes, recoded=False)
-        _check_size(prediction_path, prediction.shape, case.truth, truth.shape)
+            prediction = read_prediction(prediction_path, classes, truth)
         maps = None
         if map_path is not None:
             maps = _read_probabilities(map_path, len(classes))
-            _check_size(map_path, maps.shape[1:], case.truth, truth.shape)
+            require_truths_size(map_path, maps.shape[1:], truth)
         try:
-            scores = score_case(truth, prediction, names, region=region, probabilities=maps)
+            scores = score_case(
+                truth.values, prediction, names, region=region, probabilities=maps, spacing_mm=truth.spacing_mm
+            )
         except DataError as error:
             raise DataError(f"{case.truth}: {error.message}", error.remedy) from error
         scored.append(_worst(scores, rules) if prediction_path is None else scores)
     return scored
-
-
-def _check_size(path: Path | None, size: tuple[int, ...], truth: Path, wanted: tuple[int, ...]) -> None:
-    if size != wanted:
-        raise DataError(
-            f"{path} has {size[1]} x {size[0]} pixels, its truth {truth.name} {wanted[1]} x {wanted[0]}.",
-            "Bring it to the size of the original image.",
-        )
 
 
 def _read_probabilities(path: Path, classes: int) -> np.ndarray:

@@ -1,13 +1,11 @@
 """The report of an evaluation: its worst cases first, each with truth and differences over its picture."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
@@ -15,11 +13,12 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.evaluation import Evaluation, Protocol, find_protocol
 from gracile.evaluation.comparison import region_folder
+from gracile.evaluation.label_files import label_files
 from gracile.evaluation.outcome import interval_text
 from gracile.geometry import Grid
 from gracile.inference.predict import read_input
 from gracile.inference.reporting import NOTICE, PICTURES
-from gracile.io import image_files, pair_files, read_labels, read_region, stem
+from gracile.io import is_volume, pair_files, read_labels, read_region, stem
 from gracile.names import VERSION
 from gracile.recipe import ClassSpec
 from gracile.report import (
@@ -27,6 +26,7 @@ from gracile.report import (
     ReportCase,
     ReportLayer,
     distribution_chart,
+    relative_link,
     result_layers,
     worst_first,
     write_report,
@@ -35,7 +35,6 @@ from gracile.report.wording import number
 from gracile.result import Measurement, Result
 
 _SHOWN = 6
-_COUNTS_OF_PIXELS = ("pixels", "voxels")
 
 
 @dataclass(frozen=True)
@@ -63,15 +62,15 @@ def find_case_files(
     Raises:
         DataError: No image belongs to any label.
     """
-    truths = _files(truth)
-    image_of = pair_files(truths, _files(images))
+    truths = label_files(truth)
+    image_of = pair_files(truths, label_files(images))
     if not any(image_of.values()):
         raise DataError(
             f"{images} has no image for any label in {truth}.", "Check --images; files meet by their names."
         )
-    prediction_of = pair_files(truths, _files(predictions))
+    prediction_of = pair_files(truths, label_files(predictions))
     regions = fov or (region_folder(truth) if find_protocol(protocol).needs_region else None)
-    region_of = pair_files(truths, _files(regions)) if regions else {}
+    region_of = pair_files(truths, label_files(regions)) if regions else {}
     return {
         stem(path): CaseFiles(path, image, prediction_of[path], region_of.get(path))
         for path, image in image_of.items()
@@ -92,7 +91,7 @@ def write_evaluation_report(
         evaluation: What was scored.
         classes: Its classes by index, the background first.
         path: The HTML file.
-        files: What to draw, see `find_case_files`; empty shows scores only.
+        files: What to draw, see `find_case_files`; empty shows scores only, as of volumes.
         sources: Where the scored files lie, for the settings.
 
     Returns:
@@ -108,13 +107,14 @@ def write_evaluation_report(
     for case in cases:
         if case.id in files:
             case.links["Image"] = relative_link(files[case.id].image, path)
-    for case in [case for case in cases if case.id in files][:PICTURES]:
+    drawn = [case for case in cases if case.id in files and not is_volume(files[case.id].image)]
+    for case in drawn[:PICTURES]:
         case.base, case.layers = _draw(files[case.id], classes)
     notes = [NOTICE, *(f"{note}." for note in evaluation.notes)]
     if evaluation.runs > 1:
-        pictures = "; pictures show the first" if files else ""
+        pictures = "; pictures show the first" if drawn else ""
         notes.append(f"The scores of a case are means over {evaluation.runs} runs{pictures}.")
-    if len(files) > PICTURES:
+    if len(drawn) > PICTURES:
         notes.append(f"Pictures are shown of the {PICTURES} worst cases.")
     names = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
     report = Report(
@@ -148,7 +148,7 @@ def _cases(evaluation: Evaluation, rules: Protocol) -> list[ReportCase]:
     for name, some in rows.items():
         missing = any(row["status"] == "missing" for row in some)
         measurements = [
-            Measurement(score, value, _unit(score, rules), structure)
+            Measurement(*_named(score, value, rules), structure)
             for structure, of_class in class_rows.get(name, {}).items()
             for score, value in _mean(of_class).items()
         ]
@@ -180,15 +180,6 @@ def _intervals(evaluation: Evaluation) -> dict[str, str]:
     return {name: interval_text(entry, 3 if entry["interval95"][1] <= 1 else 1) for name, entry in some.items()}
 
 
-def relative_link(target: Path, page: Path) -> str:
-    """A link from a page to a file; absolute where they lie on different drives."""
-    try:
-        relative = Path(os.path.relpath(target.resolve(), page.resolve().parent))
-    except ValueError:
-        return target.resolve().as_uri()
-    return quote(relative.as_posix())
-
-
 def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:
     """Means over the runs in which a score is defined."""
     names = [name for name in rows[0] if name not in ("case", "run", "status", "class")]
@@ -196,10 +187,12 @@ def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:
     return {name: fmean(values) if values else None for name, values in known.items()}
 
 
-def _unit(score: str, rules: Protocol) -> str:
+def _named(score: str, value: float | None, rules: Protocol) -> tuple[str, float | None, str]:
+    """A score's name without its unit, its value and its unit."""
     if rules.distances and score.startswith(rules.distances):
-        return score.rsplit("_", 1)[-1]
-    return "px" if score in _COUNTS_OF_PIXELS else "1"
+        name, _, unit = score.rpartition("_")
+        return name, value, unit
+    return score, value, "1"
 
 
 def _summary(evaluation: Evaluation, headline: tuple[str, ...]) -> dict[str, str | int]:
@@ -223,7 +216,3 @@ def _draw(files: CaseFiles, classes: Sequence[ClassSpec]) -> tuple[bytes, list[R
     region = None if files.region is None else read_region(files.region)
     result = Result(case.id, "found", Grid(truth.shape), [spec.name for spec in classes], mask=mask, region=region)
     return result_layers(case, result, [spec.color for spec in classes], truth)
-
-
-def _files(source: Path) -> list[Path]:
-    return [source] if source.is_file() else image_files(source)

@@ -1,5 +1,6 @@
 """The report of a prediction run: gathers what a page needs while the results pass by."""
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -9,6 +10,7 @@ from urllib.parse import quote
 
 from gracile.case import Case
 from gracile.errors import GracileError
+from gracile.inference.clip_report import add_clip_numbers, add_clip_pictures
 from gracile.inference.inputs import Shard
 from gracile.inference.predict import read_input
 from gracile.io import read_centerline, read_labels, read_table, read_volume_labels, write_bytes
@@ -33,7 +35,7 @@ NOTICE = "Not a medical device. Check every result in its picture before it is u
 
 HEADLINE = (
     "avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area", "depth", "nbr", "csa_mean",
-    "csa_c2_c3", "diameter_ap_mean", "diameter_rl_mean", "length", "volume",
+    "csa_c2_c3", "diameter_ap_mean", "diameter_rl_mean", "volume",
 )  # fmt: skip
 """Measurements that the table of all cases and the charts show at first."""
 
@@ -52,6 +54,7 @@ class ReportWriter:
         self.folder = out / "report"
         self.out = out
         self.cases: list[ReportCase] = []
+        self._kinds: list[str] = []
         self._pictured: list[ReportCase] = []
 
     def add(self, case: Case | None, result: Result | None, record: dict[str, Any]) -> None:
@@ -65,6 +68,10 @@ class ReportWriter:
             seconds=record.get("seconds", {}),
         )
         self.cases.append(entry)
+        self._kinds.append(_kind(record))
+        if "video" in record.get("files", {}):
+            self._add_video(entry, record)
+            return
         overlay = self.folder / "overlays" / f"{entry.id}.jpg"
         reused = result is None
         wanted = self._wanted(entry)
@@ -75,7 +82,7 @@ class ReportWriter:
         colors = [spec.color for spec in self.recipe.classes]
         if not (reused and overlay.is_file()):
             write_bytes(overlay, case_overlay(case, result, colors))
-        entry.links["Full-size overlay"] = f"overlays/{quote(overlay.name)}"
+        entry.links["Full-size overlay"] = f"overlays/{quote(os.fsencode(overlay.name))}"
         if wanted:
             entry.base, entry.layers = case_layers(case, result, colors)
             entry.figures = case_figures(result.tables)
@@ -87,16 +94,14 @@ class ReportWriter:
         classes = [(spec.name, spec.color) for spec in self.recipe.classes]
         counts = {status: sum(c.status == status for c in self.cases) for status in ("found", "absent", "failed")}
         flagged = sum(bool(c.flags) for c in self.cases)
-        thing = "volume" if self.recipe.input.kind == "volume" else "picture"
-        number = f"1 {thing}" if len(self.cases) == 1 else f"{len(self.cases)} {thing}s"
+        numbers = " and ".join(_counted(self._kinds.count(kind), kind) for kind in dict.fromkeys(self._kinds))
         notes = [NOTICE]
         if len(self.cases) > PICTURES:
-            notes.append(
-                f"Pictures are shown of {len(self._pictured)} cases; report/overlays has one of every answered case."
-            )
+            others = "report/overlays has one of every answered picture, and every video is linked"
+            notes.append(f"Pictures are shown of {len(self._pictured)} cases; {others}.")
         report = Report(
             title=self.recipe.title,
-            subtitle=f"{number}, model {self.model}, {date.today().isoformat()}",
+            subtitle=f"{numbers or 'nothing'}, model {self.model}, {date.today().isoformat()}",
             classes=classes,
             cases=self.cases,
             summary={status: count for status, count in {**counts, "flagged": flagged}.items() if count},
@@ -107,6 +112,13 @@ class ReportWriter:
             headline=HEADLINE if any(m.name in HEADLINE for c in self.cases for m in c.measurements) else (),
         )
         return write_report(report, self.folder / name)
+
+    def _add_video(self, entry: ReportCase, record: dict[str, Any]) -> None:
+        """A video's files are read back, those that were just written like those of an earlier run."""
+        add_clip_numbers(entry, record, self.out, self.folder / "index.html")
+        if self._wanted(entry):
+            add_clip_pictures(entry, record, self.recipe, self.out)
+            self._keep(entry)
 
     def _read(self, record: Mapping[str, Any]) -> tuple[Case | None, Result | None]:
         """The case and the mask of a reused record from their files; None where they are gone or changed."""
@@ -138,8 +150,17 @@ class ReportWriter:
     def _keep(self, entry: ReportCase) -> None:
         self._pictured = worst_first([*self._pictured, entry])
         for surplus in self._pictured[PICTURES:]:
-            surplus.base, surplus.layers, surplus.figures = b"", [], []
+            surplus.drop_pictures()
         del self._pictured[PICTURES:]
+
+
+def _kind(record: Mapping[str, Any]) -> str:
+    """What an input was; cameras give videos."""
+    return "picture" if record.get("kind", "picture") == "picture" else "video"
+
+
+def _counted(number: int, word: str) -> str:
+    return f"1 {word}" if number == 1 else f"{number} {word}s"
 
 
 def measurement_charts(

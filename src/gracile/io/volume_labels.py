@@ -36,6 +36,7 @@ def read_volume_labels(
     grid: Grid | None = None,
     *,
     recoded: bool = True,
+    owner: str = "image",
 ) -> VolumeLabels:
     """Read a label volume of any format.
 
@@ -47,12 +48,13 @@ def read_volume_labels(
         classes: The classes by index, the background first.
         grid: The image's grid. Labels on it with axes in another order or running the other way are turned to it.
         recoded: False for a mask that a program wrote by these classes: its values are the indices themselves.
+        owner: Whose grid it is, for the message.
 
     Raises:
         DataError: The file is unreadable, holds values that no class has, or lies on another grid.
     """
     path = Path(path)
-    values, own, notes = _on_grid(path, grid, "label")
+    values, own, notes = _on_grid(path, grid, "label", owner)
     whole = _whole_numbers(path, values, len(classes), notes)
     indices = class_indices(path, whole, classes, recoded=recoded, samples="voxels")
     return VolumeLabels(np.ascontiguousarray(indices), grid or own, notes)
@@ -68,7 +70,7 @@ def read_volume_region(path: Path | str, grid: Grid) -> np.ndarray:
     return np.ascontiguousarray(values > 0)
 
 
-def _on_grid(path: Path, grid: Grid | None, role: str) -> tuple[np.ndarray, Grid, list[str]]:
+def _on_grid(path: Path, grid: Grid | None, role: str, owner: str = "image") -> tuple[np.ndarray, Grid, list[str]]:
     """A file's values turned to a grid, its own grid, and what was done."""
     voxels = read_voxels(path)
     values, notes = voxels.values, voxels.notes
@@ -83,11 +85,11 @@ def _on_grid(path: Path, grid: Grid | None, role: str) -> tuple[np.ndarray, Grid
         change = change_between(own, grid)
     except GeometryError as error:
         raise DataError(
-            f"{path} does not lie on its image's grid: {error.message}.",
-            "Resample it to the image, or, where only its header is wrong, copy the image's.",
+            f"{path} does not lie on the grid of its {owner}: {error.message}.",
+            f"Resample it to the {owner}, or, where only its header is wrong, copy that of the {owner}.",
         ) from None
     if not change.is_identity:
-        notes.append(f"the axes of the {role} were turned from {axis_codes(voxels.affine)} to the image's")
+        notes.append(f"the axes of the {role} were turned from {axis_codes(voxels.affine)} to those of the {owner}")
     return change.apply(values), own, notes
 
 

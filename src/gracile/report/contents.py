@@ -32,37 +32,6 @@ class ReportLayer:
 
 
 @dataclass
-class ReportCase:
-    """One case of a page.
-
-    Args:
-        id: Its name.
-        status: ``found``, ``absent``, ``failed``, or what an evaluation says (``scored``, ``missing``).
-        reason: Why it is absent or failed.
-        base: The picture as JPEG; empty shows none.
-        layers: What lies over it.
-        measurements: Its table.
-        scores: Scores by name; None where undefined.
-        figures: Caption and SVG of each chart of this case alone.
-        flags: Warnings.
-        seconds: Wall-clock seconds by step.
-        links: Files beside the page by their label, as paths relative to it.
-    """
-
-    id: str
-    status: str
-    reason: str = ""
-    base: bytes = b""
-    layers: list[ReportLayer] = field(default_factory=list)
-    measurements: list[Measurement] = field(default_factory=list)
-    scores: dict[str, float | None] = field(default_factory=dict)
-    figures: list[tuple[str, str]] = field(default_factory=list)
-    flags: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
 class ReportTable:
     """A table of a page, its cells as they are shown.
 
@@ -75,6 +44,60 @@ class ReportTable:
     caption: str
     columns: list[str]
     rows: list[list[str]]
+
+
+@dataclass
+class ReportStill:
+    """One frame of a case that is a video.
+
+    Args:
+        caption: Where it is from and what was found in it.
+        jpeg: The frame.
+        chosen: Whether it is the one that is shown large, as the case's base.
+    """
+
+    caption: str
+    jpeg: bytes
+    chosen: bool = False
+
+
+@dataclass
+class ReportCase:
+    """One case of a page.
+
+    Args:
+        id: Its name.
+        status: ``found``, ``absent``, ``failed``, or what an evaluation says (``scored``, ``missing``).
+        reason: Why it is absent or failed.
+        base: The picture as JPEG; empty shows none.
+        layers: What lies over it.
+        measurements: Its table.
+        scores: Scores by name; None where undefined.
+        flags: Warnings.
+        seconds: Wall-clock seconds by step.
+        links: Files beside the page by their label, as paths relative to it.
+        stills: Frames of a video.
+        figures: Caption and SVG of each of its own charts, see `timeline_chart` and `profile_chart`.
+        tables: Its own tables.
+    """
+
+    id: str
+    status: str
+    reason: str = ""
+    base: bytes = b""
+    layers: list[ReportLayer] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    scores: dict[str, float | None] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    stills: list[ReportStill] = field(default_factory=list)
+    figures: list[tuple[str, str]] = field(default_factory=list)
+    tables: list[ReportTable] = field(default_factory=list)
+
+    def drop_pictures(self) -> None:
+        """Keep the numbers, the flags and the links alone."""
+        self.base, self.layers, self.stills, self.figures = b"", [], [], []
 
 
 @dataclass

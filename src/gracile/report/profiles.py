@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gracile.report.charts import axis_ticks
+from gracile.report.charts import round_ticks
 from gracile.report.wording import number
 
 _WIDTH, _HEIGHT = 1040, 250
@@ -70,7 +70,7 @@ def profile_chart(
             box = f'x="{left:.1f}" y="{_TOP}" width="{max(right - left, 0):.1f}" height="{up(0) - _TOP:.1f}"'
             parts.append(f'<rect class="stretch" {box}/>')
         parts.append(f'<text class="tick" x="{(left + right) / 2:.1f}" y="{_TOP - 6}">{escape(name)}</text>')
-    parts += _axes(axis_ticks(first, last), axis_ticks(0.0, most), at, up)
+    parts += _axes(round_ticks(first, last), round_ticks(0.0, most), at, up)
     parts.append(f'<text class="tick" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 6}">{escape(x_label)}</text>')
     middle = (_TOP + _HEIGHT - _BOTTOM) / 2
     parts.append(f'<text class="tick" x="14" y="{middle}" transform="rotate(-90 14 {middle})">{escape(y_label)}</text>')

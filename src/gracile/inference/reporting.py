@@ -156,7 +156,8 @@ class ReportWriter:
 
 def _kind(record: Mapping[str, Any]) -> str:
     """What an input was; cameras give videos."""
-    return "picture" if record.get("kind", "picture") == "picture" else "video"
+    kind = record.get("kind", "picture")
+    return kind if kind in ("picture", "volume") else "video"
 
 
 def _counted(number: int, word: str) -> str:

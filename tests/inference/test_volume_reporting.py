@@ -33,7 +33,13 @@ def answered(tmp_path, name, found=True, levels=None):
     result = Result(name, "found" if found else "absent", case.grid, RECIPE.class_names, mask=mask, centerline=line)
     measure(case, result, RECIPE, {"levels": levels} if levels else {})
     files = write_result(result, tmp_path / "out")
-    return case, result, json.loads(json.dumps({"name": name, "input": str(path), **result.summary(), "files": files}))
+    return (
+        case,
+        result,
+        json.loads(
+            json.dumps({"name": name, "input": str(path), "kind": "volume", **result.summary(), "files": files})
+        ),
+    )
 
 
 @pytest.fixture

@@ -114,6 +114,15 @@ def test_gaps_jumps_borders_and_pieces_are_flagged(shares):
     ]
 
 
+def test_an_end_that_tapers_off_is_no_jump():
+    mask = np.zeros((20, 20, 60), bool)
+    sides = [(1, 1), (3, 2), (4, 3), (5, 4), (5, 5), (6, 5), (6, 6), (7, 6), (7, 7), (8, 7), (8, 8)]
+    for index in range(2, 60):
+        wide, deep = sides[index - 2] if index - 2 < len(sides) else (9, 9)
+        mask[5 : 5 + wide, 5 : 5 + deep, index] = True
+    assert measure_cord(mask, Grid(mask.shape, np.eye(4))).flags == []
+
+
 def test_an_empty_mask_is_measured_as_nothing():
     measures = measure_cord(np.zeros(SHAPE), Grid(SHAPE, AFFINE))
     assert measures.rows == []

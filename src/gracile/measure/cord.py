@@ -21,6 +21,7 @@ LARGEST_JUMP = 0.3
 """Change of the area from slice to slice, over the mean of both, above which a person should look."""
 
 _C2_C3 = (2, 3)
+_TIP = 0.25  # of the median area: below, a structure tapers off
 _SHAPE = "of the ellipse with the same second moments"
 
 
@@ -219,10 +220,12 @@ def _flags(slices: Slices, rows: list[Row], structure: str, largest_jump: float)
     gaps = [row["slice"] for row in rows if row["slice_area_mm2"] is None]
     if gaps:
         flags.append(f"{structure}: a gap of the mask, at slice {_ranges(gaps)}")
+    areas = [row["area_mm2"] for row in rows if row["area_mm2"] is not None]
+    tip = _TIP * float(np.median(areas)) if areas else 0.0
     jumps = [
         after["slice"]
         for before, after in pairwise(rows)
-        if before["area_mm2"] and after["area_mm2"]
+        if before["area_mm2"] and after["area_mm2"] and max(before["area_mm2"], after["area_mm2"]) > tip
         and abs(after["area_mm2"] - before["area_mm2"]) > largest_jump * (after["area_mm2"] + before["area_mm2"]) / 2
     ]  # fmt: skip
     if jumps:

@@ -2,6 +2,7 @@
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -22,12 +23,20 @@ def test_the_table_says_place_arc_length_and_probability(tmp_path):
 
 
 def test_the_curve_is_one_for_slicer_in_lps(tmp_path):
-    write_centerline(tmp_path / "a.mrk.json", LINE, "cord")
+    write_centerline(tmp_path / "a.mrk.json", LINE, name="cord")
     (markup,) = json.loads((tmp_path / "a.mrk.json").read_text())["markups"]
     assert (markup["type"], markup["coordinateSystem"], markup["name"]) == ("Curve", "LPS", "cord")
     assert markup["controlPoints"][0]["position"] == [-1, -2, 3]
     assert "0.5" in markup["controlPoints"][0]["description"]
     assert np.allclose(read_centerline(tmp_path / "a.mrk.json").points_mm, LINE.points_mm)
+
+
+def test_the_voxels_are_written_on_the_grid(tmp_path):
+    grid = Grid((10, 12, 14), np.diag([0.5, 0.5, 1.0, 1.0]))
+    write_centerline(tmp_path / "a.nii.gz", LINE, grid=grid)
+    assert nib.load(tmp_path / "a.nii.gz").get_fdata().sum() == 5
+    with pytest.raises(DataError, match="grid"):
+        write_centerline(tmp_path / "b.nii.gz", LINE)
 
 
 def test_a_line_from_above_is_turned(tmp_path):

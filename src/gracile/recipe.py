@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gracile.errors import RecipeError
 from gracile.names import PACKAGE, PROTOCOLS, RECIPES
@@ -56,7 +56,9 @@ class InputSpec(Spec):
     fourth_axis: Literal["refuse", "first", "mean"] = Field(
         "refuse", description="volumes: what to do with a file that holds several"
     )
-    series: str = Field("", description="volumes: number or UID of the DICOM series, where a folder holds several")
+    series: Annotated[str, BeforeValidator(str)] = Field(
+        "", description="volumes: number or UID of the DICOM series, where a folder holds several"
+    )
     labels: list[str] = Field(
         default_factory=list,
         description="volumes: what the names of labels end in behind their image's, the preferred first; empty knows "

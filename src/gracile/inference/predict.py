@@ -96,10 +96,7 @@ def predict(
             measurement's setting is unknown, an optic disc is given for several pictures, or regions for volumes.
         DataError: A result cannot be written (full disk), or the folder of regions lacks one.
     """
-    _spare_inputs(inputs, out)
-    require_known_settings(options.measure)
-    if "disc" in options.measure and len(inputs) > 1:
-        raise UsageError("An optic disc belongs to one picture.", "Predict one picture, or leave the disc to be found.")
+    _require_fitting(inputs, out, options)
     part = options.shard.part(inputs) if options.shard else inputs
     settings = {
         "gracile": VERSION,
@@ -112,8 +109,6 @@ def predict(
     if any(entry.kind in ("video", "camera") for entry in inputs):
         settings["video"] = options.video.as_settings()
     journal = Journal(out, options.shard, settings, options.overwrite)
-    if options.regions and any(entry.kind == "volume" for entry in inputs):
-        raise UsageError("A volume has no field of view.", "Leave --fov out.")
     regions = _regions([entry for entry in part if entry.kind == "picture"], options.regions)
     summary = Summary(journal.target)
     for entry in part:
@@ -240,10 +235,19 @@ def _regions(inputs: list[Input], folder: Path | None) -> dict[Path, Path]:
     return {image: region for image, region in pairs.items() if region is not None}
 
 
-def _spare_inputs(inputs: list[Input], out: Path) -> None:
-    """Raise UsageError when masks would lie among the inputs, where they replace some or are inputs next time."""
+def _require_fitting(inputs: list[Input], out: Path, options: Options) -> None:
+    """Raise UsageError for options that do not fit the inputs.
+
+    Masks would lie among the inputs, where they replace some or are inputs next time; or something is given that these
+    inputs have not.
+    """
     if out.resolve() in {entry.folder.resolve() for entry in inputs if entry.folder is not None}:
         raise UsageError(f"The masks would lie among the inputs in {out}.", "Choose another --out.")
+    require_known_settings(options.measure)
+    if "disc" in options.measure and len(inputs) > 1:
+        raise UsageError("An optic disc belongs to one picture.", "Predict one picture, or leave the disc to be found.")
+    if options.regions and any(entry.kind == "volume" for entry in inputs):
+        raise UsageError("A volume has no field of view.", "Leave --fov out.")
 
 
 def _digest(entry: Input, region: Path | None) -> str:

@@ -243,12 +243,12 @@ def _regions(inputs: list[Input], folder: Path | None) -> dict[Path, Path]:
 
 
 def _require_videos_for_truth(inputs: list[Input], options: Options, protocol: str) -> None:
-    """Raise UsageError when pictures would pass a folder of truth by unscored."""
-    pictures = [entry for entry in inputs if entry.kind == "picture"]
-    if options.video.truth is not None and pictures:
+    """Raise UsageError when pictures or volumes would pass a folder of truth by unscored."""
+    others = [entry for entry in inputs if entry.kind not in ("video", "camera")]
+    if options.video.truth is not None and others:
         raise UsageError(
-            f"--truth scores the frames of videos, and {pictures[0].path} is a picture.",
-            f"Predict pictures without it, then score them: gracile evaluate OUT LABELS --protocol {protocol}. "
+            f"--truth scores the frames of videos, and {others[0].path} is a {others[0].kind}.",
+            f"Predict without it, then score the masks: gracile evaluate OUT LABELS --protocol {protocol}. "
             "A folder of pictures is a video as frames:FOLDER.",
         )
 

@@ -65,6 +65,9 @@ class ShippedModel:
 
 MODELS: dict[str, ShippedModel] = {
     "retina-av": ShippedModel("retina-av", "retina-av", "arteries and veins in color fundus photographs", "retina"),
+    "nerve-ultrasound": ShippedModel(
+        "nerve-ultrasound", "nerve-ultrasound", "nerves and vessels in ultrasound of regional anesthesia", "ultrasound"
+    ),
 }
 
 

@@ -119,6 +119,9 @@ def predict(
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write probability maps.")] = False,
     um_per_pixel: Annotated[float | None, typer.Option(help="Pixel size in micrometers.")] = None,
     disc: Annotated[str | None, typer.Option(help="Optic disc as ROW,COLUMN,DIAMETER in pixels.")] = None,
+    levels: Annotated[
+        Path | None, typer.Option(help="Vertebral levels of volumes: a label volume, or a folder of NAME.nii.gz.")
+    ] = None,
     overlay_opacity: Annotated[float, typer.Option(help="Videos: opacity of the overlay, 0 to 1.")] = 0.2,
     contour: Annotated[bool, typer.Option("--contour", help="Videos: draw outlines.")] = False,
     smooth: Annotated[float, typer.Option(help="Videos: half-life of smoothing over time in seconds; 0: none.")] = 0.0,
@@ -135,6 +138,8 @@ def predict(
     measure: dict[str, Any] = {}
     if um_per_pixel is not None:
         measure["um_per_pixel"] = um_per_pixel
+    if levels is not None:
+        measure["levels"] = str(levels)
     if disc:
         measure["disc"] = _numbers(disc, 3, "--disc")
     video = VideoOptions(overlay_opacity, contour, smooth, video_format, truth)

@@ -340,7 +340,7 @@ class TrainerSpec(Spec):
 class MeasureSpec(Spec):
     """What is measured in a result."""
 
-    name: Literal["vessels", "areas", "ultrasound"]
+    name: Literal["vessels", "areas", "ultrasound", "cord"]
     options: dict[str, Any] = Field(default_factory=dict)
 
 

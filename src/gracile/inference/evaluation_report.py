@@ -18,19 +18,21 @@ from gracile.evaluation.outcome import interval_text
 from gracile.geometry import Grid
 from gracile.inference.predict import read_input
 from gracile.inference.reporting import NOTICE, PICTURES
-from gracile.io import is_volume, pair_files, read_labels, read_region, stem
+from gracile.io import is_volume, pair_files, read_labels, read_region, read_volume_labels, stem
+from gracile.measure import measure_cord
 from gracile.names import VERSION
-from gracile.recipe import ClassSpec
+from gracile.recipe import ClassSpec, InputSpec
 from gracile.report import (
     Report,
     ReportCase,
-    ReportLayer,
+    case_figures,
+    case_layers,
     distribution_chart,
     relative_link,
-    result_layers,
     worst_first,
     write_report,
 )
+from gracile.report.layers import visible_color
 from gracile.report.wording import number
 from gracile.result import Measurement, Result
 
@@ -91,7 +93,7 @@ def write_evaluation_report(
         evaluation: What was scored.
         classes: Its classes by index, the background first.
         path: The HTML file.
-        files: What to draw, see `find_case_files`; empty shows scores only, as of volumes.
+        files: What to draw, see `find_case_files`; empty shows scores only.
         sources: Where the scored files lie, for the settings.
 
     Returns:
@@ -107,9 +109,9 @@ def write_evaluation_report(
     for case in cases:
         if case.id in files:
             case.links["Image"] = relative_link(files[case.id].image, path)
-    drawn = [case for case in cases if case.id in files and not is_volume(files[case.id].image)]
+    drawn = [case for case in cases if case.id in files]
     for case in drawn[:PICTURES]:
-        case.base, case.layers = _draw(files[case.id], classes)
+        _draw(case, files[case.id], classes)
     notes = [NOTICE, *(f"{note}." for note in evaluation.notes)]
     if evaluation.runs > 1:
         pictures = "; pictures show the first" if drawn else ""
@@ -209,10 +211,24 @@ def _charts(cases: list[ReportCase], headline: tuple[str, ...]) -> list[tuple[st
     return [(name, distribution_chart({"": values}, "1")) for name, values in known.items() if len(values) >= 3]
 
 
-def _draw(files: CaseFiles, classes: Sequence[ClassSpec]) -> tuple[bytes, list[ReportLayer]]:
-    case: Case = read_input(files.image, stem(files.truth))
-    truth = read_labels(files.truth, classes)
-    mask = np.zeros_like(truth) if files.prediction is None else read_labels(files.prediction, classes, recoded=False)
-    region = None if files.region is None else read_region(files.region)
-    result = Result(case.id, "found", Grid(truth.shape), [spec.name for spec in classes], mask=mask, region=region)
-    return result_layers(case, result, [spec.color for spec in classes], truth)
+def _draw(entry: ReportCase, files: CaseFiles, classes: Sequence[ClassSpec]) -> None:
+    """Show a case with its truth; of a structure in volumes also the area along it."""
+    volume = is_volume(files.image)
+    wanted = InputSpec(kind="volume", fourth_axis="first") if volume else InputSpec()
+    case: Case = read_input(files.image, stem(files.truth), wanted=wanted)
+
+    def labels(path: Path, recoded: bool) -> np.ndarray:
+        if volume:
+            return read_volume_labels(path, classes, case.grid, recoded=recoded).values
+        return read_labels(path, classes, recoded=recoded)
+
+    truth = labels(files.truth, True)
+    mask = np.zeros_like(truth) if files.prediction is None else labels(files.prediction, False)
+    region = None if files.region is None or volume else read_region(files.region)
+    grid = case.grid if volume else Grid(truth.shape)
+    result = Result(case.id, "found", grid, [spec.name for spec in classes], mask=mask, region=region)
+    colors = [spec.color for spec in classes]
+    entry.base, entry.layers = case_layers(case, result, colors, truth)
+    if volume and len(classes) == 2:
+        found, true = ({"cord": measure_cord(one > 0, grid).rows} for one in (mask, truth))
+        entry.figures = case_figures(found, true, visible_color(colors[1]))

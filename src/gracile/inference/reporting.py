@@ -13,15 +13,16 @@ from gracile.errors import GracileError
 from gracile.inference.clip_report import add_clip_numbers, add_clip_pictures
 from gracile.inference.inputs import Shard
 from gracile.inference.predict import read_input
-from gracile.io import read_labels, write_bytes
+from gracile.io import read_centerline, read_labels, read_table, read_volume_labels, write_bytes
 from gracile.names import VERSION
 from gracile.recipe import Recipe
 from gracile.report import (
     Report,
     ReportCase,
+    case_figures,
+    case_layers,
+    case_overlay,
     distribution_chart,
-    draw_overlay,
-    result_layers,
     worst_first,
     write_report,
 )
@@ -32,14 +33,18 @@ PICTURES = 60
 
 NOTICE = "Not a medical device. Check every result in its picture before it is used."
 
-HEADLINE = ("avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area", "depth", "nbr")
+HEADLINE = (
+    "avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area", "depth", "nbr", "csa_mean",
+    "csa_c2_c3", "diameter_ap_mean", "diameter_rl_mean", "volume",
+)  # fmt: skip
 """Measurements that the table of all cases and the charts show at first."""
 
 
 class ReportWriter:
     """Collects results, scaled down to what the page shows, and writes ``report/index.html``.
 
-    Each picture is also written at its own size, with the classes laid over it, as ``report/overlays/NAME.jpg``.
+    Each picture is also written at its own size, with the classes laid over it, as ``report/overlays/NAME.jpg``; of a
+    volume that is the sheet of views that the page shows.
     """
 
     def __init__(self, recipe: Recipe, model: str, out: Path, credits: str = "") -> None:
@@ -67,8 +72,6 @@ class ReportWriter:
         if "video" in record.get("files", {}):
             self._add_video(entry, record)
             return
-        if self.recipe.input.kind == "volume":
-            return  # it has no single picture: the page shows what was measured
         overlay = self.folder / "overlays" / f"{entry.id}.jpg"
         reused = result is None
         wanted = self._wanted(entry)
@@ -78,10 +81,11 @@ class ReportWriter:
             return
         colors = [spec.color for spec in self.recipe.classes]
         if not (reused and overlay.is_file()):
-            write_bytes(overlay, draw_overlay(case.image, result.mask, colors))
+            write_bytes(overlay, case_overlay(case, result, colors))
         entry.links["Full-size overlay"] = f"overlays/{quote(os.fsencode(overlay.name))}"
         if wanted:
-            entry.base, entry.layers = result_layers(case, result, colors)
+            entry.base, entry.layers = case_layers(case, result, colors)
+            entry.figures = case_figures(result.tables)
             self._keep(entry)
 
     def write(self, shard: Shard | None = None) -> Path:
@@ -118,18 +122,26 @@ class ReportWriter:
 
     def _read(self, record: Mapping[str, Any]) -> tuple[Case | None, Result | None]:
         """The case and the mask of a reused record from their files; None where they are gone or changed."""
-        mask = record.get("files", {}).get("mask")
-        if mask is None:
+        files = record.get("files", {})
+        if "mask" not in files:
             return None, None
+        classes = self.recipe.classes
         try:
-            case = read_input(Path(record["input"]), record["name"])
-            labels = read_labels(self.out / mask, self.recipe.classes, recoded=False)
+            case = read_input(Path(record["input"]), record["name"], wanted=self.recipe.input)
+            mask = self.out / files["mask"]
+            if self.recipe.input.kind == "volume":
+                labels = read_volume_labels(mask, classes, case.grid, recoded=False).values
+            else:
+                labels = read_labels(mask, classes, recoded=False)
+            line = read_centerline(self.out / files["centerline"]) if "centerline" in files else None
+            tables = {kind: read_table(self.out / files[kind]) for kind in ("cord", "cord_levels") if kind in files}
         except GracileError:
             return None, None
         if labels.shape != case.grid.shape:
             return None, None
-        names = self.recipe.class_names
-        return case, Result(case.id, record["status"], case.grid, names, mask=labels, marks=record.get("marks", {}))
+        names, marks = self.recipe.class_names, record.get("marks", {})
+        status = record["status"]
+        return case, Result(case.id, status, case.grid, names, mask=labels, centerline=line, tables=tables, marks=marks)
 
     def _wanted(self, entry: ReportCase) -> bool:
         """Whether the page has room for its picture, or a less worrying one to drop."""

@@ -77,7 +77,7 @@ class ReportCase:
         seconds: Wall-clock seconds by step.
         links: Files beside the page by their label, as paths relative to it.
         stills: Frames of a video.
-        figures: Caption and SVG of each of its own charts, see `gracile.report.timeline_chart`.
+        figures: Caption and SVG of each of its own charts, see `timeline_chart` and `profile_chart`.
         tables: Its own tables.
     """
 

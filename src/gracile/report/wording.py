@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable
 
 _SPELLED = {
-    "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "cldice": "clDice", "crae": "CRAE", "crve": "CRVE", "f1": "F1",
-    "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR", "pr": "PR", "roc": "ROC", "sd": "SD", "px": "(px)",
-    "mm": "(mm)", "mm2": "(mm²)", "mm3": "(mm³)",
+    "ap": "AP", "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "c2": "C2", "c3": "C3", "cldice": "clDice",
+    "crae": "CRAE", "crve": "CRVE", "csa": "CSA", "f1": "F1", "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR",
+    "pr": "PR", "rl": "RL", "roc": "ROC", "sd": "SD", "px": "(px)", "mm": "(mm)", "mm2": "(mm²)", "mm3": "(mm³)",
 }  # fmt: skip
 NOTHING = "–"
 """Stands for an undefined value."""

@@ -68,6 +68,9 @@ MODELS: dict[str, ShippedModel] = {
     "nerve-ultrasound": ShippedModel(
         "nerve-ultrasound", "nerve-ultrasound", "nerves and vessels in ultrasound of regional anesthesia", "ultrasound"
     ),
+    "surgical-tool": ShippedModel(
+        "surgical-tool", "surgical-tool", "tools in endoscopic video of the larynx, standing in for nerves", "surgery"
+    ),
 }
 
 

@@ -174,7 +174,7 @@ class GateSpec(Spec):
     operations: int = Field(0, ge=0, description="random operations on each frame besides, as RandAugment's")
     magnitude: float = Field(5.0, ge=0, le=10, description="how strong these operations are")
     per_case: int = Field(1, ge=1, description="samples of an epoch by case; classes are drawn equally often")
-    masks: float = Field(0.0, ge=0, description="network map:NAME: weight of what masks teach its map beside the class")
+    masks: float = Field(0.0, ge=0, description="weight of what masks teach the map of a network map:NAME")
     recall: float = Field(0.99, gt=0, le=1, description="share of present frames that the operating point lets pass")
     crossfit: int = Field(
         3,
@@ -191,8 +191,6 @@ class GateSpec(Spec):
             raise ValueError("`present` names those of the gate's `classes` in which the structures are there")
         if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
             raise ValueError("a gate tells at least two classes of different names apart")
-        if self.masks and not self.network.name.startswith("map:"):
-            raise ValueError("only a gate with a network map:NAME has a map for `masks` to teach")
         return self
 
 

@@ -209,8 +209,13 @@ def test_a_small_bright_spot_opens_a_pooled_gate():
     assert absent < 0 < present
 
 
-def test_masks_need_a_map_and_a_map_knows_two_kinds():
-    with pytest.raises(RecipeError, match="map:NAME"):
-        gate("stages.presence.masks=1")
+def test_a_network_without_a_map_learns_from_the_classes_alone():
+    stage = gate("stages.presence.masks=1")
+    batch = torch.utils.data.default_collate([stage.samples([frame(nerve=9), frame()], seed=0)[i] for i in range(2)])
+    assert set(batch) == {"image", "target"}
+    assert set(stage.losses(batch)) == {"cross-entropy"}
+
+
+def test_a_map_knows_two_kinds():
     with pytest.raises(RecipeError, match="absent from present"):
         gate(*MAP, *KINDS)

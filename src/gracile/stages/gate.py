@@ -58,6 +58,11 @@ class GateStage(Stage):
         self.threshold: Tensor
 
     @property
+    def learns_from_masks(self) -> bool:
+        """Whether its network has a map that masks teach."""
+        return self.spec.masks > 0 and isinstance(self.classifier, MapClassifier)
+
+    @property
     def label(self) -> str:
         """Name of a presence gate's answer: its structures."""
         return "+".join(self.spec.structures)
@@ -92,7 +97,8 @@ class GateStage(Stage):
         targets = [self.target(case) for case in cases]
         counts = torch.tensor([targets.count(index) for index in range(len(self.classes))], dtype=torch.float32)
         self.log_prior.copy_((counts.clamp_min(0.5) / counts.clamp_min(0.5).sum()).log())
-        return GateSamples(cases, targets, len(self.classes), self.members, self.spec, seed)
+        members = self.members if self.learns_from_masks else []
+        return GateSamples(cases, targets, len(self.classes), members, self.spec, seed)
 
     def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
         return WholeSamples(cases, targets=[self.target(case) for case in cases])
@@ -104,15 +110,14 @@ class GateStage(Stage):
         return {"validation_loss": functional.cross_entropy(logits, batch["target"]), "validation_accuracy": right}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        if not isinstance(self.classifier, MapClassifier):
-            logits = self.logits(batch["image"]).float()
-            return {"cross-entropy": functional.cross_entropy(logits, batch["target"])}
+        if not (self.learns_from_masks and isinstance(self.classifier, MapClassifier)):
+            return {"cross-entropy": functional.cross_entropy(self.logits(batch["image"]).float(), batch["target"])}
         maps = self.classifier.maps(batch["image"]).float()
-        terms = {"cross-entropy": functional.cross_entropy(self.classifier.pooled(maps), batch["target"])}
-        if self.spec.masks:
-            both = torch.cat([torch.zeros_like(maps), maps], dim=1)
-            terms["masks"] = self.spec.masks * self.delineation(both, batch["truth"], batch["region"])
-        return terms
+        both = torch.cat([torch.zeros_like(maps), maps], dim=1)
+        return {
+            "cross-entropy": functional.cross_entropy(self.classifier.pooled(maps), batch["target"]),
+            "masks": self.spec.masks * self.delineation(both, batch["truth"], batch["region"]),
+        }
 
     def logits(self, images: Tensor) -> Tensor:
         """``(batch, channels, *size)`` framed images to ``(batch, classes)`` logits, classes equally frequent."""
@@ -224,7 +229,7 @@ class GateSamples(Dataset[Batch]):
 
     def _mask(self, sample: Batch) -> Batch:
         """What a mask teaches: shares of absent and present, and where they are known; nowhere without a mask."""
-        if not self.spec.masks:
+        if not self.members:
             return {}
         truth, region = sample["truth"], sample["region"]
         if not len(truth):

@@ -11,8 +11,9 @@ from PIL import Image
 
 import gracile
 from gracile.case import Case
-from gracile.errors import BundleError, DataError, UsageError
+from gracile.errors import BundleError, DataError, RecipeError, UsageError
 from gracile.inference import Options
+from gracile.recipe import read_recipe
 from tests.conftest import draw_fundus
 
 
@@ -121,6 +122,20 @@ def test_evaluate_reads_what_predict_wrote(tiny_bundle, fundus_folder, tmp_path)
     assert truth.summary["f1"]["mean"] == pytest.approx(1)
     with pytest.raises(UsageError, match="av-multiclass"):
         gracile.evaluate(tmp_path, fundus_folder / "labels", "av-multi")
+
+
+def test_a_recipe_by_name_by_file_or_itself_names_the_classes_of_an_evaluation(fundus_folder, tmp_path):
+    labels, recipe = fundus_folder / "labels", read_recipe("retina-av")
+    (tmp_path / "mine.yaml").write_text(recipe.to_yaml())
+    with pytest.raises(DataError, match="no class has"):
+        gracile.evaluate(labels, labels, "segmentation")
+    for named in ("retina-av", tmp_path / "mine.yaml", recipe):
+        evaluation = gracile.evaluate(labels, labels, "segmentation", recipe=named)
+        assert {row["class"] for row in evaluation.classes} == set(recipe.class_names[1:])
+    with pytest.raises(UsageError, match="one of them"):
+        gracile.evaluate(labels, labels, "segmentation", recipe=recipe, classes=recipe.classes)
+    with pytest.raises(RecipeError, match="retina-av"):
+        gracile.evaluate(labels, labels, "segmentation", recipe="retina-aw")
 
 
 def test_a_missing_prediction_is_named_and_never_left_out_of_the_mean(fundus_folder, tmp_path):

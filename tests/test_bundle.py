@@ -109,6 +109,14 @@ def test_a_changed_manifest_is_refused(copy, change):
         load(copy, device="cpu")
 
 
+def test_a_recipe_of_another_version_is_the_bundles_fault_and_a_setting_is_the_users(copy):
+    with pytest.raises(RecipeError, match="epochs"):
+        read_bundle(copy, ["train.epoch=3"])
+    change_manifest(copy, lambda manifest: manifest["recipe"].update(prophecy=True))
+    with pytest.raises(BundleError, match="prophecy"):
+        read_bundle(copy)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null"])
 def test_a_manifest_that_is_no_json_is_refused(copy, text):
     (copy / "bundle.json").write_text(text)

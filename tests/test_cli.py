@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gracile import cli
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, VERSION
 from gracile.recipe import read_recipe
 from tests.conftest import write_fundus_folder
 
@@ -45,7 +45,7 @@ def quick(tiny_bundle):
     return [tiny_bundle, "--set", "measure=[]", "--device", "cpu", "--no-report"]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["predict", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["predict", "--help"], ["--version"]])
 def test_help_and_listings_load_nothing_heavy(arguments):
     code = (
         "import sys, runpy, atexit; "
@@ -55,7 +55,11 @@ def test_help_and_listings_load_nothing_heavy(arguments):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].split() == ["LOADED"]
-    assert len(done.stdout.splitlines()) > 8
+    assert len(done.stdout.splitlines()) > (1 if arguments == ["--version"] else 8)
+
+
+def test_the_version_is_printed(gracile):
+    assert gracile("--version") == (0, f"gracile {VERSION}\n", "")
 
 
 def test_every_command_is_in_the_help(gracile):
@@ -63,7 +67,13 @@ def test_every_command_is_in_the_help(gracile):
     assert code == 0
     for command in ("train", "predict", "evaluate", "data", "models", "demo", "recipe", "merge"):
         assert command in out
-    assert "Exit codes" in out
+
+
+@pytest.mark.parametrize("command", [(), ("predict",), ("evaluate",), ("explain",)])
+def test_the_help_tells_the_exit_codes(gracile, command):
+    code, out, _ = gracile(*command, "--help")
+    assert code == 0
+    assert cli.EXIT_CODES in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
@@ -90,7 +100,12 @@ def test_a_command_that_makes_no_sense_exits_2(gracile, arguments):
         (["predict", "{bundle}", "{image}", "--out", "{out}", "--set", "stages.vessels.flip=true"], 2, "flips"),
         (["predict", "{bundle}", "{image}", "--out", "{out}", "--device", "toaster"], 2, "cpu"),
         (["predict", "{bundle}", "{image}", "--out", "{image}", "--no-report"], 1, "file"),
+        (["predict", "{bundle}", "{image}", "--out", "{out}", "--overlay-opacity", "3"], 2, "0 to 1"),
+        (["predict", "{bundle}", "{image}", "--out", "{out}", "--fov", "{out}/absent"], 1, "absent"),
         (["evaluate", "{out}", "--protocol", "segmentation"], 2, "two folders"),
+        (["evaluate", "{out}/absent", "{data}/labels", "--protocol", "segmentation"], 1, "absent"),
+        (["evaluate", "{data}/labels", "{data}/labels", "--protocol", "av-multiclass", "--min-area", "3"], 2, "area"),
+        (["evaluate", "{data}/labels", "{data}/labels", "--protocol", "segmentation", "--images", "x"], 2, "report"),
         (["evaluate", "{out}", "{out}", "--protocol", "segmentations"], 2, "segmentation"),
         (["data", "check", "{data}", "--recipe", "retina"], 2, "retina-av"),
         (["demo", "--model", "retina-aw", "--out", "{out}"], 2, "retina-av"),
@@ -194,6 +209,15 @@ def test_evaluate_prints_a_table_and_writes_scores(gracile, fundus_folder, tmp_p
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 5
 
 
+def test_evaluate_takes_the_classes_of_a_recipe_by_name_or_file(gracile, fundus_folder, tmp_path):
+    labels = fundus_folder / "labels"
+    (tmp_path / "mine.yaml").write_text(read_recipe("retina-av").to_yaml())
+    for named in ("retina-av", tmp_path / "mine.yaml"):
+        code, out, _ = gracile("evaluate", labels, labels, "--protocol", "segmentation", "--recipe", named)
+        assert code == 0
+        assert "dice_vein" in out
+
+
 def test_evaluate_refuses_the_multiclass_protocol_without_field_of_view(gracile, fundus_folder, tmp_path):
     labels = shutil.copytree(fundus_folder / "labels", tmp_path / "alone" / "labels")
     code, _, error = gracile("evaluate", labels, labels, "--protocol", "av-multiclass")
@@ -225,6 +249,21 @@ def test_data_check_lists_every_problem_at_once_and_exits_1(gracile, broken_fold
     code, out, _ = gracile("data", "check", broken_folder, "--json")
     assert code == 1
     assert sum(problem["severity"] == "error" for problem in json.loads(out)["problems"]) == 5
+
+
+def test_data_check_tells_what_is_alike_once_and_each_in_json(gracile, tmp_path):
+    folder = write_fundus_folder(tmp_path / "small", 6)
+    for number in range(5):
+        Image.fromarray(np.ones((60 + number, 60), np.uint8)).save(folder / "labels" / f"{number:02d}.png")
+    code, out, _ = gracile("data", "check", folder)
+    assert code == 1
+    (line,) = [line for line in out.splitlines() if line.startswith("error: ")]
+    assert line.startswith(f"error: 5 times, first in {folder}/labels/00.png: ")
+    assert "60 x 60" in line
+    assert "and 1 more" in line
+    assert "5 errors" in out
+    assert "--json" in out
+    assert len(json.loads(gracile("data", "check", folder, "--json")[1])["problems"]) == 5
 
 
 def test_data_check_of_good_data_exits_0(gracile, fundus_folder):

@@ -108,7 +108,7 @@ def printed_dice(table: str) -> float:
 
 
 def test_the_recipes_page_names_every_setting_that_exists() -> None:
-    for command in [*commands("recipes.md"), *commands("ultrasound.md")]:
+    for command in [*commands("recipes.md"), *commands("ultrasound.md"), *commands("cord-measures.md")]:
         assert CliRunner().invoke(app, command).exit_code == 0, command
 
 

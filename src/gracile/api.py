@@ -256,8 +256,9 @@ def evaluate(
         truth: Folder of labels; with ``classification`` what `gracile.evaluation.class_sources.read_classes` reads;
             with a recipe of volumes also a data set, whose cases meet their predictions by their ids.
         protocol: A name of `gracile.names.PROTOCOLS`.
-        classes: Classes of the labels; those of the recipe when None.
-        recipe: Recipe that names the classes and finds the labels of a data set; the protocol's when None.
+        classes: Classes of the labels.
+        recipe: Name of a recipe, a YAML file, or a recipe, whose classes they are instead and that finds the labels of
+            a data set; without either, they are those of the protocol's recipe.
         fov: Folder of field-of-view masks.
         probabilities: Folder of ``.npz`` probability maps, or one per run.
         missing: Whether a missing prediction is an error or counts with the worst value of every score.
@@ -266,7 +267,10 @@ def evaluate(
         groups: CSV with columns ``name`` and ``group``; bootstrap intervals then resample whole groups (patients).
         min_area: Pixels that a structure in a mask must exceed to be present, with ``classification``.
     """
-    ruling = recipe if isinstance(recipe, Recipe) else read_recipe(recipe or find_protocol(protocol).recipe)
+    if classes and recipe is not None:
+        raise UsageError("Classes and a recipe are given.", "Give one of them: a recipe names the classes.")
+    named = find_protocol(protocol).recipe if recipe is None else recipe
+    ruling = named if isinstance(named, Recipe) else read_recipe(named)
     chosen = list(classes) if classes else ruling.classes
     labels = _truth_of(ruling, Path(truth))
     if images is not None and report is None:

@@ -11,7 +11,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from gracile.errors import BundleError
+from gracile.errors import BundleError, RecipeError
 from gracile.io.atomic import write_bytes, write_text
 from gracile.names import MODELS, models_folder
 from gracile.recipe import Recipe, recipe_from
@@ -75,7 +75,8 @@ def read_bundle(name_or_folder: str | Path, settings: list[str] | None = None) -
         settings: ``key=value`` changes to the recipe, such as ``stages.vessels.flips=true``.
 
     Raises:
-        BundleError: Nothing there, damaged, or of a newer format.
+        BundleError: Nothing there, damaged, of a newer format, or with a recipe that cannot be used.
+        RecipeError: Settings that make no sense.
     """
     folder = _folder(str(name_or_folder))
     try:
@@ -86,6 +87,12 @@ def read_bundle(name_or_folder: str | Path, settings: list[str] | None = None) -
         raise BundleError(f"{folder} was written by a newer Gracile.", "Update Gracile.")
     weights = {stage: _weights(folder, entry) for stage, entry in manifest.weights.items()}
     checksums = {stage: entry.sha256 for stage, entry in manifest.weights.items()}
+    try:
+        recipe_from(manifest.recipe)
+    except RecipeError as error:  # without settings: nobody asked for anything wrong
+        raise BundleError(
+            f"{folder} has a recipe that this Gracile cannot use. {error.message}", "Use the Gracile that trained it."
+        ) from None
     recipe = recipe_from(manifest.recipe, settings)
     return Bundle(recipe=recipe, weights=weights, card=manifest.card, checksums=checksums)
 
@@ -121,11 +128,28 @@ def card_text(recipe: Recipe, card: dict[str, Any]) -> str:
     lines = [f"# {recipe.title}", "", recipe.summary, ""]
     for heading, content in card.items():
         lines += [f"## {heading.replace('_', ' ').capitalize()}", ""]
-        if isinstance(content, dict):
-            lines += [f"- {key}: {value}" for key, value in content.items()]
+        if isinstance(content, dict) and content and all(isinstance(row, dict) for row in content.values()):
+            lines += _table(content)
+        elif isinstance(content, dict):
+            lines += [f"- {key.replace('_', ' ')}: {_words(value)}" for key, value in content.items()]
         elif isinstance(content, list):
             lines += [f"- {item}" for item in content]
         else:
             lines.append(str(content))
         lines.append("")
     return "\n".join(lines)
+
+
+def _table(rows: dict[str, dict[str, Any]]) -> list[str]:
+    """A Markdown table with a row for each entry; what an entry lacks stays empty."""
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    lines = [f"| | {' | '.join(name.replace('_', ' ') for name in columns)} |", "|---" * (len(columns) + 1) + "|"]
+    return lines + [
+        f"| {name} | {' | '.join(_words(row[c]) if c in row else '' for c in columns)} |" for name, row in rows.items()
+    ]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_words(part)}" for name, part in value.items())
+    return "nothing" if value is None else str(value)

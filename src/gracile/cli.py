@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from gracile.errors import GracileError, UsageError
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, demo_folder
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, VERSION, demo_folder
 
 if TYPE_CHECKING:
     from gracile.inference import Summary
@@ -29,10 +29,15 @@ class _Interruptible(TyperGroup):
             raise typer.Exit(130) from None
 
 
+EXIT_CODES = (
+    "Exit codes: 0 all went well; 1 an input failed (the others are written), or the data or model named cannot be "
+    "used; 2 wrong usage; 130 interrupted."
+)
+
 app = typer.Typer(
     cls=_Interruptible,
     help="Gracile finds slender anatomy and delineates it.",
-    epilog="Exit codes: 0 all answered, 1 something failed (the rest is written), 2 wrong usage.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -45,8 +50,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gracile {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def _options(debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False) -> None:
+def _options(
+    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     _State.debug = debug
     if debug:
         logging.basicConfig(level=logging.WARNING)
@@ -86,7 +102,7 @@ def train(
     typer.echo(f"Bundle: {bundle}")
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def predict(
     model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
     inputs: Annotated[
@@ -103,6 +119,9 @@ def predict(
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write probability maps.")] = False,
     um_per_pixel: Annotated[float | None, typer.Option(help="Pixel size in micrometers.")] = None,
     disc: Annotated[str | None, typer.Option(help="Optic disc as ROW,COLUMN,DIAMETER in pixels.")] = None,
+    levels: Annotated[
+        Path | None, typer.Option(help="Vertebral levels of volumes: a label volume, or a folder of NAME.nii.gz.")
+    ] = None,
     overlay_opacity: Annotated[float, typer.Option(help="Videos: opacity of the overlay, 0 to 1.")] = 0.2,
     contour: Annotated[bool, typer.Option("--contour", help="Videos: draw outlines.")] = False,
     smooth: Annotated[float, typer.Option(help="Videos: half-life of smoothing over time in seconds; 0: none.")] = 0.0,
@@ -119,6 +138,8 @@ def predict(
     measure: dict[str, Any] = {}
     if um_per_pixel is not None:
         measure["um_per_pixel"] = um_per_pixel
+    if levels is not None:
+        measure["levels"] = str(levels)
     if disc:
         measure["disc"] = _numbers(disc, 3, "--disc")
     video = VideoOptions(overlay_opacity, contour, smooth, video_format, truth)
@@ -136,7 +157,7 @@ def predict(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def explain(
     model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder; its recipe has a gate.")],
     inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
@@ -160,11 +181,13 @@ def explain(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def evaluate(
     predictions: Annotated[list[Path], typer.Argument(help="Folder of masks (several: runs), then folder of labels.")],
     protocol: Annotated[str, typer.Option(help=" | ".join(PROTOCOLS))],
-    recipe: Annotated[str | None, typer.Option(help="Recipe that names the classes of the labels.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe, by name or .yaml file, that names the classes of the labels.")
+    ] = None,
     fov: Annotated[Path | None, typer.Option(help="Folder of field-of-view masks.")] = None,
     probabilities: Annotated[list[Path] | None, typer.Option(help="Folder of probability maps, one per run.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the scores to this file.")] = None,
@@ -215,16 +238,19 @@ def data_check(
     split: Annotated[Path | None, typer.Option(help="A split.json whose sides must share nothing.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List every problem of a data set at once; exit 1 when there are errors."""
-    from gracile.data import check_data
+    """List every problem of a data set at once, those that are alike as one; exit 1 when there are errors."""
+    from gracile.data import check_data, problem_lines
     from gracile.recipe import read_recipe
 
     report = check_data(sources, read_recipe(recipe, settings), split)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))
     else:
-        for problem in report.problems:
-            typer.echo(f"{problem.severity}: {problem.file}: {problem.message} {problem.remedy}".rstrip())
+        lines = problem_lines(report.problems)
+        for line in lines:
+            typer.echo(line)
+        if len(lines) < len(report.problems):
+            typer.echo("With --json each problem is listed by itself.")
         typer.echo(f"Read with the recipe {recipe}.")
         typer.echo(report.summary())
     if report.errors:

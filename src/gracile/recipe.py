@@ -176,6 +176,7 @@ class GateSpec(Spec):
     operations: int = Field(0, ge=0, description="random operations on each frame besides, as RandAugment's")
     magnitude: float = Field(5.0, ge=0, le=10, description="how strong these operations are")
     per_case: int = Field(1, ge=1, description="samples of an epoch by case; classes are drawn equally often")
+    masks: float = Field(0.0, ge=0, description="weight of what masks teach the map of a network map:NAME")
     recall: float = Field(0.99, gt=0, le=1, description="share of present frames that the operating point lets pass")
     crossfit: int = Field(
         3,
@@ -339,7 +340,7 @@ class TrainerSpec(Spec):
 class MeasureSpec(Spec):
     """What is measured in a result."""
 
-    name: Literal["vessels", "areas", "ultrasound"]
+    name: Literal["vessels", "areas", "ultrasound", "cord"]
     options: dict[str, Any] = Field(default_factory=dict)
 
 

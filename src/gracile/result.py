@@ -48,6 +48,8 @@ class Result:
         gate_decisions: What the gates decided, by the same names.
         centerline: The line along the structure, where a stage looked for one.
         measurements: What was measured.
+        tables: Rows of plain values by the table's name, such as a cord's sections slice by slice; each is written as
+            ``NAME_TABLE.csv``.
         marks: Places to show over the picture, e.g. the optic disc, as plain data.
         flags: Things to look at before the result is believed.
         seconds: Wall-clock seconds by step.
@@ -66,6 +68,7 @@ class Result:
     gate_decisions: dict[str, bool] = field(default_factory=dict)
     centerline: Centerline | None = None
     measurements: list[Measurement] = field(default_factory=list)
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     marks: dict[str, Any] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)

@@ -22,6 +22,7 @@ def test_hand_computed_case():
     assert (nerve["dice"], nerve["iou"], nerve["sensitivity"], nerve["precision"]) == pytest.approx(
         (0.5, 1 / 3, 0.5, 0.5)
     )
+    assert nerve["pixels"] == 16
     assert nerve["hd95_mm"] == 1
     assert vessel["dice"] == 1
     assert vessel["hd95_mm"] == vessel["mean_surface_distance_mm"] == 0
@@ -64,6 +65,7 @@ def test_volumes_are_scored_alike():
     scored = score_case(truth, found, NAMES[:2], spacing_mm=(1, 1, 2.5))
     assert scored.scores["dice"] == pytest.approx(2 / 3)
     assert scored.scores["hd95_mm"] == 2.5
+    assert scored.classes[0]["voxels"] == 27
 
 
 def test_background_alone_is_refused():

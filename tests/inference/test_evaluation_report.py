@@ -9,6 +9,8 @@ from PIL import Image
 from gracile import api
 from gracile.errors import DataError, UsageError
 from gracile.recipe import read_recipe
+from tests.data.test_volume_layouts import volume_recipe
+from tests.volumes_on_disk import write_nifti
 
 SIZE = 40
 
@@ -103,3 +105,35 @@ def test_false_alarms_and_misses_come_before_low_dice(folders):
     captions = re.findall(r"<figcaption>([^<]+)<", text)
     assert captions == ["Dice", "Dice on positives"]
     assert '<a href="images/alarm.png">Image</a>' in text
+
+
+@pytest.mark.parametrize("protocol", ["segmentation", "gated-segmentation"])
+def test_each_unit_is_said_once_and_a_picture_has_pixels(folders, protocol):
+    Image.fromarray(np.zeros((SIZE, SIZE), np.uint8)).save(folders / "truth" / "bad.png")  # a false alarm has an area
+    path = folders / "report.html"
+    api.evaluate(folders / "run", folders / "truth", protocol, report=path)
+    text = path.read_text(encoding="utf-8")
+    headings = [
+        " ".join(re.sub("<[^>]+>", " ", cell).split())
+        for cell in re.findall(r"<th scope=\"(?:row|col)\"[^>]*>(.*?)</th>", text, re.DOTALL)
+    ]
+    expected = {"segmentation": {"HD95 px", "Mean surface distance px"}, "gated-segmentation": {"False alarm area px"}}
+    assert {"Pixels", *expected[protocol]} <= set(headings)
+    assert not [heading for heading in headings if heading.count("px") > 1 or "oxels" in heading]
+
+
+def test_volumes_are_drawn_with_their_truth_and_the_area_along_both(tmp_path):
+    classes = volume_recipe().classes
+    truth = np.zeros((16, 18, 9), np.uint8)
+    truth[5:11, 6:12, 1:8] = 1
+    for folder, values in (("images", truth * 50), ("truth", truth), ("run", np.roll(truth, 1, axis=0))):
+        write_nifti(tmp_path / folder / "a.nii.gz", values, np.diag([1.0, 1.0, 2.0, 1.0]))
+    page = tmp_path / "report.html"
+    api.evaluate(
+        tmp_path / "run", tmp_path / "truth", "segmentation", classes=classes, report=page, images=tmp_path / "images"
+    )
+    text = page.read_text(encoding="utf-8")
+    assert text.count("data:image/jpeg") == 1
+    assert {name.split("/")[0] for name in re.findall(r'data-layer="([^"]+)"', text)} == {"Found", "Truth", "Marks"}
+    assert "Area along the structure" in text
+    assert ">truth</text>" in text

@@ -72,6 +72,23 @@ def test_records_of_another_model_or_other_settings_are_not_reused(tmp_path, cha
     assert not found(journal(tmp_path, overwrite=True, **changes), "a")
 
 
+def test_the_setting_that_differs_is_named_of_a_finished_run_and_of_one_that_was_killed(tmp_path):
+    book = journal(tmp_path)
+    book.add(record("a"))
+    for part in (None, Shard(2, 3)):
+        with pytest.raises(UsageError, match="other settings: probabilities was false and is true"):
+            journal(tmp_path, part, probabilities=True)
+    book.finish(["a"], SETTINGS["model"])
+    with pytest.raises(UsageError, match=r"other settings: measure was not set and is 4\.5"):
+        journal(tmp_path, measure=4.5)
+
+
+def test_a_folder_that_does_not_tell_its_settings_is_refused_all_the_same(tmp_path):
+    (tmp_path / ".predictions.jsonl").write_text(json.dumps({"key": "another", **record("a")}) + "\n")
+    with pytest.raises(UsageError, match="--overwrite"):
+        journal(tmp_path)
+
+
 def test_overwrite_forgets_what_was_done(tmp_path):
     journal(tmp_path).add(record("a"))
     assert not found(journal(tmp_path, overwrite=True), "a")
@@ -158,7 +175,7 @@ def test_shards_that_do_not_belong_together_are_not_merged(tmp_path):
     with pytest.raises(DataError, match=r"predictions\.2of3\.json"):
         merge_shards(tmp_path / "absent")
     write_shards(tmp_path / "mixed", "abc", 2, probabilities=True)
-    with pytest.raises(DataError, match="different models or settings"):
+    with pytest.raises(DataError, match="different models or settings: probabilities was true and is false"):
         merge_shards(tmp_path / "mixed")
     write_shards(tmp_path / "counts", "abc", 2)
     write_shards(tmp_path / "counts", "abc", 3)

@@ -276,9 +276,9 @@ def test_smoothing_is_scored_with_and_without(pipeline, clip, tmp_path):
     assert {row["class"] for row in rows} == {"structure"}  # the dark frame is bridged
     assert float(rows[3]["dice_structure"]) > 0.9
     assert float(rows[3]["dice_structure_unsmoothed"]) == 0
-    assert measured(record, "status_changes", "before") == 2
+    assert measured(record, "status_changes_unsmoothed") == 2
     assert measured(record, "status_changes", "after") == 0
-    assert measured(record, "dice", "before") < measured(record, "dice", "after")
+    assert measured(record, "dice_unsmoothed") < measured(record, "dice", "after")
 
 
 def test_truth_of_some_frames_is_named_by_a_table(pipeline, clip, tmp_path):
@@ -337,6 +337,16 @@ def test_pictures_videos_and_bad_ones_are_predicted_in_one_run(pipeline, clip, t
     assert again.reused == ["clip", "picture", "sequence"]
     with pytest.raises(UsageError, match="other settings"):
         run(pipeline, [folder], tmp_path / "out", video=VideoOptions(contour=True))
+
+
+def test_truth_is_refused_for_pictures_which_it_would_not_score(pipeline, clip, tmp_path):
+    Image.fromarray(frame()).save(clip.parent / "picture.png")
+    truth = write_truth(tmp_path / "truth", 8)
+    for patterns in ([clip.parent / "picture.png"], [clip.parent]):
+        with pytest.raises(UsageError, match=r"picture\.png is a picture.*gracile evaluate .*segmentation"):
+            run(pipeline, patterns, tmp_path / "out", video=VideoOptions(truth=truth))
+    assert not (tmp_path / "out").exists()
+    assert run(pipeline, [clip], tmp_path / "out", video=VideoOptions(truth=truth)).answered == ["clip"]
 
 
 def test_no_old_clip_passes_for_the_answer_of_one_that_now_fails_or_has_another_format(pipeline, clip, tmp_path):

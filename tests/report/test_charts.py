@@ -50,9 +50,10 @@ def test_numbers_names_and_units():
     assert [label(n) for n in ("caliber_mean", "auc_roc", "avr", "cldice_vein_tree")] == [
         "Caliber mean", "AUC ROC", "AVR", "clDice vein tree",
     ]  # fmt: skip
-    assert [unit_text(u) for u in ("um", "mm2", "1/um", "1", "rad/um", "px")] == [
+    assert [unit_text(u) for u in ("um", "mm2", "mm3", "1/um", "1", "rad/um", "px")] == [
         "µm",
         "mm²",
+        "mm³",
         "1/µm",
         "",
         "rad/µm",

@@ -10,7 +10,18 @@ import pytest
 
 from gracile.case import Case
 from gracile.errors import DataError
-from gracile.report import Report, ReportCase, distribution_chart, result_layers, worst_first, write_report
+from gracile.report import (
+    Report,
+    ReportCase,
+    ReportStill,
+    ReportTable,
+    TimeLine,
+    distribution_chart,
+    result_layers,
+    timeline_chart,
+    worst_first,
+    write_report,
+)
 from gracile.result import Measurement, Result
 
 CLASSES = [("background", (0, 0, 0)), ("artery", (255, 0, 0)), ("vein", (0, 0, 255))]
@@ -59,6 +70,9 @@ def test_everything_a_user_named_is_escaped(tmp_path):
         measurements=[Measurement(EVIL, 1.5, EVIL, EVIL, EVIL)],
         seconds={EVIL: 1.0},
         links={EVIL: "overlays/%3Cscript%3E.jpg"},
+        stills=[ReportStill(EVIL, b"jpeg", chosen=True)],
+        figures=[(EVIL, timeline_chart([TimeLine(EVIL, [0, 1], [0, 1])], EVIL))],
+        tables=[ReportTable(EVIL, [EVIL, EVIL], [[EVIL, EVIL]])],
     )
     chart = distribution_chart({EVIL: [1.0, 2.0, 3.0]}, EVIL)
     text = page(
@@ -72,7 +86,10 @@ def test_everything_a_user_named_is_escaped(tmp_path):
 
 
 def test_the_page_loads_nothing_from_anywhere(tmp_path):
-    text = page(tmp_path, pictured(), credits="See https://example.org", charts=[("a", distribution_chart({}, "px"))])
+    video = pictured("clip", stills=[ReportStill("0 s", b"jpeg")])
+    text = page(
+        tmp_path, pictured(), video, credits="See https://example.org", charts=[("a", distribution_chart({}, "px"))]
+    )
     tags = Tags(text).tags
     sources = [attributes[name] for _, attributes in tags for name in ("src", "srcset") if name in attributes]
     assert sources

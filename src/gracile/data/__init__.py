@@ -4,6 +4,7 @@ from gracile.data.case_files import CaseFiles, labeled, read_case, select
 from gracile.data.check import Problem, Report, check_data
 from gracile.data.fingerprint import fingerprint
 from gracile.data.layouts import LAYOUTS, find_cases
+from gracile.data.problem_lines import problem_lines
 from gracile.data.splits import load_split, save_split, split_by_subject
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "fingerprint",
     "labeled",
     "load_split",
+    "problem_lines",
     "read_case",
     "save_split",
     "select",

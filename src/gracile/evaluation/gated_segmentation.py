@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from gracile.errors import DataError
-from gracile.evaluation.metrics import CaseScores, dice
+from gracile.evaluation.metrics import CaseScores, dice, samples_name
 
 OF_EMPTY_OR_NOT = ("dice_on_positives", "false_alarm_rate", "miss_rate")
 """Beginnings of the scores that are about some of the cases only."""
@@ -58,7 +58,8 @@ def score_case(
         true, found = truth == index, prediction == index
         overlap = dice(true, found)
         of_positives = {"dice": overlap, "dice_on_positives": overlap if true.any() else None}
-        rows.append({"class": name, "voxels": int(true.sum()), **of_positives, **_emptiness(true, found, size, unit)})
+        counted = {samples_name(true.ndim): int(true.sum())}
+        rows.append({"class": name, **counted, **of_positives, **_emptiness(true, found, size, unit)})
     positive = [row["dice"] for row in rows if row["dice_on_positives"] is not None]
     scores: dict[str, float | None] = {
         "dice": float(np.mean([row["dice"] for row in rows])),

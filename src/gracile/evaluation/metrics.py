@@ -50,6 +50,11 @@ class Counts:
         }
 
 
+def samples_name(dimensions: int) -> str:
+    """What the samples of a picture or of a volume are called."""
+    return "pixels" if dimensions == 2 else "voxels"
+
+
 def share(part: float, whole: float) -> float:
     """``part / whole``, and 0 when there is no whole."""
     return float(part) / float(whole) if whole else 0.0

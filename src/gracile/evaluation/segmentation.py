@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gracile.errors import DataError
-from gracile.evaluation.metrics import CaseScores, dice, surface_distances
+from gracile.evaluation.metrics import CaseScores, dice, samples_name, surface_distances
 
 
 def score_case(
@@ -63,7 +63,7 @@ def _score_structure(
     union = wanted + claimed - common
     distances = surface_distances(true, found, spacing_mm)
     return {
-        "voxels": wanted,
+        samples_name(true.ndim): wanted,
         "dice": dice(true, found),
         "iou": common / union if union else 1.0,
         "sensitivity": common / wanted if wanted else None,

@@ -1,5 +1,6 @@
 """Explain what a model's gate looked at in pictures: overlays, feature maps and a page."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -182,7 +183,7 @@ def _report_case(explanation: _Explanation, method: str, overlay: Path, sheet: P
         layers=[layer],
         flags=list(case.notes),
         links={
-            "Overlay": quote(overlay.name),
-            f"Feature maps of {explanation.layer}": quote(sheet.name),
+            "Overlay": quote(os.fsencode(overlay.name)),
+            f"Feature maps of {explanation.layer}": quote(os.fsencode(sheet.name)),
         },
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from gracile.errors import GeometryError
 from gracile.geometry import curves
+from gracile.geometry.grid import Grid
 from gracile.geometry.slices import Slices, axial_slices
 from gracile.geometry.smooth_lines import robust_curve, smooth_curve
 
@@ -172,6 +173,31 @@ def centerline_from_places(
         weights = np.clip(weights / np.median(weights), 0.1, 1.0)
     line = _line_at(slices, found, np.asarray(places, dtype=np.float64)[found], weights, at, smoothing_mm)
     return Centerline(line.points_mm, probabilities)
+
+
+def voxels_on_line(line: Centerline, grid: Grid) -> np.ndarray:
+    """The voxels that a line runs through, one on each axial slice between its ends.
+
+    Args:
+        line: The line.
+        grid: A volume's grid.
+
+    Returns:
+        ``(I, J, K)`` uint8, 1 on the line.
+
+    Raises:
+        GeometryError: The grid has no affine, or the line does not run through its slices.
+    """
+    if grid.affine is None:
+        raise GeometryError("A line lies on a grid whose place in the patient is known.")
+    mask = np.zeros(grid.shape, dtype=np.uint8)
+    slices = axial_slices(mask, grid.affine)
+    met, on = line.on_slices(slices)
+    row, column = np.rint(slices.to_places(on.points_mm)[:, 1:]).astype(int).T
+    height, width = slices.volume.shape[1:]
+    within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    slices.volume[met[within], row[within], column[within]] = 1
+    return mask
 
 
 def _center_of_mass(picture: np.ndarray) -> np.ndarray:

@@ -16,10 +16,18 @@ class Slices:
         volume: ``(slices, rows, columns)``, a view: slices from inferior to superior, rows from anterior to
             posterior, columns from the patient's right to left, which is how a radiologist looks at a slice.
         affine: ``(4, 4)`` from (slice, row, column) to RAS+ mm.
+        file_axis: Axis of the file that the slices follow each other along.
+        falling: Whether the file counts the slices from superior to inferior.
     """
 
     volume: np.ndarray
     affine: np.ndarray
+    file_axis: int = 0
+    falling: bool = False
+
+    def in_file(self, index: int) -> int:
+        """The file's own number of a slice, from 0 as viewers show it."""
+        return len(self.volume) - 1 - index if self.falling else index
 
     @property
     def normal(self) -> np.ndarray:
@@ -83,9 +91,10 @@ def axial_slices(volume: np.ndarray, affine: np.ndarray) -> Slices:
     wanted = (1, -1, -1)  # superior, posterior, left, in RAS+
     turned = affine[:, [*order, 3]].copy()
     view = volume.transpose(order)
+    falling = turned[2, 0] < 0
     for axis, (world, sign) in enumerate(zip((2, 1, 0), wanted, strict=True)):
         if turned[world, axis] * sign < 0:
             view = np.flip(view, axis)
             turned[:, 3] += turned[:, axis] * (view.shape[axis] - 1)
             turned[:, axis] *= -1
-    return Slices(view, turned)
+    return Slices(view, turned, up, bool(falling))

@@ -10,7 +10,6 @@ from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation.outcome import interval_text
 from gracile.evaluation.tables import meet
 from gracile.geometry import Grid
-from gracile.inference.evaluation_report import relative_link
 from gracile.inference.predict import read_input
 from gracile.inference.reporting import NOTICE, PICTURES
 from gracile.io import image_files, stem
@@ -23,6 +22,7 @@ from gracile.report import (
     confusion_chart,
     curve_chart,
     distribution_chart,
+    relative_link,
     reliability_chart,
     result_layers,
     worst_first,

@@ -1,13 +1,11 @@
 """The report of an evaluation: its worst cases first, each with truth and differences over its picture."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
@@ -20,23 +18,25 @@ from gracile.evaluation.outcome import interval_text
 from gracile.geometry import Grid
 from gracile.inference.predict import read_input
 from gracile.inference.reporting import NOTICE, PICTURES
-from gracile.io import is_volume, pair_files, read_labels, read_region, stem
+from gracile.io import is_volume, pair_files, read_labels, read_region, read_volume_labels, stem
+from gracile.measure import measure_cord
 from gracile.names import VERSION
-from gracile.recipe import ClassSpec
+from gracile.recipe import ClassSpec, InputSpec
 from gracile.report import (
     Report,
     ReportCase,
-    ReportLayer,
+    case_figures,
+    case_layers,
     distribution_chart,
-    result_layers,
+    relative_link,
     worst_first,
     write_report,
 )
+from gracile.report.layers import visible_color
 from gracile.report.wording import number
 from gracile.result import Measurement, Result
 
 _SHOWN = 6
-_COUNTS_OF_PIXELS = ("pixels", "voxels")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def write_evaluation_report(
         evaluation: What was scored.
         classes: Its classes by index, the background first.
         path: The HTML file.
-        files: What to draw, see `find_case_files`; empty shows scores only, as of volumes.
+        files: What to draw, see `find_case_files`; empty shows scores only.
         sources: Where the scored files lie, for the settings.
 
     Returns:
@@ -109,9 +109,9 @@ def write_evaluation_report(
     for case in cases:
         if case.id in files:
             case.links["Image"] = relative_link(files[case.id].image, path)
-    drawn = [case for case in cases if case.id in files and not is_volume(files[case.id].image)]
+    drawn = [case for case in cases if case.id in files]
     for case in drawn[:PICTURES]:
-        case.base, case.layers = _draw(files[case.id], classes)
+        _draw(case, files[case.id], classes)
     notes = [NOTICE, *(f"{note}." for note in evaluation.notes)]
     if evaluation.runs > 1:
         pictures = "; pictures show the first" if drawn else ""
@@ -150,7 +150,7 @@ def _cases(evaluation: Evaluation, rules: Protocol) -> list[ReportCase]:
     for name, some in rows.items():
         missing = any(row["status"] == "missing" for row in some)
         measurements = [
-            Measurement(score, value, _unit(score, rules), structure)
+            Measurement(*_named(score, value, rules), structure)
             for structure, of_class in class_rows.get(name, {}).items()
             for score, value in _mean(of_class).items()
         ]
@@ -182,15 +182,6 @@ def _intervals(evaluation: Evaluation) -> dict[str, str]:
     return {name: interval_text(entry, 3 if entry["interval95"][1] <= 1 else 1) for name, entry in some.items()}
 
 
-def relative_link(target: Path, page: Path) -> str:
-    """A link from a page to a file; absolute where they lie on different drives."""
-    try:
-        relative = Path(os.path.relpath(target.resolve(), page.resolve().parent))
-    except ValueError:
-        return target.resolve().as_uri()
-    return quote(relative.as_posix())
-
-
 def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:
     """Means over the runs in which a score is defined."""
     names = [name for name in rows[0] if name not in ("case", "run", "status", "class")]
@@ -198,10 +189,12 @@ def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:
     return {name: fmean(values) if values else None for name, values in known.items()}
 
 
-def _unit(score: str, rules: Protocol) -> str:
+def _named(score: str, value: float | None, rules: Protocol) -> tuple[str, float | None, str]:
+    """A score's name without its unit, its value and its unit."""
     if rules.distances and score.startswith(rules.distances):
-        return score.rsplit("_", 1)[-1]
-    return "px" if score in _COUNTS_OF_PIXELS else "1"
+        name, _, unit = score.rpartition("_")
+        return name, value, unit
+    return score, value, "1"
 
 
 def _summary(evaluation: Evaluation, headline: tuple[str, ...]) -> dict[str, str | int]:
@@ -218,10 +211,24 @@ def _charts(cases: list[ReportCase], headline: tuple[str, ...]) -> list[tuple[st
     return [(name, distribution_chart({"": values}, "1")) for name, values in known.items() if len(values) >= 3]
 
 
-def _draw(files: CaseFiles, classes: Sequence[ClassSpec]) -> tuple[bytes, list[ReportLayer]]:
-    case: Case = read_input(files.image, stem(files.truth))
-    truth = read_labels(files.truth, classes)
-    mask = np.zeros_like(truth) if files.prediction is None else read_labels(files.prediction, classes, recoded=False)
-    region = None if files.region is None else read_region(files.region)
-    result = Result(case.id, "found", Grid(truth.shape), [spec.name for spec in classes], mask=mask, region=region)
-    return result_layers(case, result, [spec.color for spec in classes], truth)
+def _draw(entry: ReportCase, files: CaseFiles, classes: Sequence[ClassSpec]) -> None:
+    """Show a case with its truth; of a structure in volumes also the area along it."""
+    volume = is_volume(files.image)
+    wanted = InputSpec(kind="volume", fourth_axis="first") if volume else InputSpec()
+    case: Case = read_input(files.image, stem(files.truth), wanted=wanted)
+
+    def labels(path: Path, recoded: bool) -> np.ndarray:
+        if volume:
+            return read_volume_labels(path, classes, case.grid, recoded=recoded).values
+        return read_labels(path, classes, recoded=recoded)
+
+    truth = labels(files.truth, True)
+    mask = np.zeros_like(truth) if files.prediction is None else labels(files.prediction, False)
+    region = None if files.region is None or volume else read_region(files.region)
+    grid = case.grid if volume else Grid(truth.shape)
+    result = Result(case.id, "found", grid, [spec.name for spec in classes], mask=mask, region=region)
+    colors = [spec.color for spec in classes]
+    entry.base, entry.layers = case_layers(case, result, colors, truth)
+    if volume and len(classes) == 2:
+        found, true = ({"cord": measure_cord(one > 0, grid).rows} for one in (mask, truth))
+        entry.figures = case_figures(found, true, visible_color(colors[1]))

@@ -10,6 +10,7 @@ from typing import Any
 
 from gracile.errors import DataError, UsageError
 from gracile.inference.inputs import Shard
+from gracile.inference.settings_difference import differing_settings
 from gracile.io.atomic import write_json
 
 FORMAT = 1
@@ -21,6 +22,8 @@ _PART = re.compile(r"predictions\.(\d+)of(\d+)\.json")
 class Journal:
     """The records of a run: one line of JSON per finished input, ``predictions.json`` at the end.
 
+    The first line holds the settings, so that a run with others can say which.
+
     Args:
         out: Folder of the run.
         shard: Part of the inputs, or None for all.
@@ -28,7 +31,7 @@ class Journal:
         overwrite: Start over even where the folder holds other predictions.
 
     Raises:
-        UsageError: The folder holds predictions made with other settings.
+        UsageError: The folder holds predictions made with other settings, which it names.
     """
 
     def __init__(self, out: Path, shard: Shard | None, settings: dict[str, Any], overwrite: bool) -> None:
@@ -47,7 +50,8 @@ class Journal:
             self.records = {record["name"]: record for record in read_predictions(self.target)["inputs"]}
         for record in _lines(self.lines):
             record.pop("key")
-            self.records[record["name"]] = record
+            if "name" in record:
+                self.records[record["name"]] = record
 
     def find(self, name: str, digest: str) -> dict[str, Any] | None:
         """The record of an input that was answered before, if its file is unchanged and its outputs are there."""
@@ -59,12 +63,14 @@ class Journal:
     def add(self, record: dict[str, Any]) -> None:
         """Keep a record; it is on disk when this returns. Raises DataError when it cannot be written."""
         self.records[record["name"]] = record
-        # The line before may have been cut off, so that each begins with a new one.
-        line = "\n" + json.dumps({"key": self.key, **record}) + "\n"
+        lines = [] if self.lines.exists() else [{"key": self.key, "settings": self.settings}]
+        lines.append({"key": self.key, **record})
         try:
             self.out.mkdir(parents=True, exist_ok=True)
             with self.lines.open("a", encoding="utf-8") as file:
-                file.write(line)
+                for line in lines:
+                    # The line before may have been cut off, so that each begins with a new one.
+                    file.write("\n" + json.dumps(line) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -88,13 +94,19 @@ class Journal:
 
     def _require_one_key(self) -> None:
         """Raise UsageError when anything in the folder, parts and unfinished runs included, was made otherwise."""
-        keys = {read_predictions(path).get("key") for path in _finished(self.out)}
-        keys |= {record["key"] for path in self.out.glob(".predictions*.jsonl") for record in _lines(path)}
-        if keys - {self.key}:
-            raise UsageError(
-                f"{self.out} holds predictions of another model, with other settings or of another Gracile.",
-                "Choose another --out, or add --overwrite.",
-            )
+        made = [read_predictions(path) for path in _finished(self.out)]
+        made += [record for path in self.out.glob(".predictions*.jsonl") for record in _lines(path)]
+        others = [content for content in made if content.get("key") != self.key]
+        if not others:
+            return
+        known = next((content["settings"] for content in others if "settings" in content), None)
+        differing = differing_settings(known, self.settings) if known is not None else ""
+        raise UsageError(
+            f"{self.out} holds predictions with other settings: {differing}."
+            if differing
+            else f"{self.out} holds predictions of another model, with other settings or of another Gracile.",
+            "Choose another --out, or add --overwrite.",
+        )
 
 
 def _finished(out: Path) -> list[Path]:
@@ -136,8 +148,10 @@ def merge_shards(out: Path) -> Path:
             "Run those jobs first.",
         )
     contents = [read_predictions(out / f"predictions.{n}of{count}.json") for n in range(1, count + 1)]
-    if len({content["key"] for content in contents}) > 1:
-        raise DataError("The parts were made by different models or settings.", "Run the odd ones again.")
+    odd = next((content for content in contents if content["key"] != contents[0]["key"]), None)
+    if odd is not None:
+        differing = differing_settings(contents[0].get("settings", {}), odd.get("settings", {}))
+        raise DataError(f"The parts were made by different models or settings: {differing}.", "Run the odd ones again.")
     rounds = zip_longest(*(content["inputs"] for content in contents))
     inputs = [record for one_of_each in rounds for record in one_of_each if record is not None]
     write_json(out / "predictions.json", {**contents[0], "inputs": inputs})

@@ -93,10 +93,12 @@ def predict(
 
     Raises:
         UsageError: A mask would be written among the inputs, ``out`` holds predictions made with other settings, a
-            measurement's setting is unknown, an optic disc is given for several pictures, or regions for volumes.
+            measurement's setting is unknown, an optic disc is given for several pictures, a video's truth for pictures,
+            or regions for volumes.
         DataError: A result cannot be written (full disk), or the folder of regions lacks one.
     """
     _require_fitting(inputs, out, options)
+    _require_videos_for_truth(inputs, options, pipeline.recipe.protocol)
     part = options.shard.part(inputs) if options.shard else inputs
     settings = {
         "gracile": VERSION,
@@ -139,7 +141,7 @@ def _answer(
     pipeline: Pipeline, entry: Input, region: Path | None, out: Path, options: Options
 ) -> tuple[Case | None, Result | None, dict[str, Any]]:
     """One input from file to files; its failure becomes a record, except one to write, which ends the run."""
-    base = {"name": entry.name, "input": str(entry.path), "files": {}}
+    base = {"name": entry.name, "input": str(entry.path), "kind": entry.kind, "files": {}}
     start = time.perf_counter()
     try:
         case = read_input(entry.path, entry.name, region, wanted=pipeline.recipe.input)
@@ -162,7 +164,7 @@ def _answer(
 
 def _answer_video(pipeline: Pipeline, entry: Input, out: Path, options: Options) -> dict[str, Any]:
     """One video from file to files; its failure becomes a record."""
-    base = {"name": entry.name, "input": str(entry.path), "files": {}}
+    base = {"name": entry.name, "input": str(entry.path), "kind": entry.kind, "files": {}}
     source = int(str(entry.path).rpartition(":")[2]) if entry.kind == "camera" else entry.path
     try:
         record = predict_video(pipeline, source, entry.name, out, options.video)
@@ -233,6 +235,17 @@ def _regions(inputs: list[Input], folder: Path | None) -> dict[Path, Path]:
     if missing:
         raise DataError(f"{folder} has no mask for {', '.join(missing[:5])}.", "Leave --fov out to find it by itself.")
     return {image: region for image, region in pairs.items() if region is not None}
+
+
+def _require_videos_for_truth(inputs: list[Input], options: Options, protocol: str) -> None:
+    """Raise UsageError when pictures or volumes would pass a folder of truth by unscored."""
+    others = [entry for entry in inputs if entry.kind not in ("video", "camera")]
+    if options.video.truth is not None and others:
+        raise UsageError(
+            f"--truth scores the frames of videos, and {others[0].path} is a {others[0].kind}.",
+            f"Predict without it, then score the masks: gracile evaluate OUT LABELS --protocol {protocol}. "
+            "A folder of pictures is a video as frames:FOLDER.",
+        )
 
 
 def _require_fitting(inputs: list[Input], out: Path, options: Options) -> None:

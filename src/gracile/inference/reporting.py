@@ -1,5 +1,6 @@
 """The report of a prediction run: gathers what a page needs while the results pass by."""
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -9,17 +10,19 @@ from urllib.parse import quote
 
 from gracile.case import Case
 from gracile.errors import GracileError
+from gracile.inference.clip_report import add_clip_numbers, add_clip_pictures
 from gracile.inference.inputs import Shard
 from gracile.inference.predict import read_input
-from gracile.io import read_labels, write_bytes
+from gracile.io import read_centerline, read_labels, read_table, read_volume_labels, write_bytes
 from gracile.names import VERSION
 from gracile.recipe import Recipe
 from gracile.report import (
     Report,
     ReportCase,
+    case_figures,
+    case_layers,
+    case_overlay,
     distribution_chart,
-    draw_overlay,
-    result_layers,
     worst_first,
     write_report,
 )
@@ -30,14 +33,18 @@ PICTURES = 60
 
 NOTICE = "Not a medical device. Check every result in its picture before it is used."
 
-HEADLINE = ("avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area", "depth", "nbr")
+HEADLINE = (
+    "avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area", "depth", "nbr", "csa_mean",
+    "csa_c2_c3", "diameter_ap_mean", "diameter_rl_mean", "volume",
+)  # fmt: skip
 """Measurements that the table of all cases and the charts show at first."""
 
 
 class ReportWriter:
     """Collects results, scaled down to what the page shows, and writes ``report/index.html``.
 
-    Each picture is also written at its own size, with the classes laid over it, as ``report/overlays/NAME.jpg``.
+    Each picture is also written at its own size, with the classes laid over it, as ``report/overlays/NAME.jpg``; of a
+    volume that is the sheet of views that the page shows.
     """
 
     def __init__(self, recipe: Recipe, model: str, out: Path, credits: str = "") -> None:
@@ -47,6 +54,7 @@ class ReportWriter:
         self.folder = out / "report"
         self.out = out
         self.cases: list[ReportCase] = []
+        self._kinds: list[str] = []
         self._pictured: list[ReportCase] = []
 
     def add(self, case: Case | None, result: Result | None, record: dict[str, Any]) -> None:
@@ -60,8 +68,10 @@ class ReportWriter:
             seconds=record.get("seconds", {}),
         )
         self.cases.append(entry)
-        if self.recipe.input.kind == "volume":
-            return  # it has no single picture: the page shows what was measured
+        self._kinds.append(_kind(record))
+        if "video" in record.get("files", {}):
+            self._add_video(entry, record)
+            return
         overlay = self.folder / "overlays" / f"{entry.id}.jpg"
         reused = result is None
         wanted = self._wanted(entry)
@@ -71,10 +81,11 @@ class ReportWriter:
             return
         colors = [spec.color for spec in self.recipe.classes]
         if not (reused and overlay.is_file()):
-            write_bytes(overlay, draw_overlay(case.image, result.mask, colors))
-        entry.links["Full-size overlay"] = f"overlays/{quote(overlay.name)}"
+            write_bytes(overlay, case_overlay(case, result, colors))
+        entry.links["Full-size overlay"] = f"overlays/{quote(os.fsencode(overlay.name))}"
         if wanted:
-            entry.base, entry.layers = result_layers(case, result, colors)
+            entry.base, entry.layers = case_layers(case, result, colors)
+            entry.figures = case_figures(result.tables)
             self._keep(entry)
 
     def write(self, shard: Shard | None = None) -> Path:
@@ -83,15 +94,14 @@ class ReportWriter:
         classes = [(spec.name, spec.color) for spec in self.recipe.classes]
         counts = {status: sum(c.status == status for c in self.cases) for status in ("found", "absent", "failed")}
         flagged = sum(bool(c.flags) for c in self.cases)
-        number = "1 picture" if len(self.cases) == 1 else f"{len(self.cases)} pictures"
+        numbers = " and ".join(_counted(self._kinds.count(kind), kind) for kind in dict.fromkeys(self._kinds))
         notes = [NOTICE]
         if len(self.cases) > PICTURES:
-            notes.append(
-                f"Pictures are shown of {len(self._pictured)} cases; report/overlays has one of every answered case."
-            )
+            others = "report/overlays has one of every answered picture, and every video is linked"
+            notes.append(f"Pictures are shown of {len(self._pictured)} cases; {others}.")
         report = Report(
             title=self.recipe.title,
-            subtitle=f"{number}, model {self.model}, {date.today().isoformat()}",
+            subtitle=f"{numbers or 'nothing'}, model {self.model}, {date.today().isoformat()}",
             classes=classes,
             cases=self.cases,
             summary={status: count for status, count in {**counts, "flagged": flagged}.items() if count},
@@ -103,20 +113,35 @@ class ReportWriter:
         )
         return write_report(report, self.folder / name)
 
+    def _add_video(self, entry: ReportCase, record: dict[str, Any]) -> None:
+        """A video's files are read back, those that were just written like those of an earlier run."""
+        add_clip_numbers(entry, record, self.out, self.folder / "index.html")
+        if self._wanted(entry):
+            add_clip_pictures(entry, record, self.recipe, self.out)
+            self._keep(entry)
+
     def _read(self, record: Mapping[str, Any]) -> tuple[Case | None, Result | None]:
         """The case and the mask of a reused record from their files; None where they are gone or changed."""
-        mask = record.get("files", {}).get("mask")
-        if mask is None:
+        files = record.get("files", {})
+        if "mask" not in files:
             return None, None
+        classes = self.recipe.classes
         try:
-            case = read_input(Path(record["input"]), record["name"])
-            labels = read_labels(self.out / mask, self.recipe.classes, recoded=False)
+            case = read_input(Path(record["input"]), record["name"], wanted=self.recipe.input)
+            mask = self.out / files["mask"]
+            if self.recipe.input.kind == "volume":
+                labels = read_volume_labels(mask, classes, case.grid, recoded=False).values
+            else:
+                labels = read_labels(mask, classes, recoded=False)
+            line = read_centerline(self.out / files["centerline"]) if "centerline" in files else None
+            tables = {kind: read_table(self.out / files[kind]) for kind in ("cord", "cord_levels") if kind in files}
         except GracileError:
             return None, None
         if labels.shape != case.grid.shape:
             return None, None
-        names = self.recipe.class_names
-        return case, Result(case.id, record["status"], case.grid, names, mask=labels, marks=record.get("marks", {}))
+        names, marks = self.recipe.class_names, record.get("marks", {})
+        status = record["status"]
+        return case, Result(case.id, status, case.grid, names, mask=labels, centerline=line, tables=tables, marks=marks)
 
     def _wanted(self, entry: ReportCase) -> bool:
         """Whether the page has room for its picture, or a less worrying one to drop."""
@@ -125,8 +150,18 @@ class ReportWriter:
     def _keep(self, entry: ReportCase) -> None:
         self._pictured = worst_first([*self._pictured, entry])
         for surplus in self._pictured[PICTURES:]:
-            surplus.base, surplus.layers = b"", []
+            surplus.drop_pictures()
         del self._pictured[PICTURES:]
+
+
+def _kind(record: Mapping[str, Any]) -> str:
+    """What an input was; cameras give videos."""
+    kind = record.get("kind", "video" if "video" in record.get("files", {}) else "picture")
+    return "video" if kind == "camera" else kind
+
+
+def _counted(number: int, word: str) -> str:
+    return f"1 {word}" if number == 1 else f"{number} {word}s"
 
 
 def measurement_charts(

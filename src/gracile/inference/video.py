@@ -21,6 +21,7 @@ from gracile.io.video import Video, open_video
 from gracile.io.video_writing import VideoWriter, write_video
 from gracile.pipeline import Pipeline
 from gracile.result import Measurement
+from gracile.stages import GateStage
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def predict_video(
         options: See there.
 
     Returns:
-        The record: status, reason, gates (their means), measurements, flags, files and seconds by step.
+        The record: status, reason, gates (their means), measurements, flags, files, seconds by step, and the clip's
+        frame rate and gates.
 
     Raises:
         DataError: It cannot be opened, no frame could be answered, labels do not fit, or a file cannot be written.
@@ -104,7 +106,22 @@ def predict_video(
                         totals.add(answer)
                 totals.require_an_answer()
         flags = [*video.flaws, *writer.notes]
-    return totals.record(files, flags, time.perf_counter() - begun)
+    clip = {"frame_rate": round(float(video.rate), 3), "gates": _gates(pipeline)}
+    return {**totals.record(files, flags, time.perf_counter() - begun), "clip": clip}
+
+
+def _gates(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """Of each gate that is on: the kinds of frames that open it, the others, and the probability that they need."""
+    return [
+        {
+            "name": gate.name,
+            "present": list(gate.spec.present) or [gate.label],
+            "others": [kind for kind in gate.spec.classes if kind not in gate.spec.present],
+            "threshold": round(float(gate.threshold), 6),
+        }
+        for gate in pipeline.stages
+        if isinstance(gate, GateStage) and gate.spec.enabled
+    ]
 
 
 @contextmanager
@@ -265,13 +282,13 @@ class _Totals:
         note = "after smoothing" if self._smoothed else ""
         yield Measurement("status_changes", self._switches, "1", note=note)
         if self._smoothed:
-            yield Measurement("status_changes", self._switches_before, "1", note="before smoothing")
+            yield Measurement("status_changes_unsmoothed", self._switches_before, "1")
         for name in self._structures:
             yield Measurement("area_mean", self._mean("area_mean", name), "px", name, "over the frames that have it")
             if self._truth is not None:
                 yield Measurement("dice", self._mean("dice", name), "1", name, f"mean over frames {note}".rstrip())
             if self._truth is not None and self._smoothed:
-                yield Measurement("dice", self._mean("before", name), "1", name, "mean over frames before smoothing")
+                yield Measurement("dice_unsmoothed", self._mean("before", name), "1", name, "mean over frames")
 
     def _mean(self, kind: str, name: str) -> float | None:
         total, count = self._sums[kind, name]

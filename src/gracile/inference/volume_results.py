@@ -4,8 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gracile.io import write_mask, write_probabilities, writing
+from gracile.io import write_centerline, write_mask, write_probabilities, write_table, writing
 from gracile.result import Result
+
+_LINES = {"centerline": ".csv", "centerline_curve": ".mrk.json", "centerline_voxels": ".nii.gz"}
+_TABLES = ("cord", "cord_levels")
 
 
 def write_volume_results(result: Result, out: Path) -> dict[str, str]:
@@ -13,7 +16,8 @@ def write_volume_results(result: Result, out: Path) -> dict[str, str]:
 
     ``NAME.nii.gz`` is the mask on the input's grid, ``probabilities/NAME.nii.gz`` the probability maps where they were
     kept, a volume for each class. Further maps lie in folders of their own: as NIfTI where they are on the input's
-    grid, else as ``.npz``. Whatever else a result of volumes has, such as its centerline, is written from here.
+    grid, else as ``.npz``. A centerline is written to ``centerline/`` as a table, as a curve for 3D Slicer and as
+    voxels; tables of the measurements, such as a cord's sections, as ``NAME_cord.csv``.
 
     Args:
         result: The result; its ``case_id`` names the files.
@@ -40,9 +44,18 @@ def write_volume_results(result: Result, out: Path) -> dict[str, str]:
         files[kind] = f"{kind}/{result.case_id}.npz"
         with writing(out / files[kind]) as path, path.open("wb") as file:
             np.savez_compressed(file, probabilities=probabilities.astype(np.float16))
+    if result.centerline is not None:
+        for kind, suffix in _LINES.items():
+            files[kind] = f"centerline/{result.case_id}{suffix}"
+            write_centerline(out / files[kind], result.centerline, grid=result.grid)
+    for kind, rows in result.tables.items():
+        files[kind] = f"{result.case_id}_{kind}.csv"
+        write_table(out / files[kind], rows)
     return files
 
 
 def volume_result_files(name: str) -> list[str]:
     """What `write_volume_results` may have written for an input, relative to the folder of the run."""
-    return [f"{name}.nii.gz", f"probabilities/{name}.nii.gz", f"network_size/{name}.npz"]
+    maps = [f"{name}.nii.gz", f"probabilities/{name}.nii.gz", f"network_size/{name}.npz"]
+    lines = [f"centerline/{name}{suffix}" for suffix in _LINES.values()]
+    return [*maps, *lines, *(f"{name}_{table}.csv" for table in _TABLES)]

@@ -7,7 +7,9 @@ import numpy as np
 
 from gracile.case import Case
 from gracile.errors import RecipeError, UsageError
+from gracile.io.level_volumes import read_levels
 from gracile.measure.areas import area_measurements
+from gracile.measure.cord import measure_cord
 from gracile.measure.disc import Disc
 from gracile.measure.ultrasound import ultrasound_measurements
 from gracile.measure.vessels import fundus_measurements
@@ -16,8 +18,13 @@ from gracile.result import Result
 
 Settings = dict[str, Any]
 
-SETTINGS = ("um_per_pixel", "disc")
-"""What may be given at prediction: pixel size in micrometers; optic disc as (row, column, diameter) in input pixels."""
+SETTINGS = ("um_per_pixel", "disc", "levels")
+"""What may be given at prediction: pixel size in micrometers; optic disc as (row, column, diameter) in input pixels;
+vertebral levels as a label volume or a folder of them."""
+
+
+CORD_OPTIONS = ("structure", "plane", "smoothing_mm", "largest_jump", "partial_volume")
+"""Options of the measurement ``cord``; see `gracile.measure.cord.measure_cord`."""
 
 
 def require_known_settings(settings: Settings) -> None:
@@ -85,6 +92,32 @@ def _ultrasound(case: Case, result: Result, mask: np.ndarray, recipe: Recipe, se
     result.marks.update(marks)
 
 
+def _cord(case: Case, result: Result, mask: np.ndarray, recipe: Recipe, settings: Settings) -> None:
+    options = {name: value for name, value in settings.items() if name not in SETTINGS}
+    unknown = sorted(set(options) - set(CORD_OPTIONS))
+    if unknown:
+        known = ", ".join(CORD_OPTIONS)
+        raise RecipeError(f"The measurement cord has no option {unknown[0]!r}.", f"It has: {known}.")
+    name = options.pop("structure", next(iter(recipe.structures)))
+    if name not in recipe.structures:
+        raise RecipeError(f"There is no structure {name!r}.", f"There are: {', '.join(recipe.structures)}.")
+    members = list(recipe.structures[name])
+    soft = options.pop("partial_volume", False) and result.probabilities is not None
+    shares = result.probabilities[members].sum(axis=0) if soft and result.probabilities is not None else None
+    levels = None
+    if settings.get("levels"):
+        levels = read_levels(settings["levels"], result.grid, result.case_id)
+        if levels is None:
+            result.flags.append(f"no vertebral levels: {settings['levels']} holds none for {result.case_id}")
+    own = np.isin(mask, members)
+    measures = measure_cord(own, result.grid, structure=name, shares=shares, levels=levels, **options)
+    result.measurements += measures.measurements
+    result.flags += measures.flags
+    result.tables["cord"] = measures.rows
+    if measures.levels:
+        result.tables["cord_levels"] = measures.levels
+
+
 def _spacing_mm(result: Result, settings: Settings) -> tuple[float, ...] | None:
     """(row, column) distance of pixels in mm: the one given at prediction, else the file's."""
     if settings.get("um_per_pixel"):
@@ -96,4 +129,5 @@ MEASURES: dict[str, Callable[[Case, Result, np.ndarray, Recipe, Settings], None]
     "vessels": _vessels,
     "areas": _areas,
     "ultrasound": _ultrasound,
+    "cord": _cord,
 }

@@ -1,23 +1,41 @@
 """One page per run to check by eye: pictures with layers, tables, distributions, in a single file that needs no net."""
 
 from gracile.report.charts import distribution_chart
-from gracile.report.contents import Report, ReportCase, ReportLayer, ReportTable, worst_first
+from gracile.report.contents import Report, ReportCase, ReportLayer, ReportStill, ReportTable, worst_first
 from gracile.report.curves import Curve, confusion_chart, curve_chart, reliability_chart
 from gracile.report.layers import draw_overlay, result_layers
+from gracile.report.links import relative_link
 from gracile.report.page import write_report
+from gracile.report.profiles import Profile, cord_chart, profile_chart
+from gracile.report.timeline import TimeLine, spans, timeline_chart
+from gracile.report.views import case_figures, case_layers, case_overlay
+from gracile.report.volume_sheet import draw_volume_overlay, volume_layers
 
 __all__ = [
     "Curve",
+    "Profile",
     "Report",
     "ReportCase",
     "ReportLayer",
+    "ReportStill",
     "ReportTable",
+    "TimeLine",
+    "case_figures",
+    "case_layers",
+    "case_overlay",
     "confusion_chart",
+    "cord_chart",
     "curve_chart",
     "distribution_chart",
     "draw_overlay",
+    "draw_volume_overlay",
+    "profile_chart",
+    "relative_link",
     "reliability_chart",
     "result_layers",
+    "spans",
+    "timeline_chart",
+    "volume_layers",
     "worst_first",
     "write_report",
 ]

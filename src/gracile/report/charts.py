@@ -27,7 +27,7 @@ def distribution_chart(
     groups = {name: np.array([v for v in some if math.isfinite(v)], dtype=float) for name, some in values.items()}
     every = np.concatenate([np.zeros(0), *groups.values()])
     low, high = _range(every)
-    ticks = _ticks(low, high)
+    ticks = round_ticks(low, high)
     height = _ROW * len(groups) + _AXIS
 
     def place(value: float) -> float:
@@ -39,10 +39,9 @@ def distribution_chart(
     ]
     bottom = _ROW * len(groups) + 2
     axis = [f'<path class="axis" d="M{_LEFT} {bottom}H{_WIDTH - _RIGHT}"/>']
-    digits = next(d for d in range(16) if d == 15 or all(math.isclose(t, round(t, d), abs_tol=1e-12) for t in ticks))
-    for tick in ticks:
+    for tick, words in zip(ticks, tick_words(ticks), strict=True):
         axis.append(f'<path class="grid" d="M{place(tick):.1f} 4V{bottom}"/>')
-        axis.append(f'<text class="tick" x="{place(tick):.1f}" y="{bottom + 15}">{number(tick, digits)}</text>')
+        axis.append(f'<text class="tick" x="{place(tick):.1f}" y="{bottom + 15}">{words}</text>')
     shown = unit_text(unit)
     axis.append(f'<text class="unit" x="{_LEFT - 28}" y="{bottom + 15}">{escape(shown)}</text>' if shown else "")
     spoken = "; ".join(f"{name}: median {_median(some)}, {some.size} cases" for name, some in groups.items())
@@ -77,7 +76,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def round_ticks(low: float, high: float) -> list[float]:
     """At least three round numbers between the ends, as few as steps of 1, 2 and 5 allow."""
     power = 10.0 ** math.ceil(math.log10(high - low))
     for step in (power / part for part in (1, 2, 5, 10, 20, 50)):
@@ -85,3 +84,9 @@ def _ticks(low: float, high: float) -> list[float]:
         if len(ticks) >= 3:
             break
     return [round(tick * step, 15) for tick in ticks]
+
+
+def tick_words(ticks: Sequence[float]) -> list[str]:
+    """Ticks as texts with as many digits as tell them apart, and no more."""
+    digits = next(d for d in range(16) if d == 15 or all(math.isclose(t, round(t, d), abs_tol=1e-12) for t in ticks))
+    return [number(tick, digits) for tick in ticks]

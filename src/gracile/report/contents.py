@@ -32,6 +32,36 @@ class ReportLayer:
 
 
 @dataclass
+class ReportTable:
+    """A table of a page, its cells as they are shown.
+
+    Args:
+        caption: What it shows.
+        columns: Its headings; the first is that of the rows' names.
+        rows: A name and the cells of each row.
+    """
+
+    caption: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+@dataclass
+class ReportStill:
+    """One frame of a case that is a video.
+
+    Args:
+        caption: Where it is from and what was found in it.
+        jpeg: The frame.
+        chosen: Whether it is the one that is shown large, as the case's base.
+    """
+
+    caption: str
+    jpeg: bytes
+    chosen: bool = False
+
+
+@dataclass
 class ReportCase:
     """One case of a page.
 
@@ -46,6 +76,9 @@ class ReportCase:
         flags: Warnings.
         seconds: Wall-clock seconds by step.
         links: Files beside the page by their label, as paths relative to it.
+        stills: Frames of a video.
+        figures: Caption and SVG of each of its own charts, see `timeline_chart` and `profile_chart`.
+        tables: Its own tables.
     """
 
     id: str
@@ -58,21 +91,13 @@ class ReportCase:
     flags: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+    stills: list[ReportStill] = field(default_factory=list)
+    figures: list[tuple[str, str]] = field(default_factory=list)
+    tables: list[ReportTable] = field(default_factory=list)
 
-
-@dataclass
-class ReportTable:
-    """A table of a page, its cells as they are shown.
-
-    Args:
-        caption: What it shows.
-        columns: Its headings; the first is that of the rows' names.
-        rows: A name and the cells of each row.
-    """
-
-    caption: str
-    columns: list[str]
-    rows: list[list[str]]
+    def drop_pictures(self) -> None:
+        """Keep the numbers, the flags and the links alone."""
+        self.base, self.layers, self.stills, self.figures = b"", [], [], []
 
 
 @dataclass

@@ -59,7 +59,7 @@ def result_layers(
         raise DataError(f"{case.id}: {len(result.classes)} classes have only {len(colors)} colors.")
     scale = min(1.0, longest / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    base = _jpeg([_shrunk(channel, size) for channel in case.image], quality=85)
+    base = jpeg([_shrunk(channel, size) for channel in case.image], quality=85)
     if result.mask is None:
         return base, []
     tints = [visible_color(color) for color in colors]
@@ -83,7 +83,7 @@ def draw_overlay(image: np.ndarray, mask: np.ndarray, colors: Sequence[Sequence[
         DataError: The sizes differ, or the mask holds a class that has no color.
     """
     blended = overlay(image, mask, [visible_color(color) for color in colors], alpha=_LAYER_OPACITY)
-    return _jpeg([Image.fromarray(channel) for channel in blended], quality=90, full_color=True)
+    return jpeg([Image.fromarray(channel) for channel in blended], quality=90, full_color=True)
 
 
 def visible_color(color: Sequence[int]) -> RGB:
@@ -103,7 +103,7 @@ def _class_layers(
     group: str, labels: np.ndarray, classes: list[tuple[str, RGB]], size: tuple[int, int], *, shown: bool
 ) -> list[ReportLayer]:
     return [
-        ReportLayer(name, color, png=_layer_png(labels == index, color, size), group=group, shown=shown)
+        ReportLayer(name, color, png=layer_png(labels == index, color, size), group=group, shown=shown)
         for index, (name, color) in enumerate(classes)
         if index > 0
     ]
@@ -121,12 +121,12 @@ def _difference_layers(
         "false alarm": unequal & (truth == 0),
     }
     return [
-        ReportLayer(name, color, png=_layer_png(members[name], color, size), group="Differences")
+        ReportLayer(name, color, png=layer_png(members[name], color, size), group="Differences")
         for name, color in DIFFERENCES.items()
     ]
 
 
-def _layer_png(member: np.ndarray, color: RGB, size: tuple[int, int]) -> bytes:
+def layer_png(member: np.ndarray, color: RGB, size: tuple[int, int]) -> bytes:
     """A PNG of one color in 16 steps of opacity, 4 bits a pixel."""
     share = np.asarray(_shrunk(member.astype(np.uint8) * 255, size))
     steps = np.ceil(np.arange(256) * (_LEVELS - 1) / 255)  # rounded up: the least share is seen
@@ -145,7 +145,7 @@ def _shrunk(channel: np.ndarray, size: tuple[int, int]) -> Image.Image:
     return picture if picture.size == size else picture.resize(size, Image.Resampling.BOX)
 
 
-def _jpeg(channels: list[Image.Image], quality: int, full_color: bool = False) -> bytes:
+def jpeg(channels: list[Image.Image], quality: int, full_color: bool = False) -> bytes:
     picture = channels[0] if len(channels) == 1 else Image.merge("RGB", channels)
     buffer = BytesIO()
     picture.save(buffer, format="JPEG", quality=quality, subsampling=0 if full_color else 2, optimize=True)

@@ -92,6 +92,20 @@ for (const look of all(".look")) {
   dim();
 }
 
+/* Frames of a video: a click shows one large; the chosen one has a larger picture of its own. */
+for (const strip of all("[data-stills]")) {
+  const large = strip.closest(".look").querySelector(".base");
+  const chosen = large.src;
+  const buttons = all("button", strip);
+  const first = buttons.find((button) => button.ariaPressed === "true");
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      for (const other of buttons) other.ariaPressed = String(other === button);
+      large.src = button === first ? chosen : button.querySelector("img").src;
+    });
+  }
+}
+
 /* Zoom: buttons, keys, double click, the wheel once the picture was clicked (or with Ctrl), two fingers. */
 for (const viewer of all(".viewer")) {
   const sheet = viewer.querySelector(".sheet");

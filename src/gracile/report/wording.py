@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable
 
 _SPELLED = {
-    "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "cldice": "clDice", "crae": "CRAE", "crve": "CRVE", "f1": "F1",
-    "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR", "pr": "PR", "roc": "ROC", "sd": "SD", "px": "(px)",
-    "mm": "(mm)",
+    "ap": "AP", "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "c2": "C2", "c3": "C3", "cldice": "clDice",
+    "crae": "CRAE", "crve": "CRVE", "csa": "CSA", "f1": "F1", "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR",
+    "pr": "PR", "rl": "RL", "roc": "ROC", "sd": "SD", "px": "(px)", "mm": "(mm)", "mm2": "(mm²)", "mm3": "(mm³)",
 }  # fmt: skip
 NOTHING = "–"
 """Stands for an undefined value."""
@@ -20,10 +20,10 @@ def label(name: str) -> str:
 
 
 def unit_text(unit: str) -> str:
-    """``um`` as "µm", ``mm2`` as "mm²", nothing for a ratio."""
+    """``um`` as "µm", ``mm2`` as "mm²", nothing for a ratio or a count."""
     if unit == "1":
         return ""
-    return re.sub(r"(?<=[mx])2\b", "²", re.sub(r"\bum", "µm", unit))
+    return re.sub(r"(?<=[mx])[23]\b", lambda power: "²³"[int(power[0]) - 2], re.sub(r"\bum", "µm", unit))
 
 
 def decimals(values: Iterable[float | None]) -> int:

@@ -1,0 +1,43 @@
+"""What a page shows of a case, be it a picture or a volume."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gracile.case import Case
+from gracile.report.contents import ReportLayer
+from gracile.report.layers import draw_overlay, result_layers
+from gracile.report.profiles import cord_chart
+from gracile.report.volume_sheet import draw_volume_overlay, volume_layers
+from gracile.result import Result
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def case_layers(
+    case: Case, result: Result, colors: Sequence[Sequence[int]], truth: np.ndarray | None = None
+) -> tuple[bytes, list[ReportLayer]]:
+    """The base as JPEG and the layers over it; see `result_layers` for pictures, `volume_layers` for volumes."""
+    if _is_volume(case):
+        return volume_layers(case, result, colors, truth)
+    return result_layers(case, result, colors, truth)
+
+
+def case_overlay(case: Case, result: Result, colors: Sequence[Sequence[int]]) -> bytes:
+    """One JPEG with the result over the case: a picture at its own size, a volume as a sheet of views."""
+    if _is_volume(case) or result.mask is None:
+        return draw_volume_overlay(case, result, colors)
+    return draw_overlay(case.image, result.mask, colors)
+
+
+def case_figures(
+    tables: Mapping[str, Rows], truth: Mapping[str, Rows] | None = None, color: Sequence[int] | None = None
+) -> list[tuple[str, str]]:
+    """Caption and SVG of the charts that a result's tables make."""
+    rows, true_rows = tables.get("cord", ()), (truth or {}).get("cord", ())
+    return [("area along the structure", cord_chart(rows, true_rows, color))] if rows or true_rows else []
+
+
+def _is_volume(case: Case) -> bool:
+    return case.image.ndim == 4

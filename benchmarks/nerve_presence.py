@@ -154,7 +154,7 @@ def windows_gate(arguments: argparse.Namespace, training: list[dict[str, Any]], 
 def train_windows(arguments: argparse.Namespace, name: str, frames: list[dict[str, Any]]) -> Path:
     limit = f"stages.presence.train.minutes={arguments.gate_minutes}"
     recipe = recipe_of(arguments, "presence", *GATE, limit, "stages.presence.crossfit=0")
-    return run(arguments, name, cut_windows(frames, arguments.out / "windows"), "class", recipe)
+    return run(arguments, name, cut_windows(frames, arguments.out / "windows"), "label", recipe)
 
 
 def cut_windows(frames: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
@@ -168,11 +168,16 @@ def cut_windows(frames: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]
         for kind, fitting in (("present", np.flatnonzero(held > 0.9)), ("absent", np.flatnonzero(held == 0))):
             for number, index in enumerate(random.permutation(fitting)[:2]):
                 row, column = places[index]
-                path = out / f"{frame['id']}-{kind}{number}.png"
-                if not path.exists():
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    Image.fromarray(image[row : row + WINDOW, column : column + WINDOW]).save(path)
-                rows.append({"image": path, "class": kind, "subject": frame["subject"], "id": path.stem})
+                path = out / "images" / f"{frame['id']}-{kind}{number}.png"
+                label = out / "masks" / path.name
+                if not label.exists():
+                    for target, part in ((path, image), (label, mask)):
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        window = part[row : row + WINDOW, column : column + WINDOW]
+                        Image.fromarray(np.asarray(window, np.uint8) * (255 if part is mask else 1)).save(target)
+                rows.append(
+                    {"image": path, "label": label, "class": kind, "subject": frame["subject"], "id": path.stem}
+                )
     return rows
 
 

@@ -65,6 +65,12 @@ class ShippedModel:
 
 MODELS: dict[str, ShippedModel] = {
     "retina-av": ShippedModel("retina-av", "retina-av", "arteries and veins in color fundus photographs", "retina"),
+    "nerve-ultrasound": ShippedModel(
+        "nerve-ultrasound", "nerve-ultrasound", "nerves and vessels in ultrasound of regional anesthesia", "ultrasound"
+    ),
+    "surgical-tool": ShippedModel(
+        "surgical-tool", "surgical-tool", "tools in endoscopic video of the larynx, standing in for nerves", "surgery"
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gracile.errors import RecipeError
 from gracile.names import PACKAGE, PROTOCOLS, RECIPES
@@ -56,7 +56,9 @@ class InputSpec(Spec):
     fourth_axis: Literal["refuse", "first", "mean"] = Field(
         "refuse", description="volumes: what to do with a file that holds several"
     )
-    series: str = Field("", description="volumes: number or UID of the DICOM series, where a folder holds several")
+    series: Annotated[str, BeforeValidator(str)] = Field(
+        "", description="volumes: number or UID of the DICOM series, where a folder holds several"
+    )
     labels: list[str] = Field(
         default_factory=list,
         description="volumes: what the names of labels end in behind their image's, the preferred first; empty knows "
@@ -174,6 +176,7 @@ class GateSpec(Spec):
     operations: int = Field(0, ge=0, description="random operations on each frame besides, as RandAugment's")
     magnitude: float = Field(5.0, ge=0, le=10, description="how strong these operations are")
     per_case: int = Field(1, ge=1, description="samples of an epoch by case; classes are drawn equally often")
+    masks: float = Field(0.0, ge=0, description="weight of what masks teach the map of a network map:NAME")
     recall: float = Field(0.99, gt=0, le=1, description="share of present frames that the operating point lets pass")
     crossfit: int = Field(
         3,

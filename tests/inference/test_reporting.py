@@ -89,3 +89,10 @@ def test_a_failed_input_is_told_and_has_no_overlay(tmp_path, writer):
     writer.add(None, None, {"name": "bad", "status": "failed", "reason": "bad.png is empty.", "files": {}})
     assert "bad.png is empty." in writer.write().read_text(encoding="utf-8")
     assert overlays(tmp_path) == []
+
+
+def test_the_heading_counts_inputs_by_their_kind(writer):
+    for name, kind in {"a": "picture", "b": "volume", "c": "volume", "d": "camera", "e": "video"}.items():
+        writer.add(None, None, {"name": name, "kind": kind, "status": "failed", "reason": "", "files": {}})
+    writer.add(None, None, {"name": "old", "status": "failed", "reason": "", "files": {}})
+    assert "2 pictures and 2 volumes and 2 videos, model" in writer.write().read_text(encoding="utf-8")

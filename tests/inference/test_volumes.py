@@ -14,7 +14,7 @@ from gracile.case import Case
 from gracile.errors import DataError, UsageError
 from gracile.inference import Options, find_inputs, predict
 from gracile.inference.predict import Summary, read_input
-from gracile.recipe import Recipe
+from gracile.recipe import Recipe, recipe_from
 from gracile.result import Result
 from tests.data.test_volume_layouts import volume_recipe
 from tests.volumes_on_disk import FORMATS, PATIENT, marked, write_nifti, write_series
@@ -164,6 +164,16 @@ def test_several_volumes_in_a_file_are_refused_or_taken_as_the_recipe_says(tmp_p
     assert "fourth_axis=first" in summary.failed["a"]
     run([str(tmp_path / "a.nii.gz")], tmp_path / "first", volume_recipe(fourth_axis="first"))
     assert records(tmp_path / "first")["a"]["flags"] == ["the first of 2 volumes was taken"]
+
+
+def test_a_series_and_label_endings_are_named_at_the_command_line(tmp_path):
+    folder = write_series(tmp_path / "both", VALUES, RAS)
+    write_series(folder, VALUES, RAS, number=3, first=500)
+    assert "2 series" in run([str(folder)], tmp_path / "refused").failed["both"]
+    settings = ["input.series=3", "input.labels=[seg-manual,label-SC_seg]"]
+    recipe = recipe_from(volume_recipe().model_dump(mode="json"), settings)
+    assert recipe.input.labels == ["seg-manual", "label-SC_seg"]
+    assert run([str(folder)], tmp_path / "third", recipe).answered == ["both"]
 
 
 def test_masks_are_not_written_among_the_inputs(volumes):

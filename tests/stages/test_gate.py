@@ -174,3 +174,48 @@ def test_a_gate_that_cannot_be_is_refused(setting, word):
         read_recipe(
             "nerve-ultrasound", [setting] if "classes" not in word or "present" in setting else [*KINDS, setting]
         )
+
+
+MAP = ["stages.presence.network={name: 'map:light-unet', options: {width: 16}}", "stages.presence.masks=1"]
+
+
+def test_masks_teach_the_map_that_a_gate_pools():
+    stage = gate(*MAP)
+    cases = [frame(nerve=200), frame()]
+    batch = torch.utils.data.default_collate([stage.samples(cases, seed=0)[i] for i in range(4)])
+    assert batch["truth"].shape == (4, 2, 32, 32)
+    assert [bool(share.any()) for share in batch["truth"][:, 1]] == [bool(target) for target in batch["target"]]
+    terms = stage.losses(batch)
+    assert set(terms) == {"cross-entropy", "masks"}
+    terms["masks"].backward()
+    assert stage.classifier.network.head.weight.grad.abs().sum() > 0
+    assert stage.classifier.scale.grad is None
+
+
+def test_a_frame_without_a_mask_teaches_the_map_nothing():
+    stage = gate(*MAP)
+    told = dataclasses.replace(frame(frame_class="present"), truth=None)
+    batch = torch.utils.data.default_collate([stage.samples([told, frame()], seed=0)[i] for i in range(2)])
+    there = batch["region"].flatten(1).any(dim=1)
+    assert there.tolist() == [not target for target in batch["target"]]
+    assert torch.isfinite(sum(stage.losses(batch).values()))
+
+
+def test_a_small_bright_spot_opens_a_pooled_gate():
+    stage = gate(*MAP)
+    maps = torch.full((2, 1, 64, 64), -8.0)
+    maps[1, 0, 10:14, 10:14] = 8.0
+    absent, present = stage.classifier.pooled(maps)[:, 1].tolist()
+    assert absent < 0 < present
+
+
+def test_a_network_without_a_map_learns_from_the_classes_alone():
+    stage = gate("stages.presence.masks=1")
+    batch = torch.utils.data.default_collate([stage.samples([frame(nerve=9), frame()], seed=0)[i] for i in range(2)])
+    assert set(batch) == {"image", "target"}
+    assert set(stage.losses(batch)) == {"cross-entropy"}
+
+
+def test_a_map_knows_two_kinds():
+    with pytest.raises(RecipeError, match="absent from present"):
+        gate(*MAP, *KINDS)

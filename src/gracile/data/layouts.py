@@ -1,6 +1,5 @@
 """How data sets lie on disk: which files of a folder or table make a case."""
 
-import csv
 import json
 import logging
 import re
@@ -8,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles, unique_ids
+from gracile.data.csv_paths import csv_of_paths
 from gracile.data.kaggle import cases_beside_masks
 from gracile.data.listing import Finder, Listing, files_in, nothing_in, paired, subfolders
 from gracile.data.volume_layouts import (
@@ -29,12 +29,7 @@ LABEL_FOLDERS = ("labels", "label", "masks", "1st_manual", "manual", "av")
 REGION_FOLDERS = ("fov", "mask")
 TRAINING_FOLDERS = ("training", "train")
 TEST_FOLDERS = ("test", "testing")
-CSV_COLUMNS = ("image", "label", "region", "subject", "id", "class")
 _CHANNEL = re.compile(r"^(?P<id>.+)_(?P<channel>\d{4})$")
-_CSV_REMEDY = (
-    f"The header is image, label or class, and, as needed, {', '.join(CSV_COLUMNS[2:5])}; "
-    "paths are relative to the CSV."
-)
 
 
 def find_cases(source: str | Path | Sequence[str | Path], recipe: Recipe) -> list[CaseFiles]:
@@ -119,54 +114,6 @@ def _refuse_repeats(cases: list[CaseFiles]) -> None:
         if path in seen:
             raise DataError(f"{case.image} is named twice.", "Name each image in one source only, and once.")
         seen.add(path)
-
-
-# --- CSV of paths
-
-
-def _csv(source: Path, recipe: Recipe) -> Listing | None:
-    if source.suffix.lower() != ".csv" or not source.is_file():
-        return None
-    try:
-        lines = source.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{source} cannot be read ({error}).", "Save it as UTF-8 text.") from None
-    header = lines[0] if lines else ""
-    delimiter = next((mark for mark in ",;\t" if mark in header), ",")
-    rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
-    columns = [name.strip().lower() for name in rows.fieldnames or ()]
-    rows.fieldnames = columns
-    unknown = [name for name in columns if name not in CSV_COLUMNS]
-    if unknown or "image" not in columns or not {"label", "class"} & set(columns):
-        # A mistyped "subject" that is passed over would put one person on both sides of a split.
-        reason = f"unknown columns {', '.join(unknown)}" if unknown else "no column image, or neither label nor class"
-        raise DataError(f"{source} has {reason}.", f"{_CSV_REMEDY} Rename or remove other columns.")
-    listing = Listing()
-    for row in rows:
-        try:
-            listing.cases.append(_csv_case(source, rows.line_num, row))
-        except DataError as fault:
-            listing.faults.append(fault)
-    if not listing.cases and not listing.faults:
-        listing.faults.append(DataError(f"{source} names no image.", _CSV_REMEDY))
-    return listing
-
-
-def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
-    cells = {name: (row.get(name) or "").strip() for name in CSV_COLUMNS}
-    if None in row:
-        raise DataError(f"{source}, line {line}: there are more cells than columns.", "Quote names that hold a comma.")
-    if not cells["image"]:
-        raise DataError(f"{source}, line {line}: no image is named.", _CSV_REMEDY)
-    image, label, region = (source.parent / cells[name] if cells[name] else None for name in CSV_COLUMNS[:3])
-    assert image is not None
-    for path in (image, label, region):
-        if path is not None and not path.is_file() and not (path == image and path.is_dir()):
-            raise DataError(f"{source}, line {line}: there is no file {path}.", _CSV_REMEDY)
-    id = cells["id"] or stem(image)
-    if re.search(r"[/\\:\s]", cells["id"]) or id in (".", ".."):
-        raise DataError(f"{source}, line {line}: the id {id!r} cannot name a file.", "Use letters, digits, _ and -.")
-    return CaseFiles(id, image, label, region, cells["subject"] or id, cells["class"])
 
 
 # --- nnU-Net
@@ -304,7 +251,7 @@ def _beside(source: Path, recipe: Recipe) -> Listing | None:
 
 
 LAYOUTS: dict[str, Finder] = {
-    "a CSV file with the columns image,label": _csv,
+    "a CSV file with the columns image,label": csv_of_paths,
     "nnU-Net (imagesTr/, labelsTr/)": _nnunet,
     f"images/ with {'/, '.join(LABEL_FOLDERS)}/ and optionally fov/ or mask/": _folders,
     "a folder for each kind of frame that the recipe's gate tells apart": _class_folders,
@@ -314,7 +261,7 @@ LAYOUTS: dict[str, Finder] = {
 """Every known layout, in the order in which a source is tried against them, and its finder."""
 
 VOLUME_LAYOUTS: dict[str, Finder] = {
-    "a CSV file with the columns image,label": _csv,
+    "a CSV file with the columns image,label": csv_of_paths,
     "BIDS (sub-01/anat/ and derivatives/labels/)": bids,
     "nnU-Net (imagesTr/, labelsTr/)": _nnunet,
     "images/ or nii/ with labels/ or mask/": volume_folders,

@@ -103,18 +103,26 @@ def evaluate(
         )
     if absent:
         notes.append(f"{len(absent)} cases without prediction count with the worst value of every score")
-    rows: list[dict[str, Any]] = []
-    class_rows: list[dict[str, Any]] = []
-    for case in files:
-        for run, scored in enumerate(_score(case, rules, classes), start=1):
-            label = {"case": case.name} | ({"run": run} if len(run_folders) > 1 else {})
-            status = {"status": "missing" if case.predictions[run - 1] is None else "scored"}
-            rows.append(label | status | scored.scores)
-            class_rows.extend(label | row for row in scored.classes)
+    rows, class_rows = _rows(files, rules, classes)
     cases = [case.name for case in files]
     members = None if groups is None else dict(zip(cases, read_groups(Path(groups), cases), strict=True))
     summary = summarize(rows, counts=rules.counts, intervals=rules.intervals, groups=members)
     return Evaluation(rules.name, len(run_folders), rows, class_rows, summary, notes, rules.headline)
+
+
+def _rows(
+    files: list[_Files], rules: Protocol, classes: Sequence[LabelClass]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """A row per case (and run), and one per case (and run) and class."""
+    rows: list[dict[str, Any]] = []
+    class_rows: list[dict[str, Any]] = []
+    for case in files:
+        for run, scored in enumerate(_score(case, rules, classes), start=1):
+            label = {"case": case.name} | ({"run": run} if len(case.predictions) > 1 else {})
+            status = {"status": "missing" if case.predictions[run - 1] is None else "scored"}
+            rows.append(label | status | scored.scores)
+            class_rows.extend(label | row for row in scored.classes)
+    return rows, class_rows
 
 
 def _require_its_options(rules: Protocol, pixelwise: bool, grouped: bool, min_area: int) -> None:

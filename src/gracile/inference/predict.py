@@ -97,10 +97,7 @@ def predict(
             or regions for volumes.
         DataError: A result cannot be written (full disk), or the folder of regions lacks one.
     """
-    _spare_inputs(inputs, out)
-    require_known_settings(options.measure)
-    if "disc" in options.measure and len(inputs) > 1:
-        raise UsageError("An optic disc belongs to one picture.", "Predict one picture, or leave the disc to be found.")
+    _require_fitting(inputs, out, options)
     _require_videos_for_truth(inputs, options, pipeline.recipe.protocol)
     part = options.shard.part(inputs) if options.shard else inputs
     settings = {
@@ -114,8 +111,6 @@ def predict(
     if any(entry.kind in ("video", "camera") for entry in inputs):
         settings["video"] = options.video.as_settings()
     journal = Journal(out, options.shard, settings, options.overwrite)
-    if options.regions and any(entry.kind == "volume" for entry in inputs):
-        raise UsageError("A volume has no field of view.", "Leave --fov out.")
     regions = _regions([entry for entry in part if entry.kind == "picture"], options.regions)
     summary = Summary(journal.target)
     for entry in part:
@@ -243,20 +238,29 @@ def _regions(inputs: list[Input], folder: Path | None) -> dict[Path, Path]:
 
 
 def _require_videos_for_truth(inputs: list[Input], options: Options, protocol: str) -> None:
-    """Raise UsageError when pictures would pass a folder of truth by unscored."""
-    pictures = [entry for entry in inputs if entry.kind == "picture"]
-    if options.video.truth is not None and pictures:
+    """Raise UsageError when pictures or volumes would pass a folder of truth by unscored."""
+    others = [entry for entry in inputs if entry.kind not in ("video", "camera")]
+    if options.video.truth is not None and others:
         raise UsageError(
-            f"--truth scores the frames of videos, and {pictures[0].path} is a picture.",
-            f"Predict pictures without it, then score them: gracile evaluate OUT LABELS --protocol {protocol}. "
+            f"--truth scores the frames of videos, and {others[0].path} is a {others[0].kind}.",
+            f"Predict without it, then score the masks: gracile evaluate OUT LABELS --protocol {protocol}. "
             "A folder of pictures is a video as frames:FOLDER.",
         )
 
 
-def _spare_inputs(inputs: list[Input], out: Path) -> None:
-    """Raise UsageError when masks would lie among the inputs, where they replace some or are inputs next time."""
+def _require_fitting(inputs: list[Input], out: Path, options: Options) -> None:
+    """Raise UsageError for options that do not fit the inputs.
+
+    Masks would lie among the inputs, where they replace some or are inputs next time; or something is given that these
+    inputs have not.
+    """
     if out.resolve() in {entry.folder.resolve() for entry in inputs if entry.folder is not None}:
         raise UsageError(f"The masks would lie among the inputs in {out}.", "Choose another --out.")
+    require_known_settings(options.measure)
+    if "disc" in options.measure and len(inputs) > 1:
+        raise UsageError("An optic disc belongs to one picture.", "Predict one picture, or leave the disc to be found.")
+    if options.regions and any(entry.kind == "volume" for entry in inputs):
+        raise UsageError("A volume has no field of view.", "Leave --fov out.")
 
 
 def _digest(entry: Input, region: Path | None) -> str:

@@ -156,8 +156,8 @@ class ReportWriter:
 
 def _kind(record: Mapping[str, Any]) -> str:
     """What an input was; cameras give videos."""
-    kind = record.get("kind", "picture")
-    return kind if kind in ("picture", "volume") else "video"
+    kind = record.get("kind", "video" if "video" in record.get("files", {}) else "picture")
+    return "video" if kind == "camera" else kind
 
 
 def _counted(number: int, word: str) -> str:

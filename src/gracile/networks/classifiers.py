@@ -8,8 +8,13 @@ from typing import Any
 from torch import nn
 
 from gracile.errors import RecipeError
+from gracile.networks.map_classifier import MapClassifier
+from gracile.networks.zoo import build_network
 
 log = logging.getLogger(__name__)
+
+MAP = "map:"
+"""What stands before the name of a network that delineates where a gate pools its map."""
 
 
 def build_classifier(name: str, in_channels: int, classes: int, *, initial: str = "", **options: Any) -> nn.Module:
@@ -17,7 +22,7 @@ def build_classifier(name: str, in_channels: int, classes: int, *, initial: str 
 
     Args:
         name: ``timm:densenet201`` or just ``densenet201`` for a network of timm; ``torchvision:squeezenet1_1`` for one
-            of `torchvision.models`.
+            of `torchvision.models`; ``map:light-unet`` for a network that delineates, whose map is pooled.
         in_channels: Channels of the image.
         classes: Number of classes.
         initial: Weights to begin with: a local file of the library's weights, or ``pretrained`` for its own hub. Where
@@ -28,9 +33,13 @@ def build_classifier(name: str, in_channels: int, classes: int, *, initial: str 
         RecipeError: Unknown name or option, with the nearest names; or a file that does not fit.
     """
     library, _, rest = name.rpartition(":")
+    if name.startswith(MAP):
+        return _map(name.removeprefix(MAP), in_channels, classes, initial, options)
     build = {"": _timm, "timm": _timm, "torchvision": _torchvision}.get(library)
     if build is None:
-        raise RecipeError(f"There is no library {library!r} of classifiers.", "Write timm:NAME or torchvision:NAME.")
+        raise RecipeError(
+            f"There is no library {library!r} of classifiers.", "Write timm:NAME, torchvision:NAME or map:NAME."
+        )
     if initial and initial != "pretrained" and not Path(initial).is_file():
         raise RecipeError(
             f"There is no file {initial} of weights.", "Name a local file, `pretrained`, or leave it out."
@@ -39,6 +48,12 @@ def build_classifier(name: str, in_channels: int, classes: int, *, initial: str 
         return build(rest, in_channels, classes, initial, options)
     except (TypeError, ValueError, RuntimeError) as error:
         raise RecipeError(f"The network {name!r} cannot be built: {error}.", "Check its options.") from None
+
+
+def _map(name: str, in_channels: int, classes: int, initial: str, options: dict[str, Any]) -> nn.Module:
+    if classes != 2:
+        raise RecipeError(f"A map tells absent from present, not {classes} kinds apart.", "Choose another network.")
+    return MapClassifier(build_network(name, in_channels, 1, initial=initial, **options))
 
 
 def _timm(name: str, in_channels: int, classes: int, initial: str, options: dict[str, Any]) -> nn.Module:

@@ -10,7 +10,9 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from gracile.errors import DataError
+from gracile.losses import BinaryDice
 from gracile.networks.classifiers import build_classifier
+from gracile.networks.map_classifier import MapClassifier
 from gracile.recipe import GateSpec, Recipe
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.transforms import Prepared
@@ -47,12 +49,18 @@ class GateStage(Stage):
             initial=spec.network.initial if initialize else "",
             **spec.network.options,
         )
+        self.delineation = BinaryDice({"there": (1,)})
         self.register_buffer("log_prior", torch.full((len(self.classes),), -math.log(len(self.classes))))
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("threshold", torch.full((), 0.5))
         self.log_prior: Tensor
         self.temperature: Tensor
         self.threshold: Tensor
+
+    @property
+    def learns_from_masks(self) -> bool:
+        """Whether its network has a map that masks teach."""
+        return self.spec.masks > 0 and isinstance(self.classifier, MapClassifier)
 
     @property
     def label(self) -> str:
@@ -89,7 +97,8 @@ class GateStage(Stage):
         targets = [self.target(case) for case in cases]
         counts = torch.tensor([targets.count(index) for index in range(len(self.classes))], dtype=torch.float32)
         self.log_prior.copy_((counts.clamp_min(0.5) / counts.clamp_min(0.5).sum()).log())
-        return GateSamples(cases, targets, len(self.classes), self.spec, seed)
+        members = self.members if self.learns_from_masks else []
+        return GateSamples(cases, targets, len(self.classes), members, self.spec, seed)
 
     def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
         return WholeSamples(cases, targets=[self.target(case) for case in cases])
@@ -101,8 +110,14 @@ class GateStage(Stage):
         return {"validation_loss": functional.cross_entropy(logits, batch["target"]), "validation_accuracy": right}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self.logits(batch["image"]).float()
-        return {"cross-entropy": functional.cross_entropy(logits, batch["target"])}
+        if not (self.learns_from_masks and isinstance(self.classifier, MapClassifier)):
+            return {"cross-entropy": functional.cross_entropy(self.logits(batch["image"]).float(), batch["target"])}
+        maps = self.classifier.maps(batch["image"]).float()
+        both = torch.cat([torch.zeros_like(maps), maps], dim=1)
+        return {
+            "cross-entropy": functional.cross_entropy(self.classifier.pooled(maps), batch["target"]),
+            "masks": self.spec.masks * self.delineation(both, batch["truth"], batch["region"]),
+        }
 
     def logits(self, images: Tensor) -> Tensor:
         """``(batch, channels, *size)`` framed images to ``(batch, classes)`` logits, classes equally frequent."""
@@ -184,10 +199,17 @@ class GateSamples(Dataset[Batch]):
     """Whole varied frames with their class, each class equally often; index ``i`` gives the same sample for a seed."""
 
     def __init__(
-        self, cases: Sequence[Prepared], targets: Sequence[int | None], classes: int, spec: GateSpec, seed: int
+        self,
+        cases: Sequence[Prepared],
+        targets: Sequence[int | None],
+        classes: int,
+        members: list[int],
+        spec: GateSpec,
+        seed: int,
     ) -> None:
         self.frames = WholeImageSamples(cases, spec.size, spec.augment, seed)
         self.by_class = [[i for i, target in enumerate(targets) if target == index] for index in range(classes)]
+        self.members = members
         self.spec = spec
         self.seed = seed
 
@@ -203,7 +225,17 @@ class GateSamples(Dataset[Batch]):
         # An index of the frames that shows this case, with variations of its own.
         sample = self.frames[case + index * len(self.frames.cases)]
         image = augment_frame(sample["image"], self.spec.operations, self.spec.magnitude, generator)
-        return {"image": image, "target": torch.tensor(target)}
+        return {"image": image, "target": torch.tensor(target), **self._mask(sample)}
+
+    def _mask(self, sample: Batch) -> Batch:
+        """What a mask teaches: shares of absent and present, and where they are known; nowhere without a mask."""
+        if not self.members:
+            return {}
+        truth, region = sample["truth"], sample["region"]
+        if not len(truth):
+            return {"truth": torch.zeros(2, *region.shape[1:]), "region": torch.zeros_like(region)}
+        there = truth[self.members].sum(dim=0, keepdim=True)
+        return {"truth": torch.cat([1.0 - there, there]), "region": region}
 
 
 def best_temperature(logits: Tensor, targets: Tensor) -> float:

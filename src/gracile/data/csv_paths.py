@@ -1,0 +1,63 @@
+"""A data set as a CSV that names each case's files, its subject and what kind of frame it is."""
+
+import csv
+import re
+from pathlib import Path
+
+from gracile.data.case_files import CaseFiles
+from gracile.data.listing import Listing
+from gracile.errors import DataError
+from gracile.io import stem
+from gracile.recipe import Recipe
+
+CSV_COLUMNS = ("image", "label", "region", "subject", "id", "class")
+_CSV_REMEDY = (
+    f"The header is image, label or class, and, as needed, {', '.join(CSV_COLUMNS[2:5])}; "
+    "paths are relative to the CSV."
+)
+
+
+def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
+    """The cases of a CSV; paths are relative to it. Raises DataError when it cannot be read or has other columns."""
+    if source.suffix.lower() != ".csv" or not source.is_file():
+        return None
+    try:
+        lines = source.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{source} cannot be read ({error}).", "Save it as UTF-8 text.") from None
+    header = lines[0] if lines else ""
+    delimiter = next((mark for mark in ",;\t" if mark in header), ",")
+    rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
+    columns = [name.strip().lower() for name in rows.fieldnames or ()]
+    rows.fieldnames = columns
+    unknown = [name for name in columns if name not in CSV_COLUMNS]
+    if unknown or "image" not in columns or not {"label", "class"} & set(columns):
+        # A mistyped "subject" that is passed over would put one person on both sides of a split.
+        reason = f"unknown columns {', '.join(unknown)}" if unknown else "no column image, or neither label nor class"
+        raise DataError(f"{source} has {reason}.", f"{_CSV_REMEDY} Rename or remove other columns.")
+    listing = Listing()
+    for row in rows:
+        try:
+            listing.cases.append(_csv_case(source, rows.line_num, row))
+        except DataError as fault:
+            listing.faults.append(fault)
+    if not listing.cases and not listing.faults:
+        listing.faults.append(DataError(f"{source} names no image.", _CSV_REMEDY))
+    return listing
+
+
+def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
+    cells = {name: (row.get(name) or "").strip() for name in CSV_COLUMNS}
+    if None in row:
+        raise DataError(f"{source}, line {line}: there are more cells than columns.", "Quote names that hold a comma.")
+    if not cells["image"]:
+        raise DataError(f"{source}, line {line}: no image is named.", _CSV_REMEDY)
+    image, label, region = (source.parent / cells[name] if cells[name] else None for name in CSV_COLUMNS[:3])
+    assert image is not None
+    for path in (image, label, region):
+        if path is not None and not path.is_file() and not (path == image and path.is_dir()):
+            raise DataError(f"{source}, line {line}: there is no file {path}.", _CSV_REMEDY)
+    id = cells["id"] or stem(image)
+    if re.search(r"[/\\:\s]", cells["id"]) or id in (".", ".."):
+        raise DataError(f"{source}, line {line}: the id {id!r} cannot name a file.", "Use letters, digits, _ and -.")
+    return CaseFiles(id, image, label, region, cells["subject"] or id, cells["class"])

@@ -37,7 +37,8 @@ def blocks(page: str, language: str) -> list[str]:
 
 def commands(page: str) -> list[list[str]]:
     """The ``gracile`` commands of a page's ``sh`` blocks, as arguments."""
-    lines = [line for block in blocks(page, "sh") for line in block.splitlines() if line.startswith("gracile ")]
+    joined = [block.replace("\\\n", " ") for block in blocks(page, "sh")]
+    lines = [line for block in joined for line in block.splitlines() if line.startswith("gracile ")]
     return [shlex.split(line)[1:] for line in lines]
 
 

@@ -73,6 +73,10 @@ class Stage(nn.Module, ABC):
         """``(classes, height, width)`` probabilities to ``(height, width)`` uint8 class indices."""
         raise NotImplementedError(f"the stage {self.name!r} gives no maps")
 
+    def answer_names(self) -> list[str]:
+        """What the rows of its networks' last layers stand for, in their order; the background has that name."""
+        return ["background", *self.recipe.class_names[1:]]
+
     def calibrate(self, cases: Sequence[Prepared]) -> dict[str, float]:
         """Set what is chosen after training on held-back cases; gives the figures of that choice."""
         return {}

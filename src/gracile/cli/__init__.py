@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from gracile.cli import experiments
 from gracile.errors import GracileError, UsageError
 from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, demo_folder
 
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at data before anything long.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(experiments.app)
 
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -26,8 +26,8 @@ def distribution_chart(
     """
     groups = {name: np.array([v for v in some if math.isfinite(v)], dtype=float) for name, some in values.items()}
     every = np.concatenate([np.zeros(0), *groups.values()])
-    low, high = _range(every)
-    ticks = _ticks(low, high)
+    low, high = axis_range(every)
+    ticks = round_ticks(low, high)
     height = _ROW * len(groups) + _AXIS
 
     def place(value: float) -> float:
@@ -70,14 +70,14 @@ def _median(values: np.ndarray) -> str:
     return number(float(np.median(values))) if values.size else NOTHING
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
+def axis_range(values: np.ndarray) -> tuple[float, float]:
     """Ends of the axis: those of the values and a little room."""
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     room = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
     return low - room, high + room
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def round_ticks(low: float, high: float) -> list[float]:
     """At least three round numbers between the ends, as few as steps of 1, 2 and 5 allow."""
     power = 10.0 ** math.ceil(math.log10(high - low))
     for step in (power / part for part in (1, 2, 5, 10, 20, 50)):

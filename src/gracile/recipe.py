@@ -243,7 +243,7 @@ class TransferSpec(Spec):
     source: str = Field("", description="stage of the bundle to take the weights of; empty: the one of the same name")
     reinitialize: list[str] = Field(
         default_factory=list,
-        description="what begins anew: contracting, bottleneck, expanding, or patterns of layers such as decoder.*",
+        description="what begins anew: contracting, bottleneck, expanding, head, or patterns such as decoder.*",
     )
     freeze: str | int | float = Field(0, description="what stays frozen, as the `start` of a phase")
     unfreeze_at: float = Field(1.0, gt=0, le=1, description="share of the training after which all layers learn")

@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,10 @@ import torch
 from gracile.api import train
 from gracile.bundle import read_bundle
 from gracile.errors import BundleError, RecipeError, UsageError
-from gracile.recipe import TransferSpec, read_recipe
+from gracile.recipe import PhaseSpec, TransferSpec, read_recipe
+from gracile.stages import build_stage
 from gracile.training.module import StageModule
+from gracile.training.phases import Phases
 from tests.conftest import TINY
 
 QUICK = [*TINY, "train.epochs=4", "train.validation=0.25", "train.validate_every=2", "measure=[]",
@@ -94,6 +99,35 @@ def test_a_resumed_fine_tuning_ends_as_an_uninterrupted_one(fundus_folder, tiny_
             assert torch.equal(weights(resumed)[name], value), name
         cards = [read_bundle(bundle).card for bundle in (whole, resumed)]
         assert cards[0]["fine_tuning"] == cards[1]["fine_tuning"]
+
+
+@pytest.mark.slow
+def test_frozen_layers_stay_frozen_over_two_processes(fundus_folder, tiny_bundle, tmp_path):
+    """Frozen weights get no gradient, which several processes must not wait for."""
+    out = tmp_path / "two"
+    settings = [*QUICK, "train.epochs=2", "train.transfer={freeze: 0.999, unfreeze_at: 0.5, unfreeze_rate: 0}",
+                "trainer.devices=2", "trainer.accelerator=cpu"]  # fmt: skip
+    told = [part for setting in settings for part in ("--set", setting)]
+    command = [
+        sys.executable,
+        "-m",
+        "gracile",
+        "train",
+        "retina-av",
+        fundus_folder,
+        "--out",
+        out,
+        "--from",
+        tiny_bundle,
+    ]
+    done = subprocess.run(
+        [*map(str, command), *told], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    before, after = weights(tiny_bundle), weights(out / "bundle")
+    learned = {name for name in before if "running" not in name and "num_batches" not in name}
+    assert {name.split(".")[1] for name in learned if not torch.equal(before[name], after[name])} == {"heads"}
+    assert (out / "comparison" / "index.html").exists()
 
 
 def test_a_run_that_was_cut_before_its_first_epoch_needs_its_bundle_again(fundus_folder, tiny_bundle, tmp_path):
@@ -184,3 +218,27 @@ def test_a_stage_says_for_itself_what_it_takes_over():
     assert recipe.train_of(recipe.stages[0]).transfer == TransferSpec(freeze=7, unfreeze_at=0.5)
     assert [phase.start for phase in TransferSpec(freeze=7, unfreeze_at=0.5).phases] == [7, 0]
     assert TransferSpec().phases == []
+
+
+@pytest.mark.parametrize("recipe", ["retina-av", "surgical-tool"])
+def test_layers_are_counted_along_the_flow_and_a_normalization_with_its_convolution(recipe):
+    chosen = read_recipe(recipe)
+    stage = build_stage(chosen.stages[-1], chosen)
+    phases = Phases(stage, [PhaseSpec(share=0.5, start=3), PhaseSpec(share=0.5, start="head")])
+    first, second = ([layer.own for layer in frozen] for frozen in phases.frozen)
+    assert sum(layer.counts for layer in phases.frozen[0]) == 3
+    assert phases.layers[len(first)].counts  # what comes next is no normalization
+    assert all(layer.part == "contracting" for layer in phases.frozen[0])
+    assert set(second) == {layer.own for layer in phases.layers} - {{"retina-av": "heads.1"}.get(recipe, "head")}
+    assert phases.enter(0.0) == 1.0
+    learning = {name for name, weight in stage.named_parameters() if weight.requires_grad}
+    assert not any(name.startswith(f"network.{own}.") for own in first for name in learning)
+
+
+def test_a_layer_that_begins_anew_learns_in_every_phase():
+    chosen = read_recipe("structure-2d")
+    stage = build_stage(chosen.stages[0], chosen)
+    phases = Phases(stage, [PhaseSpec(share=1, start="head")], learning={"network.stem.1"})
+    phases.enter(0.5)
+    learning = {name for name, weight in stage.named_parameters() if weight.requires_grad}
+    assert learning == {"network.stem.1.weight", "network.heads.1.weight", "network.heads.1.bias"}

@@ -8,6 +8,7 @@ import numpy as np
 
 from gracile.api.experiments import compare as compare
 from gracile.api.experiments import compare_held_back
+from gracile.api.experiments import tune as tune
 from gracile.bundle import Bundle, read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select

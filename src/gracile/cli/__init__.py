@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from gracile.cli import experiments
 from gracile.errors import GracileError, UsageError
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, demo_folder
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, demo_folder
 
 if TYPE_CHECKING:
     from gracile.inference import Summary
@@ -300,16 +300,17 @@ def recipe(
 
 @app.command()
 def models(as_json: AsJson = False) -> None:
-    """List the shipped models, recipes and networks."""
+    """List the shipped models, recipes, networks and studies."""
     if as_json:
         listing = {
             "models": [vars(model) for model in MODELS.values()], "recipes": RECIPES, "networks": NETWORKS,
-            "protocols": PROTOCOLS,
+            "protocols": PROTOCOLS, "studies": STUDIES,
         }  # fmt: skip
         typer.echo(json.dumps(listing, indent=1))
         return
     for title, rows in (
         ("Models", {m.name: m.summary for m in MODELS.values()}), ("Recipes", RECIPES), ("Networks", NETWORKS),
+        ("Studies", STUDIES),
     ):  # fmt: skip
         typer.echo(title)
         for name, text in rows.items():

@@ -64,30 +64,31 @@ class Paired:
         table = Table(title=f"{self.protocol}, {len(self.cases)} cases")
         for index, title in enumerate(("score", *SIDES, "95 % interval", "cases")):
             table.add_column(title, justify="right" if index else "left")
-        for row in self.texts():
+        for row in self.texts(deviations=False):
             table.add_row(*row)
         if self.notes:
             table.caption = "; ".join(self.notes)
         return table
 
-    def texts(self) -> list[list[str]]:
+    def texts(self, *, deviations: bool = True) -> list[list[str]]:
         """A row per score: its name, mean and deviation by side, the interval of the difference, the cases."""
         rest = [name for name in self.summary if name not in self.headline]
         rows = []
         for name in (*(name for name in self.headline if name in self.summary), *rest):
             entry = self.summary[name]
-            cells = [_mean_text(entry[side], signed=side == "difference") for side in SIDES]
+            cells = [_mean_text(entry[side], side == "difference", deviations) for side in SIDES]
             ends = entry["interval95"]
             interval = "-" if ends is None else f"{ends[0]:+.4f} to {ends[1]:+.4f}"
             rows.append([name, *cells, interval, str(entry["cases"])])
         return rows
 
 
-def _mean_text(entry: Mapping[str, float | None], signed: bool) -> str:
+def _mean_text(entry: Mapping[str, float | None], signed: bool, deviation_too: bool) -> str:
     mean, deviation = entry["mean"], entry["sd"]
     if mean is None:
         return "-"
-    return f"{mean:{'+' if signed else ''}.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+    text = f"{mean:{'+' if signed else ''}.4f}"
+    return text if deviation is None or not deviation_too else f"{text} ± {deviation:.4f}"
 
 
 def pair_scores(

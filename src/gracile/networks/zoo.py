@@ -86,6 +86,7 @@ class AnySize(nn.Module):
         self.network = build(in_channels, out_channels) if network is None else network
         self._build = build
         self._sizes = (in_channels, out_channels)
+        self._anatomy: Anatomy | None = None
 
     def forward(self, images: Tensor) -> Tensor | list[Tensor]:
         """``(batch, channels, height, width)`` images to logits of their size, or to a list where there are several."""
@@ -97,7 +98,9 @@ class AnySize(nn.Module):
 
     def anatomy(self) -> Anatomy:
         """What can be said of the library's network."""
-        return library_anatomy(self.network, self._build, *self._sizes).inside("network")
+        if self._anatomy is None:  # it takes building the network twice
+            self._anatomy = library_anatomy(self.network, self._build, *self._sizes).inside("network")
+        return self._anatomy
 
 
 def _smp(rest: str, in_channels: int, out_channels: int, initial: str, options: dict[str, Any]) -> nn.Module:

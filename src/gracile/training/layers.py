@@ -12,6 +12,8 @@ from gracile.networks.anatomy import PARTS, Axis, anatomy_of
 from gracile.networks.zoo import AnySize
 from gracile.stages import Stage
 
+HEAD = "head"
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -22,12 +24,14 @@ class Layer:
         own: Its name in its network or its library's, such as ``decoder.0.1``.
         part: Part of the network that it belongs to; empty where the network names none.
         module: The module.
+        answers: Whether it answers classes.
     """
 
     name: str
     own: str
     part: str
     module: nn.Module
+    answers: bool = False
 
     @property
     def counts(self) -> bool:
@@ -44,6 +48,7 @@ def layers_of(stage: Stage) -> list[Layer]:
     layers: list[Layer] = []
     for child, network in stage.named_children():
         anatomy = anatomy_of(network)
+        answering = {a.weight.rpartition(".")[0] for a in anatomy.axes if a.of == "classes" and a.dimension == 0}
         some: list[tuple[int, Layer]] = []
         for own, module in network.named_modules():
             name = f"{child}.{own}" if own else child
@@ -52,7 +57,8 @@ def layers_of(stage: Stage) -> list[Layer]:
             place = next((i for i, (block, _) in enumerate(anatomy.blocks) if f"{own}.".startswith(f"{block}.")), None)
             part = "" if place is None else anatomy.blocks[place][1]
             shown = own.removeprefix("network.") if isinstance(network, AnySize) else own
-            some.append((len(anatomy.blocks) if place is None else place, Layer(name, shown, part, module)))
+            layer = Layer(name, shown, part, module, own in answering)
+            some.append((len(anatomy.blocks) if place is None else place, layer))
         layers += [layer for _, layer in sorted(some, key=lambda entry: entry[0])]
     return layers
 
@@ -70,19 +76,26 @@ def named_layers(layers: Sequence[Layer], names: Sequence[str]) -> dict[str, str
 
     Args:
         layers: All layers of a stage.
-        names: Parts of the network, or patterns (``*`` and ``?``) of layers or of the blocks that hold them.
+        names: Parts of the network, ``head`` for the layers that answer classes, or patterns (``*`` and ``?``) of
+            layers or of the blocks that hold them.
 
     Raises:
         RecipeError: A name means no layer; says which there are.
     """
     found: dict[str, str] = {}
     for name in names:
-        meant = [layer for layer in layers if (layer.part == name if name in PARTS else _matches(layer, name))]
+        meant = [layer for layer in layers if _means(name, layer)]
         if not meant:
             raise _unknown(layers, name)
         for layer in meant:
             found.setdefault(layer.name, name)
     return found
+
+
+def _means(name: str, layer: Layer) -> bool:
+    if name == HEAD:
+        return layer.answers
+    return layer.part == name if name in PARTS else _matches(layer, name)
 
 
 def _matches(layer: Layer, pattern: str) -> bool:
@@ -100,7 +113,7 @@ def _unknown(layers: Sequence[Layer], name: str) -> RecipeError:
         there = f"It names: {', '.join(parts)}." if parts else "Give patterns of its layers."
         message = f"This network names no part {name!r}."
         return RecipeError(message, f"{there} Its layers are: {_listed(layers)}.")
-    close = difflib.get_close_matches(name, [*PARTS, *(layer.own for layer in layers)], n=3)
+    close = difflib.get_close_matches(name, [*PARTS, HEAD, *(layer.own for layer in layers)], n=3)
     hint = f"Did you mean {' or '.join(close)}? " if close else ""
     return RecipeError(f"No layer is named {name!r}.", f"{hint}The layers are: {_listed(layers)}.")
 

@@ -82,7 +82,7 @@ def train(
         transfers = recorded_transfers(out)
     sides = [[prepared_case(files, recipe, out / "cache") for files in part] for part in (training, validation)]
     for stage in stages:
-        _require_lessons(stage, sides[0])
+        require_lessons(stage, sides[0])
     weights: dict[str, Any] = {}
     figures: dict[str, Any] = {}
     trained = recipe
@@ -107,7 +107,7 @@ def train(
     return out / "bundle"
 
 
-def _require_lessons(stage: Stage, cases: list[Prepared]) -> None:
+def require_lessons(stage: Stage, cases: list[Prepared]) -> None:
     """Raise DataError when no case can teach a stage what it is to find; a gate is left out instead."""
     if isinstance(stage, GateStage):
         return

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gracile.bundle import Bundle
-from gracile.errors import BundleError
+from gracile.errors import BundleError, RecipeError
 from gracile.networks.anatomy import Axis
 from gracile.recipe import Recipe, TransferSpec
 from gracile.stages import Stage, build_stage
@@ -118,7 +118,11 @@ def begin_from(stage: Stage, recipe: Recipe, source: Bundle, spec: TransferSpec)
         RecipeError: ``spec`` names parts or layers that the network has not.
     """
     layers = layers_of(stage)
-    requested = named_layers(layers, spec.reinitialize)
+    try:
+        requested = named_layers(layers, spec.reinitialize)
+    except RecipeError as error:
+        hint = f"For one stage alone it is set as stages.{stage.name}.train.transfer.reinitialize."
+        raise RecipeError(f"Stage {stage.name!r}: {error.message}", f"{error.remedy} {hint}") from None
     transfer = Transfer(stage.name, layers=len(layers))
     name = spec.source or stage.name
     if name not in source.weights:
@@ -187,8 +191,7 @@ def _layer(
 ) -> dict[str, Tensor]:
     """The weights of one layer from those given, or nothing and the reason."""
     if not layer:
-        names = ", ".join(weights)
-        transfer.left_out.append(Remark("", "chosen anew after training", names))
+        transfer.left_out += [Remark(name, "chosen anew after training") for name in weights]
         return {}
     if layer in requested:
         transfer.left_out.append(Remark(layer, "re-initialized on request", requested[layer]))

@@ -15,7 +15,7 @@ from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, VERSION
 from gracile.recipe import read_recipe
 from tests.conftest import write_fundus_folder
 
-HEAVY = ("torch", "lightning", "monai", "numpy", "scipy", "skimage", "pandas", "matplotlib", "PIL", "yaml")
+HEAVY = ("torch", "lightning", "monai", "numpy", "scipy", "skimage", "pandas", "matplotlib", "PIL", "yaml", "optuna")
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def quick(tiny_bundle):
     return [tiny_bundle, "--set", "measure=[]", "--device", "cpu", "--no-report"]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["predict", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["predict", "--help"], ["tune", "--help"], ["--version"]])
 def test_help_and_listings_load_nothing_heavy(arguments):
     code = (
         "import sys, runpy, atexit; "
@@ -65,7 +65,19 @@ def test_the_version_is_printed(gracile):
 def test_every_command_is_in_the_help(gracile):
     code, out, _ = gracile("--help")
     assert code == 0
-    for command in ("train", "predict", "evaluate", "data", "models", "demo", "recipe", "merge"):
+    for command in (
+        "train",
+        "predict",
+        "evaluate",
+        "data",
+        "models",
+        "demo",
+        "recipe",
+        "merge",
+        "compare",
+        "tune",
+        "study",
+    ):
         assert command in out
 
 
@@ -112,6 +124,12 @@ def test_a_command_that_makes_no_sense_exits_2(gracile, arguments):
         (["merge", "{out}"], 1, "predictions.2of8.json"),
         (["train", "retina-av", "{data}", "--out", "{out}", "--resume"], 2, "--resume"),
         (["train", "retina-av", "{out}", "--out", "{out}"], 1, "layout"),
+        (["train", "retina-av", "{data}", "--out", "{out}/run", "--set", "train.transfer.freze=2"], 2, "freeze"),
+        (["compare", "{bundle}", "{bundle}", "{data}", "--out", "{out}", "--protocol", "dice"], 2, "segmentation"),
+        (["compare", "{bundle}", "{bundle}", "{out}", "--out", "{out}"], 1, "layout"),
+        (["study", "learning_rate"], 2, "learning-rate"),
+        (["tune", "surgery", "{data}", "--recipe", "retina-av", "--out", "{out}"], 2, "--from"),
+        (["tune", "patch-overlap", "{data}", "--recipe", "retina-av", "--out", "{out}"], 2, "overlap"),
         (["train", "retina-av", "{data}", "--out", "{out}", "--cases", "77"], 1, "77"),
     ],
 )

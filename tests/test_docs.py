@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from skimage.draw import disk, line
 from typer.testing import CliRunner
 
+from gracile import api
 from gracile.cli import app
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, STUDIES
+from gracile.recipe import recipe_from
 from tests.conftest import TINY
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -81,6 +84,51 @@ def test_a_structure_of_ones_own_goes_from_folder_to_report_as_its_page_says(
         assert set(np.unique(mask)) == {0, 1}
 
 
+def write_quick_recipe(epochs: int) -> None:
+    """The recipe of the page on one's own structure, made small, as my-structure.yaml."""
+    (recipe,) = blocks("own-structure.md", "yaml")
+    settings = [*QUICK, f"train.epochs={epochs}"]
+    Path("my-structure.yaml").write_text(recipe_from(yaml.safe_load(recipe), settings).to_yaml())
+
+
+def run_page(page: str) -> None:
+    """Run every command of a page as it stands."""
+    for command in commands(page):
+        outcome = CliRunner().invoke(app, command)
+        assert outcome.exit_code == 0, (command, outcome.output, outcome.exception)
+
+
+@pytest.mark.slow
+def test_fine_tuning_goes_as_its_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_quick_recipe(epochs=4)
+    write_tendons(Path("my-data/training"), 0, 6)
+    write_tendons(Path("new-data/training"), 50, 5)
+    write_tendons(Path("new-data/test"), 100, 3)
+    api.train("my-structure.yaml", "my-data/training", "runs/tendon")
+    run_page("finetuning.md")
+    (example,) = blocks("finetuning.md", "python")
+    exec(compile(example, "finetuning.md", "exec"), {})
+    for folder in ("runs/new/comparison", "comparison", "comparison-python"):
+        assert Path(folder, "index.html").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_tuning_goes_as_its_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_quick_recipe(epochs=1)
+    write_tendons(Path("my-data/training"), 0, 4)
+    write_tendons(Path("my-data/test"), 100, 2)
+    write_tendons(Path("new-data/training"), 50, 4)
+    (study,) = blocks("tuning.md", "yaml")
+    Path("my-study.yaml").write_text(study)
+    run_page("tuning.md")
+    counts = {path.parent.name: len(path.read_text().splitlines()) - 1 for path in Path("studies").glob("*/trials.csv")}
+    assert counts == {"rate": 12, "frozen": 5, "mine": 4}
+    page = (DOCS / "tuning.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in page for name in STUDIES)
+
+
 def test_getting_started_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fundus_folder: Path) -> None:
     monkeypatch.chdir(tmp_path)
     Path("demo").symlink_to(DOCS.parent / "demo")
@@ -115,7 +163,7 @@ def test_the_recipes_page_names_every_setting_that_exists() -> None:
 
 def test_listings_show_every_name() -> None:
     listing = CliRunner().invoke(app, ["models"]).output
-    assert all(name in listing for name in (*MODELS, *RECIPES, *NETWORKS))
+    assert all(name in listing for name in (*MODELS, *RECIPES, *NETWORKS, *STUDIES))
     page = (DOCS / "evaluation.md").read_text(encoding="utf-8")
     assert all(f"## `{name}`" in page for name in PROTOCOLS)
 

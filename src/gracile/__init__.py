@@ -15,9 +15,9 @@ from gracile.names import VERSION as __version__
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from gracile.api import Model, evaluate, gate_value, load, predict, train
+    from gracile.api import Model, compare, evaluate, gate_value, load, predict, train, tune
 
-__all__ = ["Model", "__version__", "evaluate", "gate_value", "load", "predict", "train"]
+__all__ = ["Model", "__version__", "compare", "evaluate", "gate_value", "load", "predict", "train", "tune"]
 
 
 def __getattr__(name: str) -> Any:

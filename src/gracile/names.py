@@ -53,6 +53,19 @@ RECIPES: dict[str, str] = {
 }
 
 
+STUDIES: dict[str, str] = {
+    "surgery": "which part of the network begins anew, from nothing to all of it; needs --from",
+    "batch-size": "samples of a step",
+    "patch-overlap": "overlap of the patches, for recipes that have one",
+    "learning-rate": "learning rate over three powers of ten",
+    "frozen-depth": "how much of the network stays frozen, from the input on; needs --from",
+    "unfreezing-rate": "learning rate once the frozen half is freed; needs --from",
+    "augmentation": "none, geometry, intensities, both, and stronger",
+    "fine-tuning": "learning rate, frozen depth and unfreezing together; needs --from",
+}
+"""Studies of settings, for `gracile tune`; the first seven are the trials of the lumbosacral spinal cord system."""
+
+
 @dataclass(frozen=True)
 class ShippedModel:
     """A trained bundle that comes with Gracile."""

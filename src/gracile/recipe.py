@@ -1,6 +1,7 @@
 """A recipe: everything that defines a cascade, its training and its measurements, as plain typed data."""
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,7 @@ Spacing = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)], An
 StageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 """A stage's name is also that of its files."""
 
-RESERVED = {"bundle", "cache"}
+RESERVED = {"bundle", "cache", "comparison"}
 """Folders of a training run that no stage may be named after."""
 
 
@@ -291,13 +292,40 @@ StageSpec = Annotated[
 class PhaseSpec(Spec):
     """One part of a training in which only the layers from one on learn, at a rate of its own.
 
-    ``start``: ``head`` for the last layer alone, the name of a layer or block (it and what follows it learn), or the
-    fraction of the layers, from the input on, that stays frozen; 0 frees all.
+    ``start``: ``head`` for the last layer alone, the name of a layer or block (it and what follows it learn), or how
+    much stays frozen, counted from the input: a whole number of layers (20), or a share of them (0.5). 0 frees all. A
+    normalization counts to the layer before it.
     """
 
     share: float = Field(gt=0, le=1, description="share of the training, by the schedule")
-    start: str | float = 0.0
+    start: str | int | float = 0
     rate: float = Field(1.0, ge=0, description="factor on the learning rate")
+
+
+class TransferSpec(Spec):
+    """What a training that starts from a bundle takes of it, and what of that stays frozen. Means nothing without one.
+
+    What was not taken over, or not as a whole, learns from the beginning, whatever is frozen.
+    """
+
+    source: str = Field("", description="stage of the bundle to take the weights of; empty: the one of the same name")
+    reinitialize: list[str] = Field(
+        default_factory=list,
+        description="what begins anew: contracting, bottleneck, expanding, head, or patterns such as decoder.*",
+    )
+    freeze: str | int | float = Field(0, description="what stays frozen, as the `start` of a phase")
+    unfreeze_at: float = Field(1.0, gt=0, le=1, description="share of the training after which all layers learn")
+    unfreeze_rate: float = Field(0.1, ge=0, description="factor on the learning rate from then on")
+
+    @property
+    def phases(self) -> list[PhaseSpec]:
+        """The phases that this means: frozen, then all layers at the lower rate."""
+        if not self.freeze:
+            return []
+        frozen = PhaseSpec(share=self.unfreeze_at, start=self.freeze)
+        if self.unfreeze_at == 1:
+            return [frozen]
+        return [frozen, PhaseSpec(share=1 - self.unfreeze_at, rate=self.unfreeze_rate)]
 
 
 class TrainSpec(Spec):
@@ -322,7 +350,14 @@ class TrainSpec(Spec):
     validate_every: int = Field(5, ge=1, description="epochs between validations")
     seed: int = 0
     minutes: float = Field(0, ge=0, description="end a stage's training after this time; 0 sets no limit")
-    phases: list["PhaseSpec"] = Field(default_factory=list, description="which layers learn when; empty: all, always")
+    phases: list[PhaseSpec] = Field(default_factory=list, description="which layers learn when; empty: all, always")
+    transfer: TransferSpec = TransferSpec()
+
+    @model_validator(mode="after")
+    def _one_says_what_is_frozen(self) -> "TrainSpec":
+        if self.phases and self.transfer.freeze:
+            raise ValueError("`phases` and `transfer.freeze` both say what is frozen: leave one of them out")
+        return self
 
 
 class TrainerSpec(Spec):
@@ -411,7 +446,9 @@ class Recipe(Spec):
 
     def train_of(self, spec: StageSpec) -> TrainSpec:
         """How a stage is trained: the recipe's settings with what the stage changes of them."""
-        return TrainSpec.model_validate({**self.train.model_dump(), **spec.train})
+        whole = self.train.model_dump()
+        transfer = {**whole["transfer"], **(spec.train.get("transfer") or {})}
+        return TrainSpec.model_validate({**whole, **spec.train, "transfer": transfer})
 
     def to_yaml(self) -> str:
         """The recipe as YAML, readable by `read_recipe`."""
@@ -441,12 +478,28 @@ def read_recipe(source: str | Path, settings: list[str] | None = None) -> Recipe
 def recipe_from(data: dict[str, Any], settings: list[str] | None = None) -> Recipe:
     """Make a recipe from plain data, with settings applied. Raises RecipeError."""
     recipe = _validated(data)
-    if not settings:
-        return recipe
+    return recipe_with(recipe, dict(read_setting(setting) for setting in settings)) if settings else recipe
+
+
+def recipe_with(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """A recipe with other values for some dotted names, such as ``{"train.epochs": 50}``. Raises RecipeError."""
     full = recipe.model_dump(mode="json")
-    for setting in settings:
-        _apply(full, setting)
+    for key, value in values.items():
+        _apply(full, key, value)
     return _validated(full)
+
+
+def read_setting(setting: str) -> tuple[str, Any]:
+    """The dotted name and the value of a ``key=value``. Raises RecipeError."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"{setting!r} is not a setting.", "Write it as --set train.epochs=50.")
+    try:
+        return key.strip(), yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise RecipeError(
+            f"The value {text!r} of {key} cannot be read.", "Write a number, a word, or a list such as [64, 64]."
+        ) from None
 
 
 def recipe_path(source: str) -> Path:
@@ -469,26 +522,21 @@ def _validated(data: dict[str, Any]) -> Recipe:
         raise RecipeError(f"The recipe is not valid: {'; '.join(problems)}.", "See docs/recipes.md.") from None
 
 
-def _apply(data: dict[str, Any], setting: str) -> None:
-    """Set one dotted ``key=value`` in place; lists are entered by index or by their items' name."""
-    key, equals, text = setting.partition("=")
-    if not equals or not key:
-        raise RecipeError(f"{setting!r} is not a setting.", "Write it as --set train.epochs=50.")
-    parts = key.strip().split(".")
+def _apply(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set one dotted name in place; lists are entered by index or by their items' name."""
+    parts = key.split(".")
     node: Any = data
     for depth, part in enumerate(parts[:-1]):
+        of_a_stage = depth == 3 and parts[0] == "stages" and parts[2] == "train"
+        if of_a_stage and part == "transfer" and isinstance(node, dict):
+            node.setdefault(part, {})  # a stage's `train` says only what differs
         node = _enter(node, part, ".".join(parts[: depth + 1]))
     last = parts[-1]
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise RecipeError(
-            f"The value {text!r} of {key} cannot be read.", "Write a number, a word, or a list such as [64, 64]."
-        ) from None
+    open_ended = parts[-2:-1] == ["options"] or (len(parts) > 3 and parts[0] == "stages" and parts[2] == "train")
     if isinstance(node, list):
         node[_index(node, last, key)] = value
     elif isinstance(node, dict):
-        if last not in node and parts[-2:-1] != ["options"] and not (parts[-2:-1] == ["train"] and len(parts) > 2):
+        if last not in node and not open_ended:
             raise RecipeError(f"There is no setting {key!r}.", _nearest(last, node))
         node[last] = value
     else:

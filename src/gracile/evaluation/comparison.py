@@ -240,7 +240,7 @@ def _score(case: _Files, rules: Protocol, classes: Sequence[LabelClass]) -> list
             )
         except DataError as error:
             raise DataError(f"{case.truth}: {error.message}", error.remedy) from error
-        scored.append(_worst(scores, rules) if prediction_path is None else scores)
+        scored.append(worst_scores(scores, rules) if prediction_path is None else scores)
     return scored
 
 
@@ -260,7 +260,7 @@ def _read_probabilities(path: Path, classes: int) -> np.ndarray:
     return maps
 
 
-def _worst(scores: CaseScores, rules: Protocol) -> CaseScores:
+def worst_scores(scores: CaseScores, rules: Protocol) -> CaseScores:
     """The scores of an empty prediction, each share replaced by its worst value, distances undefined."""
 
     def worst(name: str, value: Any) -> Any:

@@ -136,6 +136,8 @@ class R2UNet(EncoderDecoder):
         dropout: Share of the channels left out at the end of the encoder while it trains.
     """
 
+    looking = ("encoder.0.convolutions.0.feed", "encoder.0.shortcut")
+
     def __init__(
         self,
         in_channels: int,

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torchvision.models.vgg import make_layers
 
 from gracile.errors import RecipeError
+from gracile.networks.anatomy import Anatomy, answers, in_part, looks
 from gracile.networks.unet import double_convolution, pad_to_multiple
 
 LEVELS = 5
@@ -141,6 +142,19 @@ class DoubleUNet(nn.Module):
             features = functional.max_pool2d(features, 2)
         second = self.second_decoder(self.second_context(features), [skips, trunk_skips])[..., :height, :width]
         return [first[..., :height, :width], second] if self.training else second
+
+    def anatomy(self) -> Anatomy:
+        """Its parts, of both networks alike, and where channels and classes lie."""
+        blocks = [
+            *in_part("contracting", ["trunk"]),
+            *in_part("bottleneck", ["first_context"]),
+            *in_part("expanding", ["first_decoder"]),
+            *in_part("contracting", ["encoder"]),
+            *in_part("bottleneck", ["second_context"]),
+            *in_part("expanding", ["second_decoder"]),
+        ]
+        heads = answers("first_decoder.head", "second_decoder.head")
+        return Anatomy(tuple(blocks), (*looks("trunk.0", "encoder.0.0"), *heads))
 
 
 def _convolve(in_channels: int, out_channels: int, kernel_size: int, rate: int = 1) -> nn.Sequential:

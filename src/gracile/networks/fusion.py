@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gracile.networks.anatomy import Anatomy, answers, in_part, looks
+
 Norm = Literal["batch", "group"]
 
 SIDES = 3
@@ -216,12 +218,31 @@ class FusionGenerator(nn.Module):
             for branch in self.branches.values():
                 features = features + cast(BranchUNet, branch).features(images)
             return self.classify(features / (len(self.branches) + 1))
-        answers = {name: branch(images) for name, branch in self.branches.items()}
+        branches = {name: branch(images) for name, branch in self.branches.items()}
         whole = self.all_classes(images)
         features = whole.features
-        for answer in answers.values():
+        for answer in branches.values():
             features = features + answer.features
-        return FusionAnswer(self.classify(features / (len(answers) + 1)), whole.sides, answers)
+        return FusionAnswer(self.classify(features / (len(branches) + 1)), whole.sides, branches)
+
+    def anatomy(self) -> Anatomy:
+        """Its parts, of all generators alike and level by level, and where channels and classes lie."""
+        bodies = [*(f"branches.{name}" for name in self.branches), "all_classes"]
+        deepest = len(self.all_classes.body.decoder)
+        levels = [f"body.encoder.{level}" for level in range(deepest)]
+        rising = [
+            f"body.{kind}.{level}" for level in reversed(range(deepest)) for kind in ("reduce", "refine", "decoder")
+        ]
+        blocks = [
+            *in_part("contracting", [f"{body}.{level}" for level in levels for body in bodies]),
+            *in_part("bottleneck", [f"{body}.body.encoder.{deepest}" for body in bodies]),
+            *in_part("expanding", [f"{body}.{level}" for level in rising for body in bodies]),
+            *in_part("expanding", [f"{body}.{head}" for body in bodies for head in ("side_heads", "head")]),
+            *in_part("expanding", ["classify"]),
+        ]
+        entry = [f"{body}.body.encoder.0.{kind}" for body in bodies for kind in ("convolutions.0", "shortcut")]
+        sides = [f"all_classes.side_heads.{index}" for index in range(SIDES)]
+        return Anatomy(tuple(blocks), (*looks(*entry), *answers("classify", *sides)))
 
 
 @dataclass

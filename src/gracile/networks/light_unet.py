@@ -15,6 +15,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gracile.networks.anatomy import Anatomy, answers, in_part, looks
 from gracile.networks.refining_unet import ResidualBlock, convolve_and_normalize
 from gracile.networks.unet import pad_to_multiple
 
@@ -105,3 +106,13 @@ class LightUNet(nn.Module):
         for level in reversed(range(len(self.decoder))):
             features = self.decoder[level](skips[level], features)
         return functional.pixel_shuffle(self.head(features), FOLD)[..., :height, :width]
+
+    def anatomy(self) -> Anatomy:
+        """Its parts, and where channels and classes lie; the head has FOLD² rows for each class."""
+        deepest = len(self.encoder) - 1
+        blocks = [
+            *in_part("contracting", ["stem", *(f"encoder.{level}" for level in range(deepest))]),
+            *in_part("bottleneck", [f"encoder.{deepest}", "context"]),
+            *in_part("expanding", [*(f"decoder.{level}" for level in reversed(range(deepest))), "head"]),
+        ]
+        return Anatomy(tuple(blocks), (*looks("stem.0"), *answers("head", each=FOLD**2)))

@@ -5,10 +5,13 @@ channels into voxels, as in the light network for pictures. A 64x64x48 patch tak
 (Zen 4) in bfloat16, the published 3D U-Net of 24 filters 1.0 s.
 """
 
+import math
 from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional
+
+from gracile.networks.anatomy import Anatomy, answers, in_part, looks
 
 
 def convolve_and_normalize_3d(in_channels: int, out_channels: int, kernel_size: int = 3) -> nn.Sequential:
@@ -98,6 +101,18 @@ class LightUNet3d(nn.Module):
             features = functional.relu(larger + skip, inplace=True)
             features = functional.relu(self.decoder[level](features) + features, inplace=True)
         return unfold_3d(self.head(features), self.stride)[..., : size[0], : size[1], : size[2]]
+
+    def anatomy(self) -> Anatomy:
+        """Its parts, and where channels and classes lie; the head has a row for each voxel of a step and class."""
+        deepest = len(self.encoder) - 1
+        levels = reversed(range(deepest))
+        expanding = [name for level in levels for name in (f"reduce.{level}", f"decoder.{level}")]
+        blocks = [
+            *in_part("contracting", ["stem", *(f"encoder.{level}" for level in range(deepest))]),
+            *in_part("bottleneck", [f"encoder.{deepest}"]),
+            *in_part("expanding", [*expanding, "head"]),
+        ]
+        return Anatomy(tuple(blocks), (*looks("stem.0"), *answers("head", each=math.prod(self.stride))))
 
 
 def pad_to_multiple_3d(volumes: Tensor, multiple: tuple[int, ...]) -> Tensor:

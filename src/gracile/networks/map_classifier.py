@@ -1,9 +1,12 @@
 """A classifier that looks where: presence pooled from a map that masks can teach."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+
+from gracile.networks.anatomy import Anatomy, anatomy_of
 
 
 class MapClassifier(nn.Module):
@@ -41,3 +44,8 @@ class MapClassifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """``(batch, channels, height, width)`` to logits of absent and present, ``(batch, 2)``."""
         return self.pooled(self.maps(images))
+
+    def anatomy(self) -> Anatomy:
+        """That of the network; its map is one of presence, whatever the classes are called."""
+        inner = anatomy_of(self.network)
+        return replace(inner, axes=tuple(axis for axis in inner.axes if axis.of == "channels")).inside("network")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gracile.networks.anatomy import Anatomy, answers, in_part, looks
 from gracile.networks.refining_unet import convolve_and_normalize
 from gracile.networks.unet import pad_to_multiple
 
@@ -109,3 +110,17 @@ class MultiResUNet(nn.Module):
         for skip, larger, block in zip(reversed(skips), self.larger, self.decoder, strict=True):
             features = block(torch.cat((skip, larger(features)), dim=1))
         return self.head(features)[..., :height, :width]
+
+    def anatomy(self) -> Anatomy:
+        """Its parts, and where channels and classes lie. A residual path belongs to the level that it leads to."""
+        deepest = len(self.paths)
+        expanding: list[str] = []
+        for step in range(deepest):
+            expanding += [f"larger.{step}", f"paths.{deepest - 1 - step}", f"decoder.{step}"]
+        blocks = [
+            *in_part("contracting", [f"encoder.{level}" for level in range(deepest)]),
+            *in_part("bottleneck", [f"encoder.{deepest}"]),
+            *in_part("expanding", [*expanding, "head"]),
+        ]
+        seeing = looks("encoder.0.convolutions.0.0", "encoder.0.shortcut.0")
+        return Anatomy(tuple(blocks), (*seeing, *answers("head")))

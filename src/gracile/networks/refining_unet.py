@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
+
+from gracile.networks.anatomy import Anatomy, Axis, answers, in_part, looks
 
 
 def convolve_and_normalize(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:
@@ -111,13 +114,30 @@ class RefiningUNet(nn.Module):
         height, width = images.shape[-2:]
         padded = functional.pad(images, (0, -width % self.multiple, 0, -height % self.multiple))
         stem = self.stem(padded)
-        features, earlier, answers = stem, None, []
+        features, earlier, found = stem, None, []
         for index, (step, head) in enumerate(zip(self.steps, self.heads, strict=True)):
             earlier = step(features, earlier)
             logits = functional.pixel_shuffle(head(earlier[0]), self.fold)
-            answers.append(logits[..., :height, :width])
+            found.append(logits[..., :height, :width])
             if index + 1 < len(self.steps):
                 # The answer goes on as probabilities, folded again to half size.
                 folded = functional.pixel_unshuffle(torch.softmax(logits, dim=1), self.fold)
                 features = functional.relu(stem + earlier[0] + self.feedback[index](folded))
-        return answers if self.training else answers[-1]
+        return found if self.training else found[-1]
+
+    def anatomy(self) -> Anatomy:
+        """Its parts, of all steps alike, and where channels and classes lie: each takes fold² neighbors."""
+        blocks = in_part("contracting", ["stem"])
+        last = len(self.steps) - 1
+        for index, step in enumerate(self.steps):
+            deepest = len(cast(UNetStep, step).decoders) - 1
+            down = ["entry", *(f"encoders.{level}" for level in range(deepest))]
+            up = [f"{kind}.{level}" for level in reversed(range(deepest + 1)) for kind in ("reducers", "decoders")]
+            blocks += in_part("contracting", [f"steps.{index}.{name}" for name in down])
+            blocks += in_part("bottleneck", [f"steps.{index}.encoders.{deepest}"])
+            blocks += in_part("expanding", [f"steps.{index}.{name}" for name in up])
+            blocks += in_part("expanding", [f"heads.{index}", *([f"feedback.{index}"] if index < last else [])])
+        each = self.fold**2
+        heads = answers(*(f"heads.{index}" for index in range(last + 1)), each=each)
+        fed = tuple(Axis(f"feedback.{index}.0.weight", "classes", 1, each) for index in range(last))
+        return Anatomy(tuple(blocks), (*looks("stem.1", each=each), *heads, *fed))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gracile.networks.anatomy import Anatomy, answers, in_part, looks
 from gracile.networks.unet import pad_to_multiple
 
 
@@ -79,3 +80,13 @@ class ResUNet(nn.Module):
             larger = functional.interpolate(features, scale_factor=2.0, mode="bilinear")
             features = unit(torch.cat((skip, larger), dim=1))
         return self.head(features)[..., :height, :width]
+
+    def anatomy(self) -> Anatomy:
+        """Its parts, and where channels and classes lie."""
+        deepest = len(self.encoder) - 1
+        blocks = [
+            *in_part("contracting", ["entry", *(f"encoder.{level}" for level in range(deepest))]),
+            *in_part("bottleneck", [f"encoder.{deepest}"]),
+            *in_part("expanding", [*(f"decoder.{level}" for level in reversed(range(deepest + 1))), "head"]),
+        ]
+        return Anatomy(tuple(blocks), (*looks("entry.convolutions.0", "entry.shortcut.0"), *answers("head")))

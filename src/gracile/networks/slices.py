@@ -1,8 +1,12 @@
 """A network for pictures on the slices of a volume."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from gracile.networks.anatomy import Anatomy, anatomy_of
 
 
 class SliceNetwork(nn.Module):
@@ -30,3 +34,9 @@ class SliceNetwork(nn.Module):
         answers = self.network(pictures)
         logits = answers[-1] if isinstance(answers, list | tuple) else answers
         return logits.unflatten(0, (batch, length)).permute(0, 2, 3, 4, 1)
+
+    def anatomy(self) -> Anatomy:
+        """That of the network; channels of several slices are not told apart."""
+        inner = anatomy_of(self.network)
+        axes = (replace(axis, each=0) if axis.of == "channels" else axis for axis in inner.axes)
+        return replace(inner, axes=tuple(axes)).inside("network")

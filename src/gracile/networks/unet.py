@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gracile.networks.anatomy import Anatomy, answers, in_part, looks
+
 Upsampling = Literal["transposed", "bilinear"]
 
 
@@ -31,6 +33,9 @@ class EncoderDecoder(nn.Module):
         dropout: Share of the channels left out at the end of the encoder while it trains.
         deep_supervision: Whether each coarser level of the decoder answers too while it trains.
     """
+
+    looking: tuple[str, ...] = ("encoder.0.0",)
+    """The convolutions that see the image; which they are, depends on the block."""
 
     def __init__(
         self,
@@ -81,7 +86,7 @@ class EncoderDecoder(nn.Module):
             features = block(features if level == 0 else functional.max_pool2d(features, 2))
             skips.append(features)
         features = self.dropout(features)
-        answers: list[Tensor] = []
+        found: list[Tensor] = []
         for level in reversed(range(len(self.decoder))):
             skip = skips[level]
             if self.gates is not None and level > 0:
@@ -89,9 +94,25 @@ class EncoderDecoder(nn.Module):
             features = self.decoder[level](torch.cat((skip, self.larger[level](features)), dim=1))
             if self.training and 0 < level <= len(self.side_heads):
                 side = self.side_heads[level - 1](features)
-                answers.append(functional.interpolate(side, size, mode="bilinear")[..., :height, :width])
-        answers.append(self.head(features)[..., :height, :width])
-        return answers if len(answers) > 1 else answers[0]
+                found.append(functional.interpolate(side, size, mode="bilinear")[..., :height, :width])
+        found.append(self.head(features)[..., :height, :width])
+        return found if len(found) > 1 else found[0]
+
+    def anatomy(self) -> Anatomy:
+        """Its parts, and where channels and classes lie; each answer has one row for each class."""
+        deepest, sides = len(self.decoder), range(len(self.side_heads))
+        expanding: list[str] = []
+        for level in reversed(range(deepest)):
+            gate = [f"gates.{level - 1}"] if self.gates is not None and level else []
+            side = [f"side_heads.{level - 1}"] if level - 1 in sides else []
+            expanding += [*gate, f"larger.{level}", f"decoder.{level}", *side]
+        blocks = [
+            *in_part("contracting", [f"encoder.{level}" for level in range(deepest)]),
+            *in_part("bottleneck", [f"encoder.{deepest}"]),
+            *in_part("expanding", [*expanding, "head"]),
+        ]
+        heads = ["head", *(f"side_heads.{index}" for index in sides)]
+        return Anatomy(tuple(blocks), (*looks(*self.looking), *answers(*heads)))
 
 
 class UNet(EncoderDecoder):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gracile.networks.anatomy import Anatomy, answers, in_part, looks
 from gracile.networks.light_unet_3d import convolve_and_normalize_3d, pad_to_multiple_3d
 
 
@@ -54,6 +55,18 @@ class UNet3d(nn.Module):
             joined = torch.cat([self.larger[level](features), skips[level]], dim=1)
             features = self.decoder[level](joined)
         return self.head(features)[..., : size[0], : size[1], : size[2]]
+
+    def anatomy(self) -> Anatomy:
+        """Its parts, and where channels and classes lie."""
+        deepest = len(self.decoder)
+        levels = reversed(range(deepest))
+        expanding = [name for level in levels for name in (f"larger.{level}", f"decoder.{level}")]
+        blocks = [
+            *in_part("contracting", [f"encoder.{level}" for level in range(deepest)]),
+            *in_part("bottleneck", [f"encoder.{deepest}"]),
+            *in_part("expanding", [*expanding, "head"]),
+        ]
+        return Anatomy(tuple(blocks), (*looks("encoder.0.0"), *answers("head")))
 
 
 def _block(before: int, middle: int, after: int) -> nn.Sequential:

@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from gracile.errors import RecipeError
 from gracile.names import NETWORKS
+from gracile.networks.anatomy import Anatomy, library_anatomy
 
 OWN: dict[str, tuple[str, str]] = {
     "refining-unet": ("gracile.networks.refining_unet", "RefiningUNet"),
@@ -64,13 +66,29 @@ def build_network(name: str, in_channels: int, out_channels: int, *, initial: st
 
 
 class AnySize(nn.Module):
-    """Lets a network of a library take images of any size: pads them to a multiple of 32 and cuts the answer back."""
+    """Lets a network of a library take images of any size: pads them to a multiple of 32 and cuts the answer back.
+
+    Args:
+        build: Builds the library's network with random weights for a number of channels and one of classes.
+        in_channels: Channels of the image.
+        out_channels: Number of classes, the background included.
+        network: The network itself, where it has weights to begin with.
+    """
 
     multiple = 32
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(
+        self,
+        build: Callable[[int, int], nn.Module],
+        in_channels: int,
+        out_channels: int,
+        network: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        self.network = network
+        self.network = build(in_channels, out_channels) if network is None else network
+        self._build = build
+        self._sizes = (in_channels, out_channels)
+        self._anatomy: Anatomy | None = None
 
     def forward(self, images: Tensor) -> Tensor | list[Tensor]:
         """``(batch, channels, height, width)`` images to logits of their size, or to a list where there are several."""
@@ -79,6 +97,12 @@ class AnySize(nn.Module):
         if isinstance(answer, list | tuple):
             return [part[..., :height, :width] for part in answer]
         return answer[..., :height, :width]
+
+    def anatomy(self) -> Anatomy:
+        """What can be said of the library's network."""
+        if self._anatomy is None:  # it takes building the network twice
+            self._anatomy = library_anatomy(self.network, self._build, *self._sizes).inside("network")
+        return self._anatomy
 
 
 def _smp(rest: str, in_channels: int, out_channels: int, initial: str, options: dict[str, Any]) -> nn.Module:
@@ -91,9 +115,13 @@ def _smp(rest: str, in_channels: int, out_channels: int, initial: str, options: 
     unknown = sorted(set(options) - set(inspect.signature(decoders[decoder]).parameters))
     if unknown and not encoder.startswith("tu-"):  # only timm's encoders take further options; others pass them over
         raise TypeError(f"{decoder} has no option {unknown[0]!r}")
-    settings = {"encoder_name": encoder or "resnet18", "encoder_weights": initial or None, **options}
+    settings = {"encoder_name": encoder or "resnet18", **options}
+
+    def build(channels: int, classes: int, weights: str | None = None) -> nn.Module:
+        return decoders[decoder](in_channels=channels, classes=classes, encoder_weights=weights, **settings)
+
     try:
-        return AnySize(decoders[decoder](in_channels=in_channels, classes=out_channels, **settings))
+        return AnySize(build, in_channels, out_channels, build(in_channels, out_channels, initial or None))
     except OSError as error:
         raise RecipeError(
             f"The weights {initial!r} of {encoder!r} cannot be fetched: {str(error).splitlines()[0]}",
@@ -106,7 +134,9 @@ def _monai(rest: str, in_channels: int, out_channels: int, options: dict[str, An
 
     if not hasattr(nets, rest):
         raise RecipeError(f"MONAI has no network {rest!r}.", _nearest(rest, [n for n in dir(nets) if n[0].isupper()]))
-    return AnySize(getattr(nets, rest)(in_channels=in_channels, out_channels=out_channels, **options))
+    kind = getattr(nets, rest)
+    return AnySize(lambda channels, classes: kind(in_channels=channels, out_channels=classes, **options),
+                   in_channels, out_channels)  # fmt: skip
 
 
 def _nearest(word: str, names: list[str]) -> str:

@@ -6,6 +6,7 @@ from gracile.report.curves import Curve, confusion_chart, curve_chart, reliabili
 from gracile.report.layers import draw_overlay, result_layers
 from gracile.report.links import relative_link
 from gracile.report.page import write_report
+from gracile.report.plane import Dot, bar_chart, course_chart, dot_chart
 from gracile.report.profiles import Profile, cord_chart, profile_chart
 from gracile.report.timeline import TimeLine, spans, timeline_chart
 from gracile.report.views import case_figures, case_layers, case_overlay
@@ -13,6 +14,7 @@ from gracile.report.volume_sheet import draw_volume_overlay, volume_layers
 
 __all__ = [
     "Curve",
+    "Dot",
     "Profile",
     "Report",
     "ReportCase",
@@ -20,13 +22,16 @@ __all__ = [
     "ReportStill",
     "ReportTable",
     "TimeLine",
+    "bar_chart",
     "case_figures",
     "case_layers",
     "case_overlay",
     "confusion_chart",
     "cord_chart",
+    "course_chart",
     "curve_chart",
     "distribution_chart",
+    "dot_chart",
     "draw_overlay",
     "draw_volume_overlay",
     "profile_chart",

@@ -26,7 +26,7 @@ def distribution_chart(
     """
     groups = {name: np.array([v for v in some if math.isfinite(v)], dtype=float) for name, some in values.items()}
     every = np.concatenate([np.zeros(0), *groups.values()])
-    low, high = _range(every)
+    low, high = axis_range(every)
     ticks = round_ticks(low, high)
     height = _ROW * len(groups) + _AXIS
 
@@ -69,7 +69,7 @@ def _median(values: np.ndarray) -> str:
     return number(float(np.median(values))) if values.size else NOTHING
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
+def axis_range(values: np.ndarray) -> tuple[float, float]:
     """Ends of the axis: those of the values and a little room."""
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     room = 0.05 * (high - low) or 0.1 * abs(high) or 1.0

@@ -111,7 +111,9 @@ class Report:
         cases: The cases, in any order.
         summary: Figures for the top of the page, by label.
         charts: Caption and SVG of each chart, see `gracile.report.distribution_chart`.
-        figures: Caption and SVG of each larger chart, see `gracile.report.curves`.
+        figures: Caption and SVG of each larger chart, see `gracile.report.curves` and `gracile.report.plane`.
+        figures_title: Heading of the larger charts and the tables.
+        figures_hint: How to read the larger charts.
         tables: Tables that stand beside the figures.
         settings: What was run, shown as YAML.
         notes: What a reader must know.
@@ -130,6 +132,11 @@ class Report:
     summary: dict[str, str | int] = field(default_factory=dict)
     charts: list[tuple[str, str]] = field(default_factory=list)
     figures: list[tuple[str, str]] = field(default_factory=list)
+    figures_title: str = "Over all cases"
+    figures_hint: str = (
+        "A cell's shade is its share of the row, a circle on a curve is where the decisions lie, a dot's size says how "
+        "many cases it stands for."
+    )
     tables: list[ReportTable] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

@@ -66,7 +66,7 @@ def curve_chart(
         dash = f";--dash:{_DASHES[index % len(_DASHES)] or 'none'}"
         parts.append(f'<g style="--ink:rgb({_INKS[index % len(_INKS)]}){dash}">{drawn}</g>')
     spoken = "; ".join(f"{curve.name} {curve.note}".strip() for curve in curves)
-    return _svg(f"{title}: {spoken}" if spoken else title, height, parts)
+    return square_svg(f"{title}: {spoken}" if spoken else title, height, parts)
 
 
 def reliability_chart(
@@ -98,7 +98,7 @@ def reliability_chart(
     line = _line(Curve("", [said for _, said, _ in known], [true for _, _, true in known]), steps=False)
     parts.append(f'<g><path class="gap" d="{gaps}"/>{line}{dots}</g>')
     spoken = "; ".join(f"said {number(said, 2)}, true {number(true, 2)}, {cases} cases" for cases, said, true in known)
-    return _svg(f"{title}: {spoken}", _HEIGHT, parts)
+    return square_svg(f"{title}: {spoken}", _HEIGHT, parts)
 
 
 def confusion_chart(matrix: Sequence[Sequence[int]], names: Sequence[str], title: str) -> str:
@@ -129,15 +129,15 @@ def confusion_chart(matrix: Sequence[Sequence[int]], names: Sequence[str], title
                 f"<title>{escape(f'{of} called {names[column]}: {count} of {whole}')}</title></text></g>"
             )
         middle = _TOP + (row + 0.5) * cell
-        parts.append(_name(of, 8, f'class="name" x="{_LEFT - 6}" y="{middle + 4:.1f}"'))
+        parts.append(cut_name(of, 8, f'class="name" x="{_LEFT - 6}" y="{middle + 4:.1f}"'))
         below = f'class="tick" x="{_LEFT + (row + 0.5) * cell:.1f}" y="{_TOP + _SIDE + 16}"'
-        parts.append(_name(of, room, below))
+        parts.append(cut_name(of, room, below))
         spoken.append(
             f"{of}: " + ", ".join(f"{count} called {name}" for name, count in zip(names, counts, strict=True))
         )
     parts.append(f'<text class="tick" x="{_LEFT + _SIDE / 2}" y="{_TOP + _SIDE + 40}">decided</text>')
-    parts.append(_upright("true"))
-    return _svg(f"{title}: {'; '.join(spoken)}", _HEIGHT, parts)
+    parts.append(upright("true"))
+    return square_svg(f"{title}: {'; '.join(spoken)}", _HEIGHT, parts)
 
 
 def _axes(x_label: str, y_label: str) -> list[str]:
@@ -151,7 +151,7 @@ def _axes(x_label: str, y_label: str) -> list[str]:
             parts.append(f'<text class="unit" x="{_x(0) - 7:.1f}" y="{_y(tick) + 4:.1f}">{shown}</text>')
     parts.append(f'<path class="axis" d="M{_x(0):.1f} {_y(1):.1f}V{_y(0):.1f}H{_x(1):.1f}"/>')
     parts.append(f'<text class="tick" x="{_LEFT + _SIDE / 2}" y="{_TOP + _SIDE + 36}">{escape(x_label)}</text>')
-    parts.append(_upright(y_label))
+    parts.append(upright(y_label))
     return parts
 
 
@@ -173,17 +173,17 @@ def _y(value: float) -> float:
     return _TOP + (1 - value) * _SIDE
 
 
-def _upright(words: str) -> str:
+def upright(words: str) -> str:
     x, y = 16, _TOP + _SIDE / 2
     return f'<text class="tick" x="{x}" y="{y}" transform="rotate(-90 {x} {y})">{escape(words)}</text>'
 
 
-def _name(name: str, letters: int, place: str) -> str:
+def cut_name(name: str, letters: int, place: str) -> str:
     """A name in a place with room for some letters; in full where it is pointed at."""
     shown = name if len(name) <= letters else name[: max(letters - 1, 1)] + "…"
     return f"<text {place}>{escape(shown)}<title>{escape(name)}</title></text>"
 
 
-def _svg(spoken: str, height: int, parts: list[str]) -> str:
+def square_svg(spoken: str, height: int, parts: list[str]) -> str:
     head = f'<svg class="chart square" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(spoken)}">'
     return head + "".join(parts) + "</svg>"

@@ -107,6 +107,10 @@ class Stage(nn.Module, ABC):
         """Mend a decided mask in place; says what was changed."""
         return []
 
+    def answer_names(self) -> list[str]:
+        """What the rows of its networks' last layers stand for, in their order; the background has that name."""
+        return ["background", *self.recipe.class_names[1:]]
+
     def calibrate(self, cases: Sequence[Prepared]) -> dict[str, float]:
         """Set what is chosen after training on held-back cases; gives the figures of that choice."""
         return {}

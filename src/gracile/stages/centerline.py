@@ -48,6 +48,9 @@ class CenterlineStage(Stage):
     def learns_from(self, case: Prepared) -> bool:
         return case.truth is not None and bool(case.truth[self.members].any())
 
+    def answer_names(self) -> list[str]:
+        return ["line"]
+
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
         parts, centers = [], []
         for case in cases:

@@ -93,6 +93,9 @@ class GateStage(Stage):
             raise DataError(f"There is no frame class {name!r}.", f"The gate tells {', '.join(self.classes)} apart.")
         return folded.index(name.casefold())
 
+    def answer_names(self) -> list[str]:
+        return self.classes
+
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
         targets = [self.target(case) for case in cases]
         counts = torch.tensor([targets.count(index) for index in range(len(self.classes))], dtype=torch.float32)

@@ -1,5 +1,6 @@
 """How the fuse stage learns: discriminator and generators take turns."""
 
+from collections.abc import Collection
 from typing import Any, cast
 
 import torch
@@ -23,8 +24,8 @@ class AdversarialModule(StageModule):
     stage: FuseStage
     optimizers_count = 2
 
-    def __init__(self, stage: FuseStage, train: TrainSpec) -> None:
-        super().__init__(stage, train)
+    def __init__(self, stage: FuseStage, train: TrainSpec, learning: Collection[str] = ()) -> None:
+        super().__init__(stage, train, learning)
         self.automatic_optimization = False
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:  # type: ignore[override]

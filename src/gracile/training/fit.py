@@ -4,7 +4,7 @@ import csv
 import logging
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,9 @@ from gracile.training.module import StageModule
 from gracile.training.sampling import EpochSampler
 from gracile.transforms import Prepared
 
+Observe = Callable[[int, dict[str, float]], None]
+"""Told the epoch and the scores of a validation."""
+
 
 def fit_stage(
     stage: Stage,
@@ -37,6 +40,8 @@ def fit_stage(
     spec: TrainSpec,
     settings: TrainerSpec,
     out: Path,
+    learning: Collection[str] = (),
+    observe: Observe | None = None,
 ) -> dict[str, Any]:
     """Train a stage in place; continues from ``out/last.ckpt`` where there is one.
 
@@ -48,18 +53,22 @@ def fit_stage(
         spec: How this stage is trained.
         settings: What is handed to Lightning.
         out: Folder for checkpoints and logs.
+        learning: Layers that learn in every phase.
+        observe: Told the epoch and the scores of each validation, in silence otherwise; what it raises ends the
+            training.
 
     Returns:
         The figures of the chosen weights (validation scores, epochs seen) and of the run (steps, minutes).
     """
     in_fast_layout(stage)
-    module = AdversarialModule(stage, spec) if isinstance(stage, FuseStage) else StageModule(stage, spec)
+    kind = AdversarialModule if isinstance(stage, FuseStage) else StageModule
+    module = kind(stage, spec, learning)  # type: ignore[arg-type]
     samples = stage.samples(training, spec.seed)
     validation_loader = DataLoader(stage.held_back(validation), batch_size=1) if validation else None
     last = out / "last.ckpt"
     done = _read(last)["epoch"] + 1 if last.exists() else 0
     with _quiet():
-        trainer = _trainer(stage, spec, settings, out, bool(validation), done)
+        trainer = _trainer(stage, spec, settings, out, bool(validation), done, observe)
         loader = _training_loader(samples, spec, trainer, settings.workers)
         if isinstance(loader.sampler, EpochSampler):
             # Workers draw their first samples before Lightning says which epoch it is.
@@ -135,6 +144,17 @@ class _Bar(RichProgressBar):
         return {name: value for name, value in super().get_metrics(*arguments).items() if name == self.shown}
 
 
+class _Observer(Callback):
+    """Tells another of each validation."""
+
+    def __init__(self, observe: Observe) -> None:
+        self.observe = observe
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        scores = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("validation")}
+        self.observe(trainer.current_epoch, scores)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps Lightning's hints from users who did not choose Lightning; its errors are raised all the same."""
@@ -170,7 +190,13 @@ def _training_loader(samples: Any, spec: TrainSpec, trainer: lightning.Trainer, 
 
 
 def _trainer(
-    stage: Stage, train: TrainSpec, settings: TrainerSpec, out: Path, validates: bool, epochs_done: int
+    stage: Stage,
+    train: TrainSpec,
+    settings: TrainerSpec,
+    out: Path,
+    validates: bool,
+    epochs_done: int,
+    observe: Observe | None,
 ) -> lightning.Trainer:
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -184,7 +210,7 @@ def _trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.num_nodes,
-        strategy=_strategy(stage, settings),
+        strategy=_strategy(stage, train, settings),
         precision=precision,
         max_epochs=train.epochs,
         check_val_every_n_epoch=min(train.validate_every, train.epochs) if validates else None,
@@ -195,7 +221,8 @@ def _trainer(
         log_every_n_steps=1,
         enable_model_summary=False,
         default_root_dir=out,
-        callbacks=_callbacks(stage, train, out, validates),
+        callbacks=_callbacks(stage, train, out, validates, observe),
+        enable_progress_bar=observe is None,
         plugins=[_WholeCheckpoints()],
         logger=[_csv_logger(out, epochs_done), TensorBoardLogger(out, name="", version="tensorboard")],
     )  # fmt: skip
@@ -214,22 +241,22 @@ def _csv_logger(out: Path, epochs_done: int) -> CSVLogger:
     return logger
 
 
-def _strategy(stage: Stage, settings: TrainerSpec) -> str:
-    """The recipe's own, but alternating updates leave one network's weights without gradients in each."""
+def _strategy(stage: Stage, train: TrainSpec, settings: TrainerSpec) -> str:
+    """The recipe's own, but alternating updates and frozen layers leave some weights without gradients."""
     alone = settings.devices in (1, "1") and settings.num_nodes == 1
-    if settings.strategy == "auto" and not alone and isinstance(stage, FuseStage):
+    if settings.strategy == "auto" and not alone and (isinstance(stage, FuseStage) or train.phases):
         return "ddp_find_unused_parameters_true"
     return settings.strategy
 
 
-def _callbacks(stage: Stage, train: TrainSpec, out: Path, validates: bool) -> list[Callback]:
+def _callbacks(stage: Stage, train: TrainSpec, out: Path, validates: bool, observe: Observe | None) -> list[Callback]:
     choosing, way = stage.choosing
     last = ModelCheckpoint(out, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
     best = ModelCheckpoint(
         out, filename="best", monitor=choosing, mode=way, enable_version_counter=False
     )  # fmt: skip
     callbacks: list[Callback] = [last, best] if validates else [last]
-    callbacks.append(_Bar(choosing))
+    callbacks.append(_Bar(choosing) if observe is None else _Observer(observe))
     if train.average_weights:
         callbacks.append(WeightAveraging(use_buffers=True, avg_fn=partial(_averaged, train.average_weights)))
     return callbacks

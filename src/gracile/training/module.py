@@ -1,6 +1,7 @@
 """How one stage learns: a Lightning module around the stage's own losses."""
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import lightning
@@ -20,15 +21,20 @@ class StageModule(lightning.LightningModule):
     Progress, from 0 to 1, is that of the steps or, where the recipe limits the minutes, that of the clock when it is
     further: a run that is limited in time ends annealed. The minutes spent and the validation losses, which the
     plateau schedule and the early stop follow, survive a resume.
+
+    Args:
+        stage: What learns.
+        train: How.
+        learning: Layers that learn in every phase.
     """
 
     optimizers_count = 1
 
-    def __init__(self, stage: Stage, train: TrainSpec) -> None:
+    def __init__(self, stage: Stage, train: TrainSpec, learning: Collection[str] = ()) -> None:
         super().__init__()
         self.stage = stage
         self.spec = train
-        self.phases = Phases(stage, train.phases)
+        self.phases = Phases(stage, train.phases, learning)
         self.spent_seconds = 0.0
         self.validation_losses: list[float] = []
         self._tick = 0.0

@@ -1,32 +1,34 @@
 """A training run: from recipe and cases to a bundle, with everything needed to repeat or resume it."""
 
-import json
 import logging
-import platform
-import sys
-from importlib.metadata import version
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from gracile.bundle import Bundle, read_bundle, write_bundle
-from gracile.data import CaseFiles, fingerprint, labeled, load_split, save_split, split_by_subject
+from gracile.data import CaseFiles, labeled, load_split, save_split, split_by_subject
 from gracile.errors import BundleError, DataError, UsageError
-from gracile.io.atomic import write_json, write_text
-from gracile.names import VERSION
-from gracile.recipe import Recipe, StageSpec, recipe_from
+from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
 from gracile.stages import GateStage, Stage, build_stage
 from gracile.training.fit import fit_stage
+from gracile.training.record import (
+    is_first,
+    model_card,
+    recorded_transfers,
+    require_same_data,
+    require_same_start,
+    write_record,
+)
 from gracile.training.sampling import prepared_case
 from gracile.training.schedule import require_validation
+from gracile.training.transfer import Transfer, begin_from
 from gracile.transforms import Prepared
 
 log = logging.getLogger(__name__)
-
-PACKAGES = ("torch", "torchvision", "monai", "lightning", "numpy", "scipy", "scikit-image", "safetensors")
 
 
 def train(
@@ -64,20 +66,23 @@ def train(
     if not usable:
         raise DataError("None of the cases has a label.", "Run: gracile data check DATA --recipe RECIPE.")
     record = out / "recipe.yaml"
-    if record.exists() and not resume and _is_first():
+    if record.exists() and not resume and is_first():
         raise UsageError(f"{out} already holds a run.", "Add --resume to continue it, or choose another --out.")
-    if resume and _is_first():
-        _require_same_data(usable, recipe, out / "data.json")
+    if resume and is_first():
+        require_same_data(usable, recipe, out / "data.json")
     training, validation = _split(usable, recipe, out, out / "split.json" if resume else split)
     source = read_bundle(start) if start else None
-    stages = [_untrained(spec, recipe, source) for spec in recipe.stages]
-    if resume and _is_first():
-        _require_same_start(source, out, recipe)
-    if _is_first() and not resume:
-        _write_record(recipe, usable, out, source)
+    if resume and is_first():
+        require_same_start(source, out, recipe)
+    stages, transfers = begin_stages(recipe, source)
+    if is_first() and not resume:
+        _say(recipe, transfers)
+        write_record(recipe, usable, out, source, transfers)
+    if resume:
+        transfers = recorded_transfers(out)
     sides = [[prepared_case(files, recipe, out / "cache") for files in part] for part in (training, validation)]
     for stage in stages:
-        _require_lessons(stage, sides[0])
+        require_lessons(stage, sides[0])
     weights: dict[str, Any] = {}
     figures: dict[str, Any] = {}
     trained = recipe
@@ -89,18 +94,20 @@ def train(
                 update={"stages": [s for s in trained.stages if s.name != spec.name], "ungated": reason}
             )
             continue
+        how = how_trained(spec, recipe, transfers.get(stage.name))
         figures[stage.name] = fit_stage(
-            stage, prepared[0], prepared[1], recipe.train_of(spec), recipe.trainer, out / stage.name
+            stage, prepared[0], prepared[1], how.train, recipe.trainer, out / stage.name, how.learning
         )
         if isinstance(stage, GateStage) and not prepared[1] and stage.spec.crossfit:
-            figures[stage.name] |= _crossfit(stage, spec, prepared[0], recipe, out / stage.name)
+            figures[stage.name] |= _crossfit(stage, spec, prepared[0], recipe, out / stage.name, source)
         weights[stage.name] = stage.bundle_state()
-    if _is_first():
-        write_bundle(Bundle(recipe=trained, weights=weights, card=_card(trained, out, figures)), out / "bundle")
+    if is_first():
+        card = model_card(trained, out, figures, transfers.values())
+        write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
     return out / "bundle"
 
 
-def _require_lessons(stage: Stage, cases: list[Prepared]) -> None:
+def require_lessons(stage: Stage, cases: list[Prepared]) -> None:
     """Raise DataError when no case can teach a stage what it is to find; a gate is left out instead."""
     if isinstance(stage, GateStage):
         return
@@ -120,7 +127,9 @@ def _why_ungated(stage: GateStage, cases: list[Prepared]) -> str:
     return f"every training frame is of one kind, {only[0]} ({stage.label})" if len(only) == 1 else ""
 
 
-def _crossfit(stage: GateStage, spec: StageSpec, cases: list[Prepared], recipe: Recipe, out: Path) -> dict[str, float]:
+def _crossfit(
+    stage: GateStage, spec: StageSpec, cases: list[Prepared], recipe: Recipe, out: Path, source: Bundle | None
+) -> dict[str, float]:
     """Calibrate a gate that learned from all cases by gates trained without the subjects that they judge."""
     subjects = sorted({case.subject for case in cases})
     order = np.random.default_rng(recipe.train.seed).permutation(len(subjects))
@@ -131,9 +140,10 @@ def _crossfit(stage: GateStage, spec: StageSpec, cases: list[Prepared], recipe: 
         rest = [case for case in cases if part_of[case.subject] != part]
         if len({stage.target(case) for case in rest}) < len({stage.target(case) for case in cases}):
             continue  # without one of the kinds there is nothing to learn
-        other = _untrained(spec, recipe, None)
+        other, transfer = begin_stage(spec, recipe, source)
         assert isinstance(other, GateStage)
-        fit_stage(other, rest, [], recipe.train_of(spec), recipe.trainer, out / f"crossfit{part}")
+        how = how_trained(spec, recipe, transfer)
+        fit_stage(other, rest, [], how.train, recipe.trainer, out / f"crossfit{part}", how.learning)
         judged.append(other.judged([case for case in cases if part_of[case.subject] == part]))
     if not judged:
         log.warning("The gate %r stays uncalibrated: every part lacks a kind of frame in the others.", stage.name)
@@ -142,40 +152,54 @@ def _crossfit(stage: GateStage, spec: StageSpec, cases: list[Prepared], recipe: 
     return stage.calibrate_by(logits, targets)
 
 
-def _untrained(spec: StageSpec, recipe: Recipe, source: Bundle | None) -> Stage:
+def begin_stages(recipe: Recipe, source: Bundle | None) -> tuple[list[Stage], dict[str, Transfer]]:
+    """The stages with the weights to begin with, and what each that began from the bundle took over.
+
+    Raises:
+        BundleError: No stage takes anything over.
+    """
+    begun = [begin_stage(spec, recipe, source) for spec in recipe.stages]
+    transfers = {transfer.stage: transfer for _, transfer in begun if transfer is not None}
+    if transfers and not any(transfer.source for transfer in transfers.values()):
+        there, here = (", ".join(names) for names in (source.weights if source else (), transfers))
+        raise BundleError(
+            f"The bundle to start from has no stage {here}: it has {there}.",
+            f"Name the one to take, such as --set train.transfer.source={there.partition(',')[0]}.",
+        )
+    return [stage for stage, _ in begun], transfers
+
+
+def begin_stage(spec: StageSpec, recipe: Recipe, source: Bundle | None) -> tuple[Stage, Transfer | None]:
     """A stage with the weights to begin with: the recipe's, or those of the bundle to start from."""
+    transfer = recipe.train_of(spec).transfer
+    taken = source is not None and (transfer.source or spec.name) in source.weights
     with torch.random.fork_rng():
         torch.manual_seed(recipe.train.seed)
-        stage = build_stage(spec, recipe, initialize=source is None)
-    if source is not None:
-        if spec.name not in source.weights:
-            raise BundleError(f"The bundle to start from has no stage {spec.name!r}.", "Start from one of this recipe.")
-        stage.load_bundle_state(source.weights[spec.name])
-    return stage
+        stage = build_stage(spec, recipe, initialize=not taken)
+    return stage, None if source is None else begin_from(stage, recipe, source, transfer)
 
 
-def _require_same_start(source: Bundle | None, out: Path, recipe: Recipe) -> None:
-    """Raise UsageError when a stage that has no checkpoint yet would start from other weights than the run did."""
-    recorded = json.loads((out / "environment.json").read_text(encoding="utf-8")).get("started_from")
-    given = source.checksums if source else None
-    waiting = [spec.name for spec in recipe.stages if not (out / spec.name / "last.ckpt").exists()]
-    if waiting and given != (recorded["sha256"] if recorded else None):
-        raise UsageError(f"The run in {out} was started from other weights.", "Give --from as when it was started.")
+def _say(recipe: Recipe, transfers: Mapping[str, Transfer]) -> None:
+    for transfer in transfers.values():
+        log.warning("%s.", ". ".join(transfer.sentences()))
+    if not transfers and any(recipe.train_of(spec).transfer != TransferSpec() for spec in recipe.stages):
+        log.warning("train.transfer means nothing here: no bundle to start from was named.")
 
 
-def _is_first() -> bool:
-    """Whether this is the process that writes the run's files; the others of a parallel training only compute."""
-    return getattr(rank_zero_only, "rank", 0) == 0
+@dataclass(frozen=True)
+class HowTrained:
+    """How a stage is trained: its settings with the phases that apply, and the layers that learn in all of them."""
+
+    train: TrainSpec
+    learning: Collection[str]
 
 
-def read_run_recipe(out: Path) -> Recipe:
-    """The resolved recipe of a run. Raises UsageError when ``out`` holds none."""
-    import yaml
-
-    try:
-        return recipe_from(yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8")))
-    except OSError:
-        raise UsageError(f"{out} holds no run to resume.", "Leave --resume out to start one.") from None
+def how_trained(spec: StageSpec, recipe: Recipe, transfer: Transfer | None) -> HowTrained:
+    """A stage's settings; what `transfer.freeze` says holds only where something was carried over."""
+    train = recipe.train_of(spec)
+    if transfer is None or not transfer.carried:
+        return HowTrained(train, ())
+    return HowTrained(train.model_copy(update={"phases": train.phases or train.transfer.phases}), transfer.fresh)
 
 
 def _split(
@@ -187,58 +211,6 @@ def _split(
         training, validation = split_by_subject(cases, recipe.train.validation, recipe.train.seed)
     for spec in recipe.stages:
         require_validation(recipe.train_of(spec), len(validation))
-    if _is_first():
+    if is_first():
         save_split(out / "split.json", training, validation, recipe.train.seed)
     return training, validation
-
-
-def _require_same_data(cases: list[CaseFiles], recipe: Recipe, record: Path) -> None:
-    """Raise DataError when files are not those a run was started with; its prepared cases would hide the change."""
-    if record.exists():
-        before, now = json.loads(record.read_text(encoding="utf-8")), fingerprint(cases, recipe.input)
-        changed = [id for id, entry in now["files"].items() if before["files"].get(id) != entry]
-        if before["sha256"] != now["sha256"]:
-            raise DataError(
-                f"The data is not what the run was started with: {len(changed)} cases differ"
-                f"{', such as ' + changed[0] if changed else ''}.",
-                "Resume with the data of the run, or start another one.",
-            )
-
-
-def _write_record(recipe: Recipe, cases: list[CaseFiles], out: Path, source: Bundle | None) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "data.json", fingerprint(cases, recipe.input))
-    started_from = {"data": source.card.get("data"), "sha256": source.checksums} if source else None
-    write_json(out / "environment.json", {**environment(), "started_from": started_from})
-    write_text(out / "recipe.yaml", recipe.to_yaml())
-
-
-def environment() -> dict[str, Any]:
-    """Versions and machine of a run, without names of people or hosts."""
-    return {
-        "gracile": VERSION,
-        "python": sys.version.split()[0],
-        "packages": {name: version(name) for name in PACKAGES},
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "threads": torch.get_num_threads(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-    }
-
-
-def _card(recipe: Recipe, out: Path, figures: dict[str, Any]) -> dict[str, Any]:
-    data, machine = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("data.json", "environment.json"))
-    return {
-        "recipe": recipe.name,
-        "data": {"cases": data["cases"], "sha256": data["sha256"]},
-        "training": {
-            "seed": recipe.train.seed,
-            "minutes": round(sum(stage["minutes"] for stage in figures.values()), 1),
-            "software": f"gracile {machine['gracile']}, torch {machine['packages']['torch']}",
-            "started_from": machine["started_from"],
-        },
-        **({"gate": f"none: {recipe.ungated}"} if recipe.ungated else {}),
-        "validation": figures,
-        "limits": ["Not a medical device. Check every result in its picture before it is used."],
-    }

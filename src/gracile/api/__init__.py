@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from gracile.api.experiments import compare as compare
+from gracile.api.experiments import compare_held_back
+from gracile.api.experiments import tune as tune
 from gracile.bundle import Bundle, read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select
@@ -111,14 +114,15 @@ def train(
         cases: Comma-separated ids or file stems to take; empty takes all.
         exclude: Those to leave out.
         split: A ``split.json`` of another run to use; None draws one by subject.
-        start: Bundle whose weights to start from.
+        start: Bundle whose weights to start from; where cases are held back, ``out/comparison`` then shows them before
+            and after.
         resume: Continue the run in ``out``.
 
     Returns:
         The folder of the bundle.
     """
     from gracile.training import train as train_recipe
-    from gracile.training.run import read_run_recipe
+    from gracile.training.record import is_first, read_run_recipe
 
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
     if resume:
@@ -129,7 +133,10 @@ def train(
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = find_cases([Path(source) for source in sources], chosen)
     found = select(found, include=cases, exclude=exclude)
-    return train_recipe(chosen, found, Path(out), split=split, start=start, resume=resume)
+    bundle = train_recipe(chosen, found, Path(out), split=split, start=start, resume=resume)
+    if start is not None and is_first():
+        compare_held_back(start, bundle, found, Path(out))
+    return bundle
 
 
 def predict(

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from gracile.cli import experiments
 from gracile.errors import GracileError, UsageError
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, VERSION, demo_folder
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, VERSION, demo_folder
 
 if TYPE_CHECKING:
     from gracile.inference import Summary
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at data before anything long.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(experiments.app)
 
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -330,16 +332,17 @@ def recipe(
 
 @app.command()
 def models(as_json: AsJson = False) -> None:
-    """List the shipped models, recipes and networks."""
+    """List the shipped models, recipes, networks and studies."""
     if as_json:
         listing = {
             "models": [vars(model) for model in MODELS.values()], "recipes": RECIPES, "networks": NETWORKS,
-            "protocols": PROTOCOLS,
+            "protocols": PROTOCOLS, "studies": STUDIES,
         }  # fmt: skip
         typer.echo(json.dumps(listing, indent=1))
         return
     for title, rows in (
         ("Models", {m.name: m.summary for m in MODELS.values()}), ("Recipes", RECIPES), ("Networks", NETWORKS),
+        ("Studies", STUDIES),
     ):  # fmt: skip
         typer.echo(title)
         for name, text in rows.items():

@@ -1,0 +1,72 @@
+"""Commands above single runs: compare two models, tune a recipe's settings."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gracile.names import STUDIES
+
+app = typer.Typer()
+
+
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
+    after: Annotated[str, typer.Argument(help="Likewise, such as what was fine-tuned from the first.")],
+    data: Annotated[list[Path], typer.Argument(help="Labeled data that neither was trained on.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    protocol: Annotated[str, typer.Option(help="How to score; by default as the recipe of AFTER says.")] = "",
+    cases: Annotated[str, typer.Option(help="Only these cases: comma-separated ids or file stems.")] = "",
+    exclude: Annotated[str, typer.Option(help="Without these cases.")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Set two models side by side on the same cases: differences with intervals, OUT/index.html with both overlays."""
+    from rich.console import Console
+
+    from gracile import api
+
+    compared = api.compare(
+        before, after, data, out, protocol=protocol, cases=cases, exclude=exclude, device=device
+    )  # fmt: skip
+    Console().print(compared.scores.table())
+    typer.echo(f"Report: {compared.report}")
+
+
+@app.command()
+def tune(
+    study: Annotated[str, typer.Argument(help=f"A .yaml file, or one of: {', '.join(STUDIES)}.")],
+    data: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths, without the test data.")],
+    out: Annotated[Path, typer.Option(help="Folder of the study.")],
+    recipe: Annotated[str, typer.Option(help="A recipe's name or a .yaml file.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe in every trial."),
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Start every trial from this bundle's weights.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, those of earlier calls included.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that work side by side.")] = 1,
+    minutes: Annotated[float, typer.Option(min=0, help="Begin no trial after this time; 0: no limit.")] = 0,
+    cases: Annotated[str, typer.Option(help="Only these cases: comma-separated ids or file stems.")] = "",
+    exclude: Annotated[str, typer.Option(help="Without these cases.")] = "",
+    split: Annotated[Path | None, typer.Option(help="A split.json to use instead of drawing one.")] = None,
+    storage: Annotated[str, typer.Option(help="Database for the trials; by default a file in OUT.")] = "",
+) -> None:
+    """Try settings of a recipe: OUT/index.html, OUT/best.yaml. The same command again goes on, or joins in."""
+    from gracile import api
+
+    page = api.tune(
+        study, recipe, data, out, settings=settings or (), start=start, trials=trials, workers=workers,
+        minutes=minutes, cases=cases, exclude=exclude, split=split, storage=storage, say=typer.echo,
+    )  # fmt: skip
+    typer.echo(f"Report: {page}")
+    if (out / "best.yaml").exists():
+        typer.echo(f"Best setting: {out / 'best.yaml'}")
+
+
+@app.command()
+def study(name: Annotated[str, typer.Argument(help="A study's name or a .yaml file.")]) -> None:
+    """Print a study as YAML, to start one of your own from."""
+    from gracile.study import study_path
+
+    typer.echo(study_path(name).read_text(encoding="utf-8"), nl=False)

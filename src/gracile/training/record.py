@@ -1,0 +1,128 @@
+"""What a run writes down of itself: recipe, data, environment, what it started from; and the card of its bundle."""
+
+import json
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+from gracile.bundle import Bundle
+from gracile.data import CaseFiles, fingerprint
+from gracile.data.splits import read_split
+from gracile.errors import DataError, UsageError
+from gracile.io.atomic import write_json, write_text
+from gracile.names import VERSION
+from gracile.recipe import GateSpec, Recipe, StageSpec, recipe_from
+from gracile.training.transfer import Transfer
+
+PACKAGES = ("torch", "torchvision", "monai", "lightning", "numpy", "scipy", "scikit-image", "safetensors")
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes the run's files; the others of a parallel training only compute."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def write_record(
+    recipe: Recipe, cases: list[CaseFiles], out: Path, source: Bundle | None, transfers: Mapping[str, Transfer]
+) -> None:
+    """Write what a run was started with: ``data.json``, ``environment.json`` and ``recipe.yaml``, this one last."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "data.json", fingerprint(cases, recipe.input))
+    started_from = None
+    if source is not None:
+        stages = {name: transfer.as_dict() for name, transfer in transfers.items()}
+        origin = {"recipe": source.recipe.name, "data": source.card.get("data"), "sha256": source.checksums}
+        started_from = {**origin, "stages": stages}
+    write_json(out / "environment.json", {**environment(), "started_from": started_from})
+    write_text(out / "recipe.yaml", recipe.to_yaml())
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine of a run, without names of people or hosts."""
+    return {
+        "gracile": VERSION,
+        "python": sys.version.split()[0],
+        "packages": {name: version(name) for name in PACKAGES},
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def read_run_recipe(out: Path) -> Recipe:
+    """The resolved recipe of a run. Raises UsageError when ``out`` holds none."""
+    try:
+        return recipe_from(yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8")))
+    except OSError:
+        raise UsageError(f"{out} holds no run to resume.", "Leave --resume out to start one.") from None
+
+
+def require_same_data(cases: list[CaseFiles], recipe: Recipe, record: Path) -> None:
+    """Raise DataError when files are not those a run was started with; its prepared cases would hide the change."""
+    if record.exists():
+        before, now = json.loads(record.read_text(encoding="utf-8")), fingerprint(cases, recipe.input)
+        changed = [id for id, entry in now["files"].items() if before["files"].get(id) != entry]
+        if before["sha256"] != now["sha256"]:
+            raise DataError(
+                f"The data is not what the run was started with: {len(changed)} cases differ"
+                f"{', such as ' + changed[0] if changed else ''}.",
+                "Resume with the data of the run, or start another one.",
+            )
+
+
+def require_same_start(source: Bundle | None, out: Path, recipe: Recipe) -> None:
+    """Raise UsageError when a stage that has no checkpoint yet would start from other weights than the run did."""
+    recorded = _started_from(out)
+    given = source.checksums if source else None
+    waiting = [spec.name for spec in recipe.stages if not _is_under_way(spec, out / spec.name, out / "split.json")]
+    if waiting and given != (recorded["sha256"] if recorded else None):
+        raise UsageError(f"The run in {out} was started from other weights.", "Give --from as when it was started.")
+
+
+def _is_under_way(spec: StageSpec, folder: Path, split: Path) -> bool:
+    """Whether nothing of a stage has still to begin from the weights that the run was started from."""
+    begun = [folder / "last.ckpt"]
+    if isinstance(spec, GateSpec) and not read_split(split)[1]:
+        begun += [folder / f"crossfit{part}" / "last.ckpt" for part in range(spec.crossfit)]
+    return all(checkpoint.exists() for checkpoint in begun)
+
+
+def recorded_transfers(out: Path) -> dict[str, Transfer]:
+    """What the stages of a run took over when it was started."""
+    stages = (_started_from(out) or {}).get("stages", {})
+    return {name: Transfer.from_dict(name, record) for name, record in stages.items()}
+
+
+def _started_from(out: Path) -> dict[str, Any] | None:
+    return json.loads((out / "environment.json").read_text(encoding="utf-8")).get("started_from")
+
+
+def model_card(recipe: Recipe, out: Path, figures: dict[str, Any], transfers: Iterable[Transfer]) -> dict[str, Any]:
+    """The card of the bundle of a run."""
+    data, machine = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("data.json", "environment.json"))
+    started_from = machine["started_from"]
+    if started_from:
+        started_from = {name: value for name, value in started_from.items() if name != "stages"}
+    return {
+        "recipe": recipe.name,
+        "data": {"cases": data["cases"], "sha256": data["sha256"]},
+        "training": {
+            "seed": recipe.train.seed,
+            "minutes": round(sum(stage["minutes"] for stage in figures.values()), 1),
+            "software": f"gracile {machine['gracile']}, torch {machine['packages']['torch']}",
+            "started_from": started_from,
+        },
+        **({"fine_tuning": lines} if (lines := [line for some in transfers for line in some.sentences()]) else {}),
+        **({"gate": f"none: {recipe.ungated}"} if recipe.ungated else {}),
+        "validation": figures,
+        "limits": ["Not a medical device. Check every result in its picture before it is used."],
+    }

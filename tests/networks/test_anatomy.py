@@ -15,7 +15,6 @@ SMALL = {
     "light-unet": {"width": 16},
     "light-unet-3d": {"width": 8},
     "unet-3d": {"width": 4, "levels": 3},
-    "slices:light-unet": {"width": 16},
     "unet": {"width": 8, "levels": 3},
     "attention-unet": {"width": 8, "levels": 4},
     "res-unet": {"width": 8},

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import optuna
@@ -144,6 +145,7 @@ def test_a_killed_study_ends_as_an_uninterrupted_one(fundus_folder, tmp_path, mo
     assert (killed / "trials" / "0001" / "vessels" / "last.ckpt").exists()
     monkeypatch.setattr(study_store, "STALE_SECONDS", 1)
     monkeypatch.setattr(tune, "STALE_SECONDS", 1)
+    time.sleep(2)  # until its trial is taken for dead
     api.tune(**common, out=killed)
     rows = outcome(killed)["trials"]
     assert [row["state"] for row in rows] == ["complete", "interrupted", "complete", "complete"]

@@ -54,7 +54,7 @@ class Placement:
 
     def resample(self, array: np.ndarray) -> np.ndarray:
         """Input ``(channels, height, width)`` to prepared float32, smoothed before it is made smaller."""
-        return _resize(np.ascontiguousarray(self.cut(array)), self.shape)
+        return _resize(self.cut(array), self.shape)
 
     def restore(self, maps: np.ndarray, outside: tuple[float, ...]) -> np.ndarray:
         """Prepared ``(channels, height, width)`` maps to the input's grid, linearly.
@@ -197,13 +197,21 @@ def _placement(region: np.ndarray, diameter: int, margin: int) -> Placement:
 
 
 def _resize(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """``(channels, height, width)`` to float32 of another size; half-pixel centers, antialiased when shrinking."""
+    """``(channels, height, width)`` to float32 of another size; half-pixel centers, antialiased when shrinking.
+
+    Pictures of uint8 are shrunk as such, to whole gray levels, which takes a tenth of the time.
+    """
     if array.shape[1:] == shape:
         return array.astype(np.float32)
-    tensor = torch.from_numpy(np.ascontiguousarray(array)).float()[None]
     shrinking = shape[0] < array.shape[1] or shape[1] < array.shape[2]
-    resized = functional.interpolate(tensor, size=shape, mode="bilinear", align_corners=False, antialias=shrinking)
-    return resized[0].numpy()
+    if shrinking and array.dtype == np.uint8:  # fast where the channels of a pixel lie together
+        tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, 0, -1))).permute(2, 0, 1)
+    else:
+        tensor = torch.from_numpy(np.ascontiguousarray(array)).float()
+    resized = functional.interpolate(
+        tensor[None], size=shape, mode="bilinear", align_corners=False, antialias=shrinking
+    )
+    return resized[0].float().contiguous().numpy()
 
 
 def median_shift(image: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:

@@ -82,7 +82,7 @@ def variants(arguments: argparse.Namespace) -> dict[str, list[str]]:
     base = ["train.validation=0", f"train.minutes={arguments.minutes}", *arguments.settings]
     if not arguments.compare:
         return {"default": base}
-    limit = ["train.minutes=10"] if arguments.compare == "minutes" else ["train.minutes=0", "train.epochs=8"]
+    limit = ["train.minutes=10"] if arguments.compare == "minutes" else ["train.minutes=0", "train.epochs=6"]
     found = {}
     for name in arguments.networks:
         network = "light-unet" if name == "default" else name

@@ -35,7 +35,7 @@ WIDTHS = {
     "double-unet": 16,
     "smp:Unet:resnet18": None,
 }
-"""Width of each network where it is compared: the paper's own at equal minutes, half of it at equal epochs."""
+"""Width of each network at equal minutes, half of it at equal epochs; the library's has its own."""
 
 
 def main() -> None:

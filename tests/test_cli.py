@@ -45,7 +45,10 @@ def quick(tiny_bundle):
     return [tiny_bundle, "--set", "measure=[]", "--device", "cpu", "--no-report"]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["predict", "--help"], ["tune", "--help"], ["--version"]])
+HELPS = [["--help"], ["models"], ["predict", "--help"], ["tune", "--help"], ["--version"]]
+
+
+@pytest.mark.parametrize("arguments", HELPS)
 def test_help_and_listings_load_nothing_heavy(arguments):
     code = (
         "import sys, runpy, atexit; "

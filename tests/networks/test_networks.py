@@ -12,6 +12,7 @@ from safetensors.torch import load, save, save_file
 from gracile.errors import RecipeError
 from gracile.names import NETWORKS, RECIPES
 from gracile.networks.attention import AttentionGate, AttentionUNet
+from gracile.networks.light_unet_3d import convolve_and_normalize_3d
 from gracile.networks.zoo import OWN, build_network
 from gracile.recipe import read_recipe
 from gracile.stages import build_stage
@@ -382,3 +383,17 @@ def test_every_listed_network_is_there():
     for name in RECIPES:
         spec = read_recipe(name).stages[-1].network
         assert spec.name in NETWORKS
+
+
+def test_gradients_over_two_voxels_are_the_same_each_time():
+    layer = convolve_and_normalize_3d(24, 24).to(memory_format=torch.channels_last_3d)
+    volumes = torch.randn(4, 24, 2, 2, 2).to(memory_format=torch.channels_last_3d)
+    gradients = []
+    for _ in range(20):
+        torch.full((1_000_000,), torch.nan)  # what memory that is not written to would hold
+        layer.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            answer = layer(volumes)
+        answer.float().square().sum().backward()
+        gradients.append(layer[0].weight.grad.clone())
+    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)

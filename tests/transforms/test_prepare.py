@@ -109,6 +109,15 @@ def test_brightness_and_contrast_of_the_camera_do_not_matter():
     np.testing.assert_allclose(darker.image, plain.image, atol=0.15)
 
 
+def test_a_picture_that_is_only_divided_is_shrunk_to_whole_gray_levels_and_no_worse():
+    image, _, _ = draw_fundus(0)
+    settings = ["prepare.diameter=48", "prepare.margin=0", "prepare.intensity=unit", "input.region=whole"]
+    prepared, _ = prepare(Case.from_array(image), read_recipe("retina-av", settings))
+    exact = prepare(Case.from_array(image.astype(np.float32)), read_recipe("retina-av", settings))[0].image
+    np.testing.assert_allclose(prepared.image, exact, atol=1 / 255)
+    np.testing.assert_allclose(prepared.image * 255, np.round(prepared.image * 255), atol=1e-3)
+
+
 def test_a_median_shift_brings_each_channels_median_to_127_and_clips():
     rows = np.array([[[10, 20, 30, 250]], [[200, 210, 220, 0]]], dtype=np.uint8)
     np.testing.assert_array_equal(median_shift(rows)[:, 0], [[112, 122, 132, 255], [122, 132, 142, 0]])

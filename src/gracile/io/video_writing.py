@@ -30,7 +30,7 @@ class _Coding:
     options: dict[str, str]
 
 
-_H264 = {"preset": "veryfast", "crf": "20"}
+_H264 = {"preset": "superfast", "crf": "20"}
 _CODINGS = {
     ".mp4": _Coding("mp4", "libx264", "yuv420p", 1, False, True, True, _H264),
     ".mov": _Coding("mov", "libx264", "yuv420p", 1, False, True, True, _H264),

@@ -8,16 +8,31 @@ channels into voxels, as in the light network for pictures. A 64x64x48 patch tak
 import math
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gracile.networks.anatomy import Anatomy, answers, in_part, looks
 
 
+class Convolution3d(nn.Conv3d):
+    """A convolution of volumes that learns in float32 where they have two voxels along the first axis.
+
+    In bfloat16, PyTorch 2.15 on a CPU answers weights' gradients there from memory that nobody wrote, NaN included.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``(batch, in_channels, x, y, z)`` to ``(batch, out_channels, x', y', z')``."""
+        if not self.training or input.shape[2] != 2 or input.device.type != "cpu":
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float())
+
+
 def convolve_and_normalize_3d(in_channels: int, out_channels: int, kernel_size: int = 3) -> nn.Sequential:
     """A convolution without bias and a batch normalization; the size is kept."""
     return nn.Sequential(
-        nn.Conv3d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False),
+        Convolution3d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False),
         nn.BatchNorm3d(out_channels),
     )
 

@@ -58,9 +58,9 @@ class GateStage(Stage):
         self.threshold: Tensor
 
     @property
-    def learns_from_masks(self) -> bool:
-        """Whether its network has a map that masks teach."""
-        return self.spec.masks > 0 and isinstance(self.classifier, MapClassifier)
+    def taught(self) -> MapClassifier | None:
+        """Its network, where that has a map that masks teach."""
+        return self.classifier if self.spec.masks > 0 and isinstance(self.classifier, MapClassifier) else None
 
     @property
     def label(self) -> str:
@@ -100,7 +100,7 @@ class GateStage(Stage):
         targets = [self.target(case) for case in cases]
         counts = torch.tensor([targets.count(index) for index in range(len(self.classes))], dtype=torch.float32)
         self.log_prior.copy_((counts.clamp_min(0.5) / counts.clamp_min(0.5).sum()).log())
-        members = self.members if self.learns_from_masks else []
+        members = self.members if self.taught is not None else []
         return GateSamples(cases, targets, len(self.classes), members, self.spec, seed)
 
     def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
@@ -113,12 +113,13 @@ class GateStage(Stage):
         return {"validation_loss": functional.cross_entropy(logits, batch["target"]), "validation_accuracy": right}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        if not (self.learns_from_masks and isinstance(self.classifier, MapClassifier)):
+        network = self.taught
+        if network is None:
             return {"cross-entropy": functional.cross_entropy(self.logits(batch["image"]).float(), batch["target"])}
-        maps = self.classifier.maps(batch["image"]).float()
+        maps = network.maps(batch["image"]).float()
         both = torch.cat([torch.zeros_like(maps), maps], dim=1)
         return {
-            "cross-entropy": functional.cross_entropy(self.classifier.pooled(maps), batch["target"]),
+            "cross-entropy": functional.cross_entropy(network.pooled(maps), batch["target"]),
             "masks": self.spec.masks * self.delineation(both, batch["truth"], batch["region"]),
         }
 

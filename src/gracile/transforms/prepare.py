@@ -52,9 +52,12 @@ class Placement:
         top, left, bottom, right = self.box
         return array[..., top:bottom, left:right]
 
-    def resample(self, array: np.ndarray) -> np.ndarray:
-        """Input ``(channels, height, width)`` to prepared float32, smoothed before it is made smaller."""
-        return _resize(np.ascontiguousarray(self.cut(array)), self.shape)
+    def resample(self, array: np.ndarray, whole_levels: bool = False) -> np.ndarray:
+        """Input ``(channels, height, width)`` to prepared float32, smoothed before it is made smaller.
+
+        ``whole_levels`` rounds pictures of uint8 to whole gray levels, which takes a tenth of the time.
+        """
+        return _resize(self.cut(array), self.shape, whole_levels)
 
     def restore(self, maps: np.ndarray, outside: tuple[float, ...]) -> np.ndarray:
         """Prepared ``(channels, height, width)`` maps to the input's grid, linearly.
@@ -143,7 +146,8 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
         inside = np.ones(placement.shape, dtype=bool)
     else:
         inside = placement.resample(region[None].astype(np.float32))[0] > 0.5
-    scaled = placement.resample(image)
+    # Where contrast is not stretched afterwards, whole gray levels are as good as any.
+    scaled = placement.resample(image, whole_levels=recipe.prepare.intensity == "unit")
     prepared = Prepared(
         image=_standardized(scaled, inside, recipe.prepare.intensity), region=inside, placement=placement, flags=flags,
         frame_class=case.frame_class,
@@ -196,14 +200,19 @@ def _placement(region: np.ndarray, diameter: int, margin: int) -> Placement:
     return Placement((height, width), (int(top), int(left), int(bottom), int(right)), shape)
 
 
-def _resize(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _resize(array: np.ndarray, shape: tuple[int, int], whole_levels: bool = False) -> np.ndarray:
     """``(channels, height, width)`` to float32 of another size; half-pixel centers, antialiased when shrinking."""
     if array.shape[1:] == shape:
         return array.astype(np.float32)
-    tensor = torch.from_numpy(np.ascontiguousarray(array)).float()[None]
     shrinking = shape[0] < array.shape[1] or shape[1] < array.shape[2]
-    resized = functional.interpolate(tensor, size=shape, mode="bilinear", align_corners=False, antialias=shrinking)
-    return resized[0].numpy()
+    if shrinking and whole_levels and array.dtype == np.uint8:  # fast where the channels of a pixel lie together
+        tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, 0, -1))).permute(2, 0, 1)
+    else:
+        tensor = torch.from_numpy(np.ascontiguousarray(array)).float()
+    resized = functional.interpolate(
+        tensor[None], size=shape, mode="bilinear", align_corners=False, antialias=shrinking
+    )
+    return resized[0].float().contiguous().numpy()
 
 
 def median_shift(image: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:

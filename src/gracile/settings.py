@@ -1,0 +1,70 @@
+"""Settings on plain data: ``stages.vessels.network.name=refining-unet``."""
+
+import difflib
+from typing import Any
+
+import yaml
+
+from gracile.errors import RecipeError
+
+
+def read_setting(setting: str) -> tuple[str, Any]:
+    """The dotted name and the value of a ``key=value``. Raises RecipeError."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"{setting!r} is not a setting.", "Write it as --set train.epochs=50.")
+    try:
+        return key.strip(), yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise RecipeError(
+            f"The value {text!r} of {key} cannot be read.", "Write a number, a word, or a list such as [64, 64]."
+        ) from None
+
+
+def apply_setting(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set one dotted name in place; lists are entered by index or by their items' name.
+
+    Raises:
+        RecipeError: There is no such setting; names the nearest ones.
+    """
+    parts = key.split(".")
+    node: Any = data
+    for depth, part in enumerate(parts[:-1]):
+        of_a_stage = depth == 3 and parts[0] == "stages" and parts[2] == "train"
+        if of_a_stage and part == "transfer" and isinstance(node, dict):
+            node.setdefault(part, {})  # a stage's `train` says only what differs
+        node = _enter(node, part, ".".join(parts[: depth + 1]))
+    last = parts[-1]
+    open_ended = parts[-2:-1] == ["options"] or (len(parts) > 3 and parts[0] == "stages" and parts[2] == "train")
+    if isinstance(node, list):
+        node[_index(node, last, key)] = value
+    elif isinstance(node, dict):
+        if last not in node and not open_ended:
+            raise RecipeError(f"There is no setting {key!r}.", _nearest(last, node))
+        node[last] = value
+    else:
+        raise RecipeError(f"There is no setting {key!r}.", f"{'.'.join(parts[:-1])} is a single value.")
+
+
+def _enter(node: Any, part: str, so_far: str) -> Any:
+    if isinstance(node, list):
+        return node[_index(node, part, so_far)]
+    if isinstance(node, dict) and part in node:
+        return node[part]
+    above = so_far.rpartition(".")[0]
+    hint = _nearest(part, node) if isinstance(node, dict) else f"{above} is a single value."
+    raise RecipeError(f"There is no setting {so_far!r}.", hint)
+
+
+def _index(items: list[Any], part: str, so_far: str) -> int:
+    if part.isdecimal() and int(part) < len(items):
+        return int(part)
+    names = [item.get("name") if isinstance(item, dict) else index for index, item in enumerate(items)]
+    if part in names:
+        return names.index(part)
+    raise RecipeError(f"There is no {so_far!r}.", f"There are: {', '.join(str(n) for n in names)}.")
+
+
+def _nearest(word: str, node: dict[str, Any]) -> str:
+    close = difflib.get_close_matches(word, node, n=3)
+    return f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(node)}."

@@ -108,6 +108,7 @@ def score(source: Path, subject: str, bundle: Path, out: Path) -> dict[str, Any]
     result = gracile.load(bundle)(image)
     assert result.centerline is not None
     error = line_errors(true, result.centerline.points_mm, affine)
+    reached = error["distance"][np.isfinite(error["distance"])]
     areas = [mask.sum(axis=(0, 2)) for mask in (true, found)]
     there = areas[0] > 0
     return {
@@ -117,8 +118,9 @@ def score(source: Path, subject: str, bundle: Path, out: Path) -> dict[str, Any]
         "surface_mm": distances[1],
         "area_error": float((np.abs(areas[1] - areas[0])[there] / areas[0][there]).mean()),
         "area_bias": float(areas[1].sum() / areas[0].sum() - 1.0),
-        "line_mean_mm": float(error["distance"].mean()),
-        "line_max_mm": float(error["distance"].max()),
+        "line_mean_mm": float(reached.mean()),
+        "line_max_mm": float(reached.max()),
+        "line_missing": float(1.0 - len(reached) / len(error["distance"])),
         "line_within_2mm": float((error["distance"] <= 2.0).mean()),
         "line_outside": float(error["outside"].mean()),
         "slices": len(error["distance"]),
@@ -143,7 +145,8 @@ def shown(row: dict[str, Any]) -> str:
         f"{row['subject']}: Dice {row['dice']:.4f}, HD95 {row['hd95_mm']:.2f} mm, surface {row['surface_mm']:.3f} mm",
         f"area error {row['area_error']:.1%} (bias {row['area_bias']:+.1%})",
         f"line {row['line_mean_mm']:.2f} mm, at most {row['line_max_mm']:.2f}, within 2 mm on "
-        f"{row['line_within_2mm']:.1%} of {row['slices']} slices, outside the cord on {row['line_outside']:.1%}",
+        f"{row['line_within_2mm']:.1%} of {row['slices']} slices, outside the cord on {row['line_outside']:.1%} (of these "
+        f"ending before the mask: {row['line_missing']:.1%})",
         str(row["seconds"]),
     ]
     return "; ".join(parts)

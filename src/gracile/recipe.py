@@ -282,6 +282,7 @@ class SegmentVolumeSpec(Spec):
     augment: AugmentSpec = AugmentSpec()
     decision: DecisionSpec = DecisionSpec()
     flips: bool = Field(False, description="average the answer with that of the volume mirrored along its first axis")
+    smooth_mm: float = Field(0.0, ge=0, description="by which probabilities are smoothed along the volume's third axis")
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
 

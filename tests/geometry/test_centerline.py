@@ -136,7 +136,7 @@ def test_a_line_meets_the_slices_of_another_grid(drawn):
     assert met[-1] == 98
     assert np.allclose(on.points_mm[:, 2], met - 60.0)
     assert np.allclose(line.distances_mm(on.points_mm), 0, atol=1e-9)
-    every, all_on = line.on_slices(slices, everywhere=True)
+    every, all_on = line.on_slices(slices, beyond_mm=np.inf)
     assert len(every) == len(all_on.points_mm) == 120
     assert np.allclose(all_on.points_mm[:20, :2], line.points_mm[0, :2])
     assert np.allclose(on.probabilities, all_on.probabilities[20:99])

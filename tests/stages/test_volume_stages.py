@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from gracile.case import Case
 from gracile.geometry import Grid
@@ -159,6 +160,18 @@ def test_axes_of_the_file_change_nothing_in_what_is_found(trained):
         assert result.mask is not None
         masks.append(prepare(Case("m", result.mask[None], case.grid), trained.recipe)[0].image[0] > 0.5)
     assert np.array_equal(*masks)
+
+
+def test_probabilities_are_smoothed_along_the_third_axis_in_mm(trained, monkeypatch):
+    case = cord_case(8, codes="LAS")
+    answers = []
+    for smooth_mm in (0.0, 1.5):
+        monkeypatch.setattr(trained.stages[1].spec, "smooth_mm", smooth_mm)
+        answers.append(trained(case, keep_probabilities=True).probabilities[1])
+    expected = gaussian_filter1d(answers[0], 1.5, axis=2, mode="nearest")
+    inner = slice(8, -8)  # at its ends the column goes on as it is
+    np.testing.assert_allclose(answers[1][..., inner], expected[..., inner], atol=1e-3)
+    assert np.abs(answers[1] - answers[0]).max() > 0.02
 
 
 def test_where_no_slice_is_warm_the_result_is_absent_and_says_why(trained):

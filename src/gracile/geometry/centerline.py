@@ -81,12 +81,12 @@ class Centerline:
             out[first : first + 1024] = np.linalg.norm(off - part[..., None] * step, axis=2).min(axis=1)
         return out
 
-    def on_slices(self, slices: Slices, everywhere: bool = False) -> tuple[np.ndarray, "Centerline"]:
+    def on_slices(self, slices: Slices, beyond_mm: float = 0.0) -> tuple[np.ndarray, "Centerline"]:
         """Where the line meets the slices of a volume.
 
         Args:
             slices: The slices.
-            everywhere: Also give points on the slices beyond the line's ends, straight above and below these.
+            beyond_mm: Also give points on slices so far beyond the line's ends, straight above and below these.
 
         Returns:
             ``(n,)`` indices of the slices, and the line with one point on each of them.
@@ -97,11 +97,11 @@ class Centerline:
         height, *rows_columns = slices.to_places(self.points_mm).T
         if (np.diff(height) <= 0).any():
             raise GeometryError("The line turns back on its way through the slices.")
-        first, last = max(0, int(np.ceil(height[0] - 1e-6))), int(np.floor(height[-1] + 1e-6))
-        met = np.arange(first, min(last, len(slices.volume) - 1) + 1)
+        more = beyond_mm / slices.distance_mm + 1e-6
+        first, last = max(0.0, np.ceil(height[0] - more)), min(len(slices.volume) - 1, np.floor(height[-1] + more))
+        met = np.arange(first, last + 1).astype(int)
         if not len(met):
             raise GeometryError("The line meets no slice of the volume.", "Do the line and the volume belong together?")
-        met = np.arange(len(slices.volume)) if everywhere else met
         places = np.column_stack([met, *(np.interp(met, height, column) for column in rows_columns)])
         sure = None if self.probabilities is None else np.interp(met, height, self.probabilities)
         return met, Centerline(slices.to_mm(places), sure)

@@ -132,7 +132,7 @@ def _line(slices: Slices, case: Case, result: Result, truth: np.ndarray | None) 
     if line is None:
         return np.tile((np.array(slices.volume.shape[1:]) - 1) / 2, (len(known), 1)), known
     known[line.on_slices(slices)[0]] = True
-    return slices.to_places(line.on_slices(slices, everywhere=True)[1].points_mm)[:, 1:], known
+    return slices.to_places(line.on_slices(slices, beyond_mm=np.inf)[1].points_mm)[:, 1:], known
 
 
 def _shown(slices: Slices, result: Result, truth: np.ndarray | None) -> tuple[int, int]:

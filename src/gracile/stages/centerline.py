@@ -132,7 +132,9 @@ class CenterlineStage(Stage):
             finding.closed.update(dict.fromkeys(self.members, why))
         else:
             assert prepared.affine is not None
-            _, finding.centerline = line.on_slices(axial_slices(prepared.image[0], prepared.affine))
+            # The coarse copy may end up to a step of its own before the volume does.
+            slices = axial_slices(prepared.image[0], prepared.affine)
+            _, finding.centerline = line.on_slices(slices, beyond_mm=self.spec.spacing_mm[2])
         return finding
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:

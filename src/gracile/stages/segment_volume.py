@@ -32,7 +32,7 @@ class SegmentVolumeStage(Stage):
 
     Along a line it sees a column of small slices, shifted slice by slice, whose intensities are standardized by the
     column's own; without one, the whole volume at the stage's spacing. Long columns and large volumes are predicted in
-    overlapping patches with Gaussian weights.
+    overlapping patches with Gaussian weights. Probabilities may be smoothed along the volume's third axis.
     """
 
     def __init__(self, spec: SegmentVolumeSpec, recipe: Recipe, initialize: bool = False) -> None:
@@ -171,6 +171,9 @@ class SegmentVolumeStage(Stage):
             seen = torch.from_numpy(self.evened(column, column.cut(image)))[None].to(self.device)
             found = self.predict(seen)[0].cpu()
             finding.probabilities, finding.box = column.restore(found.numpy(), outside), column.box
+        if self.spec.smooth_mm and finding.probabilities is not None:
+            sigma = self.spec.smooth_mm / prepared.spacing_mm[2]
+            finding.probabilities = ndimage.gaussian_filter1d(finding.probabilities, sigma, axis=-1, mode="nearest")
         return finding
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:

@@ -144,8 +144,8 @@ def shown(row: dict[str, Any]) -> str:
     parts = [
         f"{row['subject']}: Dice {row['dice']:.4f}, HD95 {row['hd95_mm']:.2f} mm, surface {row['surface_mm']:.3f} mm",
         f"area error {row['area_error']:.1%} (bias {row['area_bias']:+.1%})",
-        f"line {row['line_mean_mm']:.2f} mm, at most {row['line_max_mm']:.2f}, within 2 mm on {row['line_within_2mm']:.1%} of "
-        f"{row['slices']} slices, outside the cord on {row['line_outside']:.1%}, missing on {row['line_missing']:.1%}",
+        f"line {row['line_mean_mm']:.2f} mm, at most {row['line_max_mm']:.2f}; of {row['slices']} slices within 2 mm on "
+        f"{row['line_within_2mm']:.1%}, outside the cord on {row['line_outside']:.1%}, missing on {row['line_missing']:.1%}",
         str(row["seconds"]),
     ]
     return "; ".join(parts)

@@ -141,11 +141,12 @@ def line_errors(true: np.ndarray, points_mm: np.ndarray, affine: np.ndarray) -> 
 
 
 def shown(row: dict[str, Any]) -> str:
+    within, outside, missing = (row[f"line_{name}"] for name in ("within_2mm", "outside", "missing"))
     parts = [
         f"{row['subject']}: Dice {row['dice']:.4f}, HD95 {row['hd95_mm']:.2f} mm, surface {row['surface_mm']:.3f} mm",
         f"area error {row['area_error']:.1%} (bias {row['area_bias']:+.1%})",
-        f"line {row['line_mean_mm']:.2f} mm, at most {row['line_max_mm']:.2f}; of {row['slices']} slices within 2 mm on "
-        f"{row['line_within_2mm']:.1%}, outside the cord on {row['line_outside']:.1%}, missing on {row['line_missing']:.1%}",
+        f"line {row['line_mean_mm']:.2f} mm, at most {row['line_max_mm']:.2f}",
+        f"of {row['slices']} slices within 2 mm {within:.1%}, outside the cord {outside:.1%}, missing {missing:.1%}",
         str(row["seconds"]),
     ]
     return "; ".join(parts)

@@ -84,6 +84,9 @@ MODELS: dict[str, ShippedModel] = {
     "surgical-tool": ShippedModel(
         "surgical-tool", "surgical-tool", "tools in endoscopic video of the larynx, standing in for nerves", "surgery"
     ),
+    "spinal-cord": ShippedModel(
+        "spinal-cord", "spinal-cord", "the spinal cord in T2 volumes, brainstem to upper back", "spinal-cord"
+    ),
 }
 
 

@@ -282,6 +282,10 @@ class SegmentVolumeSpec(Spec):
     augment: AugmentSpec = AugmentSpec()
     decision: DecisionSpec = DecisionSpec()
     flips: bool = Field(False, description="average the answer with that of the volume mirrored along its first axis")
+    turns: list[float] = Field(
+        default_factory=list,
+        description="degrees by which copies are turned about the third axis; answers are averaged",
+    )
     smooth_mm: float = Field(0.0, ge=0, description="by which probabilities are smoothed along the volume's third axis")
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 

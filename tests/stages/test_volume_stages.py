@@ -13,6 +13,7 @@ from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, TrainSpec, read_recipe
 from gracile.stages import CenterlineStage, SegmentVolumeStage, build_stage
 from gracile.stages.centerline import heat_map
+from gracile.stages.segment_volume import turned
 from gracile.training.fit import fit_stage
 from gracile.transforms import Prepared, prepare
 
@@ -172,6 +173,17 @@ def test_probabilities_are_smoothed_along_the_third_axis_in_mm(trained, monkeypa
     inner = slice(8, -8)  # at its ends the column goes on as it is
     np.testing.assert_allclose(answers[1][..., inner], expected[..., inner], atol=1e-3)
     assert np.abs(answers[1] - answers[0]).max() > 0.02
+
+
+def test_what_is_turned_and_turned_back_stays_where_it_was():
+    volumes = torch.zeros(1, 2, 21, 31, 3)
+    volumes[0, :, 7:14, 9:17] = 1.0
+    quarter = turned(volumes[:, :, :, 5:26], 90)
+    torch.testing.assert_close(quarter, torch.rot90(volumes[:, :, :, 5:26], 1, (2, 3)), atol=1e-4, rtol=0)
+    back = turned(turned(volumes, 10), -10)
+    assert float((back - volumes).abs().mean()) < 0.02
+    middles = [(part[0, 0].sum(dim=(0, 2)) @ torch.arange(31.0)) / part[0, 0].sum() for part in (back, volumes)]
+    assert float(abs(middles[0] - middles[1])) < 0.05
 
 
 def test_where_no_slice_is_warm_the_result_is_absent_and_says_why(trained):

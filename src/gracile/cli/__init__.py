@@ -292,7 +292,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo-output"),
     model: Annotated[str, typer.Option(help="Which shipped model to show; all of them by default.")] = "",
 ) -> None:
-    """Predict the bundled pictures, clips and volumes of the shipped models and write a report for each. Fresh each time."""
+    """Predict the bundled pictures, clips and volumes of the shipped models and write a report for each."""
     from gracile import api
     from gracile.inference import Options
 

@@ -1,5 +1,6 @@
 """The segment stage for volumes: delineates in a column along a line, or in the whole volume."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from monai.inferers import sliding_window_inference
 from scipy import ndimage
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from gracile.devices import in_fast_layout
@@ -154,10 +156,14 @@ class SegmentVolumeStage(Stage):
                 sliding_window_inference(volume, self.patch, 2, answer, self.spec.overlap, "gaussian")
             )
 
-        probabilities = tiled(image)
-        if self.spec.flips:
-            probabilities = (probabilities + torch.flip(tiled(torch.flip(image, (2,))), (2,))) / 2
-        return probabilities
+        def seen_both_ways(volume: Tensor) -> Tensor:
+            if not self.spec.flips:
+                return tiled(volume)
+            return (tiled(volume) + torch.flip(tiled(torch.flip(volume, (2,))), (2,))) / 2
+
+        views = [seen_both_ways(image)]
+        views += [turned(seen_both_ways(turned(image, angle)), -angle) for angle in self.spec.turns]
+        return torch.stack(views).mean(dim=0)
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         outside = (1.0, *[0.0] * (len(self.recipe.classes) - 1))
@@ -234,6 +240,18 @@ class _WithBackground(Dataset[Batch]):
         batch = self.inner[index]
         truth = batch["truth"]
         return {**batch, "truth": torch.cat([1.0 - truth.sum(dim=0, keepdim=True), truth])}
+
+
+def turned(volumes: Tensor, degrees: float) -> Tensor:
+    """``(batch, channels, x, y, z)`` turned about the third axis, linearly; borders go on as they are."""
+    batch, _, x, y, z = volumes.shape
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    long, wide = max(1, x - 1), max(1, y - 1)
+    turn = volumes.new_tensor([[cosine, -sine * long / wide, 0.0], [sine * wide / long, cosine, 0.0]])
+    slices = volumes.permute(0, 4, 1, 2, 3).flatten(0, 1)
+    grid = functional.affine_grid(turn.expand(batch * z, 2, 3), list(slices.shape), align_corners=True)
+    slices = functional.grid_sample(slices, grid, padding_mode="border", align_corners=True)
+    return slices.unflatten(0, (batch, z)).permute(0, 2, 3, 4, 1)
 
 
 def _back(found: Tensor, steps: np.ndarray, shape: tuple[int, ...], outside: tuple[float, ...]) -> np.ndarray:

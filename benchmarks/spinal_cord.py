@@ -25,6 +25,7 @@ import gracile
 from gracile.bundle import read_bundle, write_bundle
 from gracile.evaluation.metrics import dice, surface_distances
 from gracile.geometry.centerline import centerline_from_mask
+from gracile.inference import Options
 
 SCHEDULE = [
     "train.validation=0",
@@ -106,7 +107,7 @@ def read(folder: Path) -> np.ndarray:
 def score(source: Path, subject: str, bundle: Path, out: Path) -> dict[str, Any]:
     """Mask and line of a subject against its manual mask, on the grid of the file."""
     image = source / subject / "t2.nii.gz"
-    summary = gracile.predict(bundle, image, out, report=True)
+    summary = gracile.predict(bundle, image, out, options=Options(overwrite=True), report=True)
     record = json.loads(summary.predictions.read_text())["inputs"][0]
     true, found = read(source / subject), read_mask(out / "t2.nii.gz")
     affine = nib.load(image).affine

@@ -149,6 +149,17 @@ def test_a_run_reuses_what_it_answered_and_no_old_mask_passes_for_a_failure(volu
     assert sorted(p.name for p in out.rglob("*.n*z*")) == ["errsm_11-t2.nii.gz"] * 2 + ["errsm_11-t2.npz"]
 
 
+def test_what_only_an_earlier_run_wrote_is_taken_away(volumes, tmp_path):
+    path, out = volumes / "errsm_12" / "t2.nii.gz", tmp_path / "out"
+    run([str(path)], out, probabilities=True)
+    for file in ("centerline/t2.csv", "t2_cord.csv", "t2_cord_levels.csv"):
+        (out / file).parent.mkdir(exist_ok=True)
+        (out / file).touch()
+    run([str(path)], out, overwrite=True)
+    left = sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file())
+    assert left == ["predictions.json", "t2.nii.gz"]
+
+
 def test_a_change_of_any_slice_of_a_series_is_not_passed_over(tmp_path):
     folder, out = write_series(tmp_path / "series", VALUES, RAS), tmp_path / "out"
     run([str(folder)], out)
@@ -156,6 +167,20 @@ def test_a_change_of_any_slice_of_a_series_is_not_passed_over(tmp_path):
     part = folder / "b002.dcm"
     part.write_bytes(part.read_bytes().replace(VALUES[:, :, 2].tobytes(order="F"), bytes(60)))
     assert run([str(folder)], out).answered == ["series"]
+
+
+def test_changed_levels_are_not_passed_over_and_absent_ones_are_said_at_once(volumes, tmp_path):
+    path, out = volumes / "errsm_12" / "t2.nii.gz", tmp_path / "out"
+    levels = tmp_path / "levels.nii.gz"
+    settings = {"levels": str(levels)}
+    with pytest.raises(UsageError, match="no vertebral levels"):
+        run([str(path)], out, measure=settings)
+    assert not out.exists()
+    write_nifti(levels, np.full(SHAPE, 3, np.uint8), RAS)
+    run([str(path)], out, measure=settings)
+    assert run([str(path)], out, measure=settings).reused == ["t2"]
+    write_nifti(levels, np.full(SHAPE, 4, np.uint8), RAS)
+    assert run([str(path)], out, measure=settings).answered == ["t2"]
 
 
 def test_several_volumes_in_a_file_are_refused_or_taken_as_the_recipe_says(tmp_path):

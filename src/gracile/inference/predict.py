@@ -20,6 +20,7 @@ from gracile.inference.volume_results import volume_result_files, write_volume_r
 from gracile.io import read_case_file, volume_parts
 from gracile.io.atomic import writing
 from gracile.io.images import read_region
+from gracile.io.level_volumes import levels_file
 from gracile.io.masks import write_labels
 from gracile.io.naming import image_files, pair_files
 from gracile.io.pictures import sidecar_path
@@ -114,7 +115,7 @@ def predict(
     regions = _regions([entry for entry in part if entry.kind == "picture"], options.regions)
     summary = Summary(journal.target)
     for entry in part:
-        digest = _digest(entry, regions.get(entry.path))
+        digest = _digest(entry, regions.get(entry.path), options.measure.get("levels"))
         record = journal.find(entry.name, digest)
         if record is not None:
             summary.reused.append(entry.name)
@@ -126,8 +127,8 @@ def predict(
         else:
             case, result, record = None, None, _answer_video(pipeline, entry, out, options)
         journal.add({**record, "sha256": digest})
+        _remove_results(entry, out, kept=set(record["files"].values()))
         if record["status"] == "failed":
-            _remove_results(entry, out)
             summary.failed[entry.name] = record["reason"]
         else:
             summary.answered.append(entry.name)
@@ -173,8 +174,6 @@ def _answer_video(pipeline: Pipeline, entry: Input, out: Path, options: Options)
     except Exception as error:  # as for a picture
         log.debug("%s failed", entry.path, exc_info=True)
         return {**base, "status": "failed", "reason": f"{type(error).__name__}: {error}"}
-    for suffix in {".mp4", ".avi"} - {Path(record["files"]["video"]).suffix}:
-        (out / f"{entry.name}{suffix}").unlink(missing_ok=True)  # an older answer in the other format
     return {**base, **record}
 
 
@@ -216,14 +215,14 @@ def write_result(result: Result, out: Path) -> dict[str, str]:
     return files
 
 
-def _remove_results(entry: Input, out: Path) -> None:
-    """Take away what an earlier run wrote for an input that now fails, so that no old mask passes for its answer."""
+def _remove_results(entry: Input, out: Path, kept: set[str]) -> None:
+    """Take away what only an earlier run wrote for an input, so that no old file passes for a part of its answer."""
     files = [f"{entry.name}.png", *(f"{kind}/{entry.name}.npz" for kind in ("probabilities", "network_size"))]
     if entry.kind == "volume":
         files = volume_result_files(entry.name)
     elif entry.kind != "picture":
         files = [f"{entry.name}{suffix}" for suffix in (".mp4", ".avi", ".csv")]
-    for file in files:
+    for file in set(files) - kept:
         (out / file).unlink(missing_ok=True)
 
 
@@ -259,12 +258,16 @@ def _require_fitting(inputs: list[Input], out: Path, options: Options) -> None:
     require_known_settings(options.measure)
     if "disc" in options.measure and len(inputs) > 1:
         raise UsageError("An optic disc belongs to one picture.", "Predict one picture, or leave the disc to be found.")
+    if "levels" in options.measure and not Path(options.measure["levels"]).exists():
+        raise UsageError(f"There are no vertebral levels {options.measure['levels']}.", "Check the name.")
     if options.regions and any(entry.kind == "volume" for entry in inputs):
         raise UsageError("A volume has no field of view.", "Leave --fov out.")
 
 
-def _digest(entry: Input, region: Path | None) -> str:
-    """SHA-256 of an input's files and, behind them, of its region's and its sidecar's; empty when one cannot be read.
+def _digest(entry: Input, region: Path | None, levels: str | None = None) -> str:
+    """SHA-256 of an input's files and, behind them, of those of its region, its sidecar and its vertebral levels.
+
+    Empty when one cannot be read.
 
     What a camera sees is never the same again.
     """
@@ -277,7 +280,9 @@ def _digest(entry: Input, region: Path | None) -> str:
             files = volume_parts(entry.path)
         else:
             files = image_files(entry.path) if entry.path.is_dir() else [entry.path]
-        for part in (*files, region, sidecar if sidecar.is_file() else None):
+        marked = levels_file(levels, entry.name) if levels else None
+        named = volume_parts(marked) if marked else []
+        for part in (*files, region, sidecar if sidecar.is_file() else None, *named):
             if part is not None:
                 with part.open("rb") as file:
                     hashlib.file_digest(file, lambda: whole)

@@ -24,7 +24,7 @@ def read_levels(source: Path | str, grid: Grid, case: str) -> np.ndarray | None:
     Raises:
         DataError: The file cannot be read or lies on another grid, or several belong to the case.
     """
-    path = _of_case(Path(source), case)
+    path = levels_file(source, case)
     if path is None:
         return None
     voxels = read_voxels(path)
@@ -40,7 +40,9 @@ def read_levels(source: Path | str, grid: Grid, case: str) -> np.ndarray | None:
     return change.apply(values)
 
 
-def _of_case(source: Path, case: str) -> Path | None:
+def levels_file(source: Path | str, case: str) -> Path | None:
+    """The file of a case's levels, see `read_levels`; None where a folder holds none. Raises DataError."""
+    source = Path(source)
     if not source.is_dir():
         return source
     files = image_files(source, VOLUME_SUFFIXES)

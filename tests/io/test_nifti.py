@@ -186,6 +186,7 @@ def test_more_voxels_than_the_limit_are_refused_though_they_are_there(tmp_path, 
         (344, b"ni1\0", "pair"),
         (70, struct.pack("<h", 7777), "unknown type"),
         (70, struct.pack("<2h", 32, 64), "complex"),
+        (108, struct.pack("<f", np.nan), "where its voxels begin"),
     ],
 )
 def test_a_header_that_makes_no_sense_is_refused(tmp_path, position, content, reason):

@@ -85,6 +85,18 @@ def test_damaged_headers_are_refused(tmp_path):
             read_volume(where, "b")
 
 
+@pytest.mark.parametrize(
+    ("field", "reason"), [(b"space origin: (1,2)", "fewer than three"), (b"kinds: domain domain", "contradicts itself")]
+)
+def test_fields_of_too_few_axes_are_refused(tmp_path, field, reason):
+    path = written(tmp_path / "a.nrrd", kinds=["domain"] * 3)
+    lines = path.read_bytes().split(b"\n")
+    name = field.split(b":")[0]
+    path.write_bytes(b"\n".join(field if line.startswith(name + b":") else line for line in lines))
+    with pytest.raises(DataError, match=reason):
+        read_volume(path, "a")
+
+
 def test_a_missing_data_file_is_named(tmp_path):
     path = written(tmp_path / "a.nhdr")
     (data,) = (one for one in tmp_path.iterdir() if one != path)

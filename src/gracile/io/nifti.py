@@ -40,6 +40,8 @@ def read_nifti(path: Path) -> Voxels:
         header = _read_header(path, stream)
         shape = tuple(int(length) for length in header["dim"][1 : 1 + int(header["dim"][0])])
         dtype = _data_type(path, header)
+        if not np.isfinite(header["vox_offset"]):
+            raise DataError(f"{path} is damaged: its header does not say where its voxels begin.", COPY_AGAIN)
         offset = max(int(header["vox_offset"]), int(header["sizeof_hdr"]) + _EXTENSION_FLAGS)
         stored = path.stat().st_size - (0 if compressed else offset)
         require_true_size(path, shape, dtype.itemsize, stored, compressed=compressed)

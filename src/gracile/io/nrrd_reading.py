@@ -81,9 +81,20 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
             sizes = np.asarray(header["sizes"], dtype=np.int64)
         except Exception as error:  # whatever pynrrd meets in a damaged header
             raise DataError(f"{path} has a damaged header ({type(error).__name__}).", COPY_AGAIN) from None
-        if len(sizes) != axes:
-            raise DataError(f"{path} contradicts itself on its number of axes.", COPY_AGAIN)
+        _require_consistent(path, header, sizes, axes)
         return header, stream.tell()
+
+
+def _require_consistent(path: Path, header: dict[str, Any], sizes: np.ndarray, axes: int) -> None:
+    """Raise DataError where fields differ in their number of axes, or name places by fewer than three numbers."""
+    directions, origin = header.get("space directions"), header.get("space origin")
+    others = [one for one in (header.get("kinds"), header.get("spacings"), directions) if one is not None]
+    if any(len(one) != axes for one in (sizes, *others)):
+        raise DataError(f"{path} contradicts itself on its number of axes.", COPY_AGAIN)
+    lengths = [_vectors(directions).shape[1]] if directions is not None else []
+    lengths += [len(origin)] if origin is not None else []
+    if min(lengths, default=3) < 3:
+        raise DataError(f"{path} lies in a space of fewer than three axes.", "Export the volume with its three axes.")
 
 
 def _data_file(path: Path, header: dict[str, Any]) -> Path:

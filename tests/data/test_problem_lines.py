@@ -18,6 +18,12 @@ def test_one_problem_is_told_in_full():
     assert problem_lines([]) == []
 
 
+def test_a_file_is_not_named_twice():
+    assert problem_lines([Problem("error", "a/b.nii", "a/b.nii is truncated.", "Copy it again.")]) == [
+        "error: a/b.nii is truncated. Copy it again."
+    ]
+
+
 def test_equal_problems_are_counted_and_the_first_files_named():
     problems = [Problem("error", f"images/{name}.png", "The image has no label.", "Add one.") for name in "abcdef"]
     assert problem_lines(problems) == [

@@ -40,4 +40,6 @@ def _line(group: list[Problem]) -> str:
     others = list(dict.fromkeys(problem.file for problem in group if problem.file != first.file))
     more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
     also = f"Also in {', '.join(others[:SHOWN])}{more}." if others else ""
-    return " ".join(part for part in (f"{first.severity}: {place}:", first.message, first.remedy, also) if part)
+    told = len(group) == 1 and first.message.startswith(first.file)  # by the message itself
+    head = f"{first.severity}:" if told else f"{first.severity}: {place}:"
+    return " ".join(part for part in (head, first.message, first.remedy, also) if part)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
+from scipy.spatial.transform import Rotation
 
 from gracile.errors import GeometryError
-from gracile.geometry import Grid
+from gracile.geometry import Grid, axial_slices
 from gracile.transforms.volume import Orientation, resample_to_spacing
 
 SIZE = (5, 6, 7)
@@ -51,6 +52,17 @@ def test_every_voxel_keeps_its_place_in_the_patient(codes):
         (found,) = np.argwhere(orientation.apply(marked))
         there = orientation.oriented.affine @ [*found, 1]
         assert there == pytest.approx(grid.affine @ [*voxel, 1], abs=1e-9)
+
+
+def test_the_third_axis_is_the_one_that_slices_follow_however_a_volume_is_tilted():
+    rng = np.random.default_rng(0)
+    for turn in Rotation.random(300, rng).as_matrix():
+        affine = np.eye(4)
+        affine[:3, :3] = turn * rng.uniform(0.3, 6, 3)
+        oriented = Orientation.to("LAS", Grid(SIZE, affine=affine)).oriented
+        assert oriented.affine is not None
+        slices = axial_slices(np.zeros(oriented.shape), oriented.affine)
+        assert (slices.file_axis, slices.falling) == (2, False)
 
 
 def test_a_volume_without_geometry_is_refused():

@@ -56,7 +56,14 @@ class Case:
 
     @classmethod
     def from_volume(cls, image: np.ndarray, affine: np.ndarray, id: str = "image", **more: Any) -> "Case":
-        """A case from a volume ``(I, J, K)`` and its affine (voxel indices to RAS+ mm)."""
-        return cls(
-            id=id, image=image[None].astype(np.float32), grid=Grid(image.shape, np.asarray(affine, float)), **more
-        )
+        """A case from a volume ``(I, J, K)`` and its affine (voxel indices to RAS+ mm).
+
+        Raises:
+            DataError: It has another number of axes, or values that are no numbers.
+        """
+        if image.ndim != 3:
+            raise DataError(f"{id}: a volume has three axes, not the shape {image.shape}.", "Choose one of several.")
+        values = image[None].astype(np.float32)
+        if not np.isfinite(values).all():
+            raise DataError(f"{id}: the volume holds values that are no numbers.", "Set them to 0.")
+        return cls(id=id, image=values, grid=Grid(image.shape, np.asarray(affine, float)), **more)

@@ -223,6 +223,9 @@ def test_a_loaded_model_takes_a_file_a_series_or_a_case_but_no_bare_array(volume
     np.testing.assert_array_equal(results[0].grid.affine, nib.load(path).affine)
     with pytest.raises(DataError, match="from_volume"):
         model(VALUES)
+    for array, reason in ((np.stack([VALUES] * 2, axis=-1), "three axes"), (VALUES * np.nan, "no numbers")):
+        with pytest.raises(DataError, match=reason):
+            Case.from_volume(array, RAS)
 
 
 def test_nothing_of_the_patient_is_in_what_a_run_writes(tmp_path, caplog, capsys):

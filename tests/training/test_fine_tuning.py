@@ -200,6 +200,7 @@ def test_without_a_bundle_nothing_is_frozen_and_that_is_said(fundus_folder, tmp_
 def test_what_makes_no_sense_is_refused(fundus_folder, tiny_bundle, tmp_path, settings, said):
     with pytest.raises(RecipeError, match=said):
         train("retina-av", fundus_folder, tmp_path / "run", settings=[*QUICK, *settings], start=tiny_bundle)
+    assert not (tmp_path / "run" / "recipe.yaml").exists()  # so that the mended command is no second run
 
 
 def test_a_bundle_of_other_stages_is_refused_unless_one_is_named(fundus_folder, tiny_bundle, tmp_path):

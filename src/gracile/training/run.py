@@ -1,7 +1,7 @@
 """A training run: from recipe and cases to a bundle, with everything needed to repeat or resume it."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from gracile.errors import BundleError, DataError, UsageError
 from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
 from gracile.stages import GateStage, Stage, build_stage
 from gracile.training.fit import fit_stage
+from gracile.training.phases import Phases
 from gracile.training.record import (
     is_first,
     model_card,
@@ -59,7 +60,7 @@ def train(
 
     Raises:
         DataError: No labeled case, or other data than the run was started with.
-        RecipeError: A plateau schedule or an early stop without cases held back.
+        RecipeError: A plateau schedule or an early stop without cases held back, or frozen layers that a stage has not.
         UsageError: ``out`` holds a run and ``resume`` was not asked for, or the reverse.
     """
     usable = labeled(cases)
@@ -75,6 +76,8 @@ def train(
     if resume and is_first():
         require_same_start(source, out, recipe)
     stages, transfers = begin_stages(recipe, source)
+    if not resume:
+        _require_layers(recipe, stages, transfers)
     if is_first() and not resume:
         _say(recipe, transfers)
         write_record(recipe, usable, out, source, transfers)
@@ -200,6 +203,13 @@ def how_trained(spec: StageSpec, recipe: Recipe, transfer: Transfer | None) -> H
     if transfer is None or not transfer.carried:
         return HowTrained(train, ())
     return HowTrained(train.model_copy(update={"phases": train.phases or train.transfer.phases}), transfer.fresh)
+
+
+def _require_layers(recipe: Recipe, stages: Sequence[Stage], transfers: Mapping[str, Transfer]) -> None:
+    """Raise RecipeError where a stage's phases name layers that it has not, before any stage is trained."""
+    for spec, stage in zip(recipe.stages, stages, strict=True):
+        how = how_trained(spec, recipe, transfers.get(stage.name))
+        Phases(stage, how.train.phases, how.learning)
 
 
 def _split(

@@ -8,30 +8,19 @@ is PyTorch's own unless ``--threads`` says otherwise.
 """
 
 import argparse
-import json
-import resource
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
-from typing import Any
 
-WAYS = ("cropped", "whole")
+from one_volume import in_its_own_process
+
+WAYS = {"cropped": (), "whole": ("--from-stage", "1", "--set", "stages.cord.along=''")}
 
 
 def main() -> None:
     arguments = parse()
-    if arguments.way:
-        print(json.dumps(timed(arguments)))
-        return
-    found: dict[str, dict[str, Any]] = {}
-    for way in WAYS:
+    found = {}
+    for way, options in WAYS.items():
         rounds = arguments.rounds if way == "cropped" else 1
-        command = [sys.executable, __file__, str(arguments.volume), "--model", str(arguments.model), "--way", way]
-        command += ["--threads", str(arguments.threads), "--rounds", str(rounds)]
-        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-        found[way] = row = json.loads(lines[-1])
+        found[way] = row = in_its_own_process(arguments.volume, arguments.model, arguments.threads, rounds, *options)
         print(
             f"{way}: {row['seconds']:.2f} s ({row['first']:.2f} s the first time, {row['load']:.1f} s to import and "
             f"load), peak {row['peak_gib']:.2f} GiB; {row['steps']}"
@@ -45,38 +34,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, help="a bundle of recipe spinal-cord")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-def timed(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The median round from the file to the written mask, after a first one that is told apart."""
-    begun = time.perf_counter()
-    import torch
-
-    import gracile
-    from gracile.inference import Options
-
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    model = gracile.load(arguments.model, settings=[] if arguments.way == "cropped" else ["stages.cord.along=''"])
-    if arguments.way == "whole":
-        model.pipeline.stages = model.pipeline.stages[1:]
-    loaded = time.perf_counter() - begun
-    seconds = []
-    with tempfile.TemporaryDirectory() as out:
-        for _ in range(arguments.rounds + 1):
-            begun = time.perf_counter()
-            summary = gracile.predict(model, arguments.volume, out, options=Options(overwrite=True), report=False)
-            seconds.append(time.perf_counter() - begun)
-            if summary.failed:
-                raise SystemExit(f"failed: {summary.failed}")
-        record = json.loads(summary.predictions.read_text())["inputs"][0]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {
-        "seconds": sorted(seconds[1:])[(len(seconds) - 1) // 2], "first": seconds[0], "load": loaded, "peak_gib": peak,
-        "steps": record["seconds"],
-    }  # fmt: skip
 
 
 if __name__ == "__main__":

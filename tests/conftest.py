@@ -103,3 +103,8 @@ def tiny_bundle(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -
         weights = {k: v + torch.randn(v.shape) if "heads." in k else v for k, v in stage.bundle_state().items()}
     bundle = Bundle(recipe=tiny_recipe, weights={stage.name: weights}, card={"limits": ["Random weights."]})
     return write_bundle(bundle, tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests of the page renew the pictures of the documents."""
+    parser.addoption("--docs-images", action="store_true", help="keep screenshots in docs/images")

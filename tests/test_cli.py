@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gracile import cli
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, VERSION
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, VERSION, WINDOW_NETWORKS
 from gracile.recipe import read_recipe
 from tests.conftest import write_fundus_folder
 
@@ -173,7 +173,11 @@ def test_models_as_json_lists_every_name(gracile):
     listing = json.loads(out)
     assert code == 0
     assert [model["name"] for model in listing["models"]] == list(MODELS)
-    assert (listing["recipes"], listing["networks"], listing["protocols"]) == (RECIPES, NETWORKS, PROTOCOLS)
+    assert (listing["recipes"], listing["networks"], listing["protocols"]) == (
+        RECIPES,
+        NETWORKS | WINDOW_NETWORKS,
+        PROTOCOLS,
+    )
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -1,7 +1,10 @@
 """The pages of docs/ do what they say."""
 
+import json
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,11 @@ from gracile import api
 from gracile.cli import app
 from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, STUDIES
 from gracile.recipe import recipe_from
+from gracile.serve.app import create_app
+from gracile.serve.jobs import JobStore
+from gracile.serve.settings import ServeSettings
 from tests.conftest import TINY
+from tests.serve.conftest import listening
 
 DOCS = Path(__file__).parents[1] / "docs"
 QUICK = [
@@ -142,6 +149,24 @@ def test_getting_started_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert Path("runs/first/bundle/bundle.json").exists()
     (example,) = blocks("getting-started.md", "python")
     exec(compile(example, "getting-started.md", "exec"), {})
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_serving_serves_python_and_curl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo").symlink_to(DOCS.parent / "demo")
+    shutil.copytree(tiny_bundle, "models/retina-av")
+    settings = ServeSettings((str(tmp_path / "models/retina-av"),), folder=tmp_path / "jobs")
+    with listening(create_app(settings, JobStore(tmp_path / "jobs", 3600), threads=1)) as address:
+        (python,), (shell,) = blocks("serving.md", "python"), blocks("serving.md", "bash")
+        exec(compile(python.replace("http://127.0.0.1:8765", address), "serving.md", "exec"), {})
+        script = "set -eu\n" + shell.replace("http://127.0.0.1:8765", address)
+        outcome = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=600)
+    assert outcome.returncode == 0, outcome.stderr
+    assert json.loads(Path("result.json").read_text())["status"] == "found"
+    mask = np.array(Image.open("mask.png"))
+    assert (mask == np.array(Image.open("served/05_h-mask.png"))).all()
+    assert not list(Path("jobs").glob(f"{json.loads(Path('job.json').read_text())['id']}*"))
 
 
 def test_no_page_has_a_gap_left_to_fill() -> None:

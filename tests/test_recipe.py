@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gracile.errors import RecipeError
 from gracile.losses import LOSSES
-from gracile.names import PROTOCOLS, RECIPES
+from gracile.names import PROTOCOLS, RECIPES, WINDOW_NETWORKS
 from gracile.networks.zoo import OWN
 from gracile.recipe import GateSpec, read_recipe, recipe_from
 
@@ -24,7 +24,7 @@ def test_every_shipped_recipe_reads_and_names_only_what_exists(name):
             library, _, network = stage.network.name.rpartition(":")
             assert network in (OWN if library == "map" else timm.list_models())
         else:
-            assert stage.network.name in OWN
+            assert stage.network.name in {**OWN, **WINDOW_NETWORKS}
         assert {term.name for term in getattr(stage, "losses", [])} <= set(LOSSES)
 
 

@@ -1,3 +1,4 @@
+import csv
 from pathlib import Path
 
 import nibabel as nib
@@ -7,6 +8,7 @@ import pytest
 import gracile
 from gracile.bundle import read_bundle
 from gracile.inference import Options
+from gracile.io import read_volume
 from gracile.names import MODELS, demo_folder, models_folder
 
 LIMIT_BYTES = 8_000_000
@@ -20,6 +22,15 @@ def test_it_is_small_safe_and_has_a_card(name: str) -> None:
         assert path.stat().st_size < LIMIT_BYTES
     assert {"data", "training", "licence", "metrics", "limits"} <= set(bundle.card)
     assert "seed" in bundle.card["training"]
+
+
+def test_the_skull_has_its_credit_and_its_licence_in_its_folder() -> None:
+    folder = demo_folder("skull")
+    (volume,) = folder.glob("*.nii.gz")
+    assert {path.name for path in folder.iterdir()} == {volume.name, "CREDITS.md", "LICENSE"}
+    assert volume.name in (folder / "CREDITS.md").read_text()
+    assert "GNU GENERAL PUBLIC LICENSE\n                       Version 3" in (folder / "LICENSE").read_text()
+    assert read_volume(volume, "skull").grid.spacing_mm == pytest.approx((0.18, 0.18, 0.18))
 
 
 @pytest.mark.real
@@ -59,3 +70,37 @@ def test_spinal_cord_follows_the_demo_cord_from_end_to_end() -> None:
     assert found.centerline is not None
     lateral = found.centerline.points_mm[:, 0]
     assert np.ptp(lateral) < 15
+
+
+@pytest.mark.real
+def test_skull_landmarks_finds_those_of_specimens_that_it_never_saw(real_data: Path) -> None:
+    source = real_data / "landmarks" / "mouse-skull-ct"
+    model = gracile.load("skull-landmarks")
+    said = read_bundle("skull-landmarks").card["metrics"]["8 test specimens"]
+    with (source / "landmarks_voxel.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["volume"] in ("NU_J", "CAST_EIJ")]
+    for specimen in ("NU_J", "CAST_EIJ"):
+        found = {part.name: part for part in model(source / "volumes" / f"{specimen}.nii.gz").landmarks}
+        errors = [
+            np.linalg.norm(found[row["landmark"]].point_mm - [float(row[f"ras_{axis}_mm"]) for axis in "xyz"])
+            for row in rows
+            if row["volume"] == specimen
+        ]
+        assert np.mean(errors) == pytest.approx(said["mean_error_mm"], abs=0.06)
+        assert np.mean(np.array(errors) < 1) == said["within_1_mm"]
+
+
+@pytest.mark.real
+def test_skull_landmarks_finds_none_where_there_are_none(real_data: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(500, 100, (100, 100, 80)).astype(np.int16)
+    nib.save(nib.Nifti1Image(noise, np.diag([0.15, 0.15, 0.15, 1])), tmp_path / "noise.nii.gz")
+    for path in (tmp_path / "noise.nii.gz", real_data / "landmarks" / "cochlea-example" / "cochlea_L.nii.gz"):
+        found = gracile.load("skull-landmarks")(path)
+        assert found.status == "absent"
+        assert all(landmark.point_mm is None for landmark in found.landmarks), path
+
+
+def test_skull_landmarks_of_the_demo_need_no_second_look() -> None:
+    found = gracile.load("skull-landmarks")(demo_folder("skull") / "C57BL_6NJ.nii.gz")
+    assert len(found.landmarks) == 45
+    assert all(landmark.point_mm is not None and not landmark.note for landmark in found.landmarks)

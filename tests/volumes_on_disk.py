@@ -74,6 +74,7 @@ def write_series(
     spacing = np.linalg.norm(to_lps[:3, :3], axis=0)
     cosines = to_lps[:3, :3] / spacing
     series = series or generate_uid()
+    shared = {"StudyInstanceUID": generate_uid(), "FrameOfReferenceUID": generate_uid(), "Modality": "MR"}
     for index in range(values.shape[2]):
         dataset = Dataset()
         dataset.file_meta = FileMetaDataset()
@@ -91,7 +92,7 @@ def write_series(
         dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
         dataset.PixelRepresentation = 1
         dataset.PixelData = values[:, :, index].astype("<i2").tobytes(order="F")
-        for name, value in {**PATIENT, **tags}.items():
+        for name, value in {**PATIENT, **shared, **tags}.items():
             setattr(dataset, name, value)
         name = f"{'ba'[index % 2]}{first + index:03d}.dcm"
         dataset.save_as(folder / name, enforce_file_format=True)

@@ -15,12 +15,20 @@ from gracile.names import VERSION as __version__
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from gracile.api import Model, compare, evaluate, gate_value, load, predict, train, tune
+    from gracile.api import Model, compare, evaluate, few_shot, gate_value, load, predict, train, tune
+    from gracile.client import Client
 
-__all__ = ["Model", "__version__", "compare", "evaluate", "gate_value", "load", "predict", "train", "tune"]
+__all__ = [
+    "Client", "Model", "__version__",
+    "compare", "evaluate", "few_shot", "gate_value", "load", "predict", "train", "tune",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name == "Client":  # it needs no torch
+        from gracile.client import Client
+
+        return Client
     if name in __all__:  # loaded when first asked for, so that the command line starts fast
         from gracile import api
 

@@ -1,5 +1,6 @@
 """A case: one image, volume or clip with its geometry and, where there is any, its truth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ class Case:
             field of view, the scan in a screen picture), or None when none was given.
         source: File that the image was read from.
         frame_class: What kind of frame it is ("Tendon", "absent"), by the data's own word; empty when not said.
+        points: Named points in RAS+ mm, ``(3,)`` each: the truth of a recipe's landmarks. Empty when none are known.
+        start_mm: ``(3,)`` RAS+ mm near the landmarks, as a user points at them; None searches the whole volume.
         notes: Remarks of the reader that belong into the result ("16-bit image scaled to 8 bits").
     """
 
@@ -36,6 +39,8 @@ class Case:
     region: np.ndarray | None = None
     source: Path | None = None
     frame_class: str = ""
+    points: dict[str, np.ndarray] = field(default_factory=dict)
+    start_mm: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -67,3 +72,32 @@ class Case:
         if not np.isfinite(values).all():
             raise DataError(f"{id}: the volume holds values that are no numbers.", "Set them to 0.")
         return cls(id=id, image=values, grid=Grid(image.shape, np.asarray(affine, float)), **more)
+
+    def landmark_voxels(self, names: Sequence[str], grid: Grid) -> dict[str, np.ndarray]:
+        """Some of its points, ``(3,)`` voxels of a grid each; none where none of its points are known.
+
+        Raises:
+            DataError: Some of them are missing or lie outside of the grid.
+        """
+        if not self.points or not names:
+            return {}
+        missing = [name for name in names if name not in self.points]
+        if missing:
+            raise DataError(
+                f"{self.id} has {len(names) - len(missing)} of the recipe's {len(names)} landmarks: "
+                f"{', '.join(missing[:8])}{', ...' if len(missing) > 8 else ''} missing.",
+                f"It names {', '.join(list(self.points)[:8])}. Mark the others too, or list fewer `landmarks`.",
+            )
+        return {name: self.voxel_inside(f"point {name!r}", self.points[name], grid) for name in names}
+
+    def voxel_inside(self, what: str, point_mm: np.ndarray, grid: Grid) -> np.ndarray:
+        """``(3,)`` RAS+ mm in voxels of a grid. Raises DataError where that is outside of it."""
+        assert grid.affine is not None
+        voxel = np.linalg.solve(grid.affine, np.append(np.asarray(point_mm, dtype=float), 1.0))[:3]
+        if not ((voxel >= -0.5) & (voxel <= np.array(grid.shape) - 0.5)).all():
+            place = ", ".join(f"{c:.1f}" for c in point_mm)
+            raise DataError(
+                f"{self.id}: the {what} lies outside of the volume, at {place} mm (RAS).",
+                "Points and volume must share one coordinate system: check whether the file's is LPS.",
+            )
+        return np.asarray(voxel)

@@ -37,7 +37,8 @@ def in_fast_layout(what: Laid) -> Laid:
             if parameter.ndim in _LAYOUTS:
                 parameter.data = parameter.data.contiguous(memory_format=_LAYOUTS[parameter.ndim])
         return what
-    return what.contiguous(memory_format=_LAYOUTS[what.ndim])
+    layout = _LAYOUTS.get(what.ndim)
+    return what if layout is None else what.contiguous(memory_format=layout)
 
 
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}

@@ -23,6 +23,12 @@ NETWORKS: dict[str, str] = {
 }
 """Networks of our own, by name; ``smp:DECODER:ENCODER`` and ``monai:CLASS`` name those of the libraries."""
 
+WINDOW_NETWORKS: dict[str, str] = {
+    "smicnet": "tells landmarks from small windows, as published (Wang et al. 2023)",
+    "smicnet-unpadded": "SMICNet without padding, whose features overlapping windows share",
+}
+"""Networks that classify small windows of a volume, by name."""
+
 LOSSES: dict[str, str] = {
     "cross-entropy": "cross-entropy over all classes",
     "dice": "soft Dice, mean over the foreground classes",
@@ -39,6 +45,7 @@ PROTOCOLS: dict[str, str] = {
     "segmentation": "Dice, IoU and surface distances per class",
     "gated-segmentation": "Dice, false alarms and misses of structures that many pictures do not show",
     "classification": "what a gate says of whole pictures: confusion, curves, calibration",
+    "landmarks": "distance of points from their true places in mm, success rates, points that were missed",
 }
 
 RECIPES: dict[str, str] = {
@@ -49,6 +56,9 @@ RECIPES: dict[str, str] = {
     "nerve-video-published": "the published pair for surgical video: DenseNet201, then DoubleU-Net",
     "surgical-tool": "tools in endoscopic video: presence gate, then light U-Net",
     "spinal-cord": "the spinal cord in MR volumes: centerline, then a column of slices along it",
+    "skull-landmarks": "named points in CT in any pose: heat maps coarse to fine, checked against their mean shape",
+    "cochlea-landmarks": "apex, basal turn and round window in CT, or points of your own: heat maps coarse to fine",
+    "cochlea-landmarks-published": "apex, basal turn and round window in CT: small windows, scanned (Wang et al. 2023)",
     "structure-2d": "a structure of your own in pictures",
 }
 
@@ -86,6 +96,9 @@ MODELS: dict[str, ShippedModel] = {
     ),
     "spinal-cord": ShippedModel(
         "spinal-cord", "spinal-cord", "the spinal cord in T2 volumes, brainstem to upper back", "spinal-cord"
+    ),
+    "skull-landmarks": ShippedModel(
+        "skull-landmarks", "skull-landmarks", "45 landmarks of the mouse skull in micro-CT, in any pose", "skull"
     ),
 }
 

@@ -10,7 +10,7 @@ import torch
 from gracile.case import Case
 from gracile.devices import has_fast_bf16, in_fast_layout, resolve_device
 from gracile.recipe import Recipe
-from gracile.result import Result
+from gracile.result import LandmarkMaps, Result
 from gracile.stages import Finding, Stage, build_stage
 from gracile.transforms import Placement, Prepared, prepare
 from gracile.transforms.volume import Orientation
@@ -59,17 +59,19 @@ class Pipeline:
             for stage in self.stages:
                 with _timed(seconds, stage.name):
                     finding = stage.find(prepared, finding)
-                if len(finding.closed) == len(self.recipe.classes) - 1:
+                if finding.closed and len(finding.closed) == len(self.recipe.classes) - 1:
                     break
         result = Result(
             case.id, "found", case.grid, self.recipe.class_names, region=region, gates=finding.gates,
             gate_decisions=finding.decisions, extras=finding.extras, centerline=finding.centerline,
-            flags=[*(prepared.flags or []), *finding.notes], seconds=seconds,
+            landmarks=finding.landmarks, flags=[*(prepared.flags or []), *finding.notes], seconds=seconds,
         )  # fmt: skip
         if self.recipe.ungated:
             result.flags.append(f"not gated: {self.recipe.ungated}")
         with _timed(seconds, "restore"):
             self._restore(result, finding, prepared, region, keep_probabilities)
+            if self.recipe.landmarks:
+                self._restore_landmarks(result, finding, prepared, keep_probabilities)
         return result
 
     def _restore(
@@ -95,6 +97,20 @@ class Pipeline:
         else:
             closed = [f"{self.recipe.class_names[index]}: {why}" for index, why in finding.closed.items()]
             result.flags += closed
+
+    def _restore_landmarks(self, result: Result, finding: Finding, prepared: Prepared, keep_maps: bool) -> None:
+        """Maps on the input's grid; a case with a landmark is not absent, whatever its masks are."""
+        result.flags += [f"{landmark.name}: {landmark.note}" for landmark in result.landmarks if landmark.note]
+        if any(landmark.point_mm is not None for landmark in result.landmarks):
+            result.status, result.reason = "found", ""
+        elif result.mask is None or not result.mask.any():
+            result.status = "absent"
+            result.reason = result.reason or "no landmark was found"
+        if keep_maps and finding.landmark_maps is not None:
+            orientation, make = prepared.placement, finding.landmark_maps
+            assert isinstance(orientation, Orientation)
+            names = [landmark.name for landmark in result.landmarks]
+            result.landmark_maps = LandmarkMaps(names, lambda number: orientation.restore(make(number)))
 
     def _picture_mask(self, result: Result, finding: Finding, prepared: Prepared) -> tuple[np.ndarray, Maps]:
         assert finding.probabilities is not None

@@ -1,5 +1,6 @@
 """A result: what was found in a case, where, and how sure, as plain data."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,6 +30,65 @@ class Measurement:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Landmark:
+    """One landmark that was looked for.
+
+    Args:
+        name: As the recipe names it.
+        point_mm: ``(3,)`` RAS+ mm in the patient; None when it was not found.
+        probability: How sure it is to be there, from 0 to 1; also given when it was not found.
+        uncertainty_mm: Root mean square distance in mm of its probability from its point; None when not found.
+        note: What a reader must know, such as why it was not found.
+    """
+
+    name: str
+    point_mm: np.ndarray | None
+    probability: float
+    uncertainty_mm: float | None = None
+    note: str = ""
+
+    @classmethod
+    def from_summary(cls, entry: Mapping[str, Any]) -> "Landmark":
+        """Read back what `summary` gave."""
+        place = entry["point_mm"]
+        return cls(**{**entry, "point_mm": None if place is None else np.array(place, dtype=float)})
+
+    def summary(self) -> dict[str, Any]:
+        """Ready for JSON; millimeters are RAS+."""
+        return {
+            "name": self.name,
+            "point_mm": None if self.point_mm is None else [round(float(c), 4) for c in self.point_mm],
+            "probability": round(self.probability, 6),
+            "uncertainty_mm": None if self.uncertainty_mm is None else round(self.uncertainty_mm, 4),
+            "note": self.note,
+        }
+
+
+class LandmarkMaps(Mapping[str, np.ndarray]):
+    """Maps of landmarks by name, each made anew whenever it is asked for: many on a large grid would not fit memory.
+
+    Args:
+        names: The landmarks.
+        make: Gives the map of the landmark of a number, ``(*spatial)`` float32.
+    """
+
+    def __init__(self, names: Sequence[str] = (), make: Callable[[int], np.ndarray] | None = None) -> None:
+        self._numbers = {name: number for number, name in enumerate(names)}
+        self._make = make
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        number = self._numbers[name]
+        assert self._make is not None
+        return self._make(number)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
 @dataclass
 class Result:
     """What a pipeline found in one case, on the input's own grid.
@@ -47,6 +107,9 @@ class Result:
         gates: Probabilities that the gates gave, by structure or kind of frame.
         gate_decisions: What the gates decided, by the same names.
         centerline: The line along the structure, where a stage looked for one.
+        landmarks: Every landmark of the recipe in its order, found or not.
+        landmark_maps: Probability of each landmark by its name, ``(*spatial)`` float32 on the input's grid, made when
+            it is looked up; there when probabilities were asked for.
         measurements: What was measured.
         tables: Rows of plain values by the table's name, such as a cord's sections slice by slice; each is written as
             ``NAME_TABLE.csv``.
@@ -67,6 +130,8 @@ class Result:
     gates: dict[str, float] = field(default_factory=dict)
     gate_decisions: dict[str, bool] = field(default_factory=dict)
     centerline: Centerline | None = None
+    landmarks: list[Landmark] = field(default_factory=list)
+    landmark_maps: Mapping[str, np.ndarray] = field(default_factory=LandmarkMaps)
     measurements: list[Measurement] = field(default_factory=list)
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     marks: dict[str, Any] = field(default_factory=dict)
@@ -81,6 +146,7 @@ class Result:
             "reason": self.reason,
             "gates": {name: round(value, 6) for name, value in self.gates.items()},
             "gate_decisions": self.gate_decisions,
+            "landmarks": [landmark.summary() for landmark in self.landmarks],
             "measurements": [vars(m) for m in self.measurements],
             "marks": self.marks,
             "flags": self.flags,

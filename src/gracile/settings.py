@@ -1,11 +1,25 @@
-"""Settings on plain data: ``stages.vessels.network.name=refining-unet``."""
+"""Files of settings by name, and settings on plain data: ``stages.vessels.network.name=refining-unet``."""
 
 import difflib
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from gracile.errors import RecipeError
+
+
+def named_file(source: str, kind: str, folder: Path, shipped: Collection[str]) -> Path:
+    """The YAML file of a shipped name in a folder, or of a path. Raises RecipeError."""
+    if source in shipped:
+        return folder / f"{source}.yaml"
+    path = Path(source)
+    if path.suffix in {".yaml", ".yml"}:
+        return path
+    close = difflib.get_close_matches(source, shipped, n=2)
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(shipped)}; or a .yaml file."
+    raise RecipeError(f"There is no {kind} {source!r}.", hint)
 
 
 def read_setting(setting: str) -> tuple[str, Any]:

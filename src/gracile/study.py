@@ -1,6 +1,5 @@
 """A study: which settings of a recipe are tried in which values, as plain typed data."""
 
-import difflib
 import itertools
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 from gracile.errors import RecipeError
 from gracile.names import PACKAGE, STUDIES
 from gracile.recipe import Recipe, Spec, StageSpec, recipe_with
+from gracile.settings import named_file
 
 Value = str | int | float | bool | None
 """What Optuna stores of a setting; lists and mappings are stored as a text and found again by it."""
@@ -214,11 +214,4 @@ def read_study(source: str | Path) -> StudySpec:
 
 def study_path(source: str) -> Path:
     """The file of a shipped study's name or of a path. Raises RecipeError."""
-    if source in STUDIES:
-        return PACKAGE / "studies" / f"{source}.yaml"
-    path = Path(source)
-    if path.suffix in {".yaml", ".yml"}:
-        return path
-    close = difflib.get_close_matches(source, STUDIES, n=2)
-    hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(STUDIES)}; or a .yaml file."
-    raise RecipeError(f"There is no study {source!r}.", hint)
+    return named_file(source, "study", PACKAGE / "studies", STUDIES)

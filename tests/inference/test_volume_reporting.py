@@ -58,7 +58,7 @@ def test_line_and_tables_are_written_beside_the_mask(tmp_path):
         "cord": "a_cord.csv",
     }
     assert all((out / file).is_file() for file in record["files"].values())
-    assert set(record["files"].values()) <= set(volume_result_files("a"))
+    assert set(record["files"].values()) <= set(volume_result_files("a", out))
     assert nib.load(out / "centerline/a.nii.gz").get_fdata().sum() == 10
     table = read_table(out / "a_cord.csv")
     assert [row["slice"] for row in table] == list(range(1, 11))

@@ -196,10 +196,21 @@ def test_the_columns_of_older_slicer_and_other_line_ends_are_read(tmp_path):
     assert points.points_mm.tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
+def test_the_status_that_slicer_5_adds_without_naming_it_is_read(tmp_path):
+    header = "".join(SLICER_4.format("LPS").splitlines(keepends=True)[:3])
+    lines = "1,1,2,3,0,0,0,1,1,1,0,set,,,2,0\n2,0,0,0,0,0,0,1,1,1,0,gone,,,3,0\n3,0,0,0,0,0,0,1,1,1,0,never,,,0,0\n"
+    points = read_fcsv(saved(tmp_path / "a.fcsv", header + lines))
+    assert points.labels == ["set", "gone", "never"]
+    assert points.points_mm[0].tolist() == [-1, -2, 3]
+    assert points.defined.tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         ("", "columns"),
+        (SLICER_4.replace("nP-1,,", "nP-1,,,4,0").format("0"), "point 1"),
+        (SLICER_3.replace("4,5,6,1,1", "4,5,6,1,1,2,0"), "point 2"),
         (SLICER_4.format("2"), "voxels"),
         (SLICER_4.format("XYZ"), "unknown"),
         (SLICER_4.replace("# CoordinateSystem = {}\n", ""), "does not say in which coordinate system"),

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from gracile.names import WINDOW_NETWORKS
 from gracile.networks.anatomy import anatomy_of
 from gracile.networks.classifiers import build_classifier
+from gracile.networks.smicnet import build_window_network
 from gracile.networks.zoo import OWN, build_network
 
 SMALL = {
@@ -109,6 +111,14 @@ def test_a_map_s_classifier_has_the_parts_of_its_network_and_no_row_for_a_class(
     anatomy = build_classifier("map:light-unet", 3, 2).anatomy()
     assert {axis.of for axis in anatomy.axes} == {"channels"}
     assert anatomy.blocks[0] == ("network.stem", "contracting")
+
+
+@pytest.mark.parametrize("name", WINDOW_NETWORKS)
+def test_a_window_network_answers_in_the_rows_of_its_last_layer(name):
+    plain, other = (dict(build_window_network(name, classes).state_dict()) for classes in (3, 5))
+    moved = {weight for weight in plain if plain[weight].shape != other[weight].shape}
+    assert {axis.weight for axis in build_window_network(name, 3).anatomy().axes} == moved
+    assert {plain[weight].shape[0] for weight in moved} == {3}
 
 
 def test_building_a_library_s_network_again_draws_no_random_numbers():

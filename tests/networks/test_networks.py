@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load, save, save_file
 
 from gracile.errors import RecipeError
-from gracile.names import NETWORKS, RECIPES
+from gracile.names import NETWORKS, RECIPES, WINDOW_NETWORKS
 from gracile.networks.attention import AttentionGate, AttentionUNet
 from gracile.networks.light_unet_3d import convolve_and_normalize_3d
 from gracile.networks.zoo import OWN, build_network
@@ -382,7 +382,7 @@ def test_every_listed_network_is_there():
     assert set(NETWORKS) <= set(OWN)
     for name in RECIPES:
         spec = read_recipe(name).stages[-1].network
-        assert spec.name in NETWORKS
+        assert spec.name in {**NETWORKS, **WINDOW_NETWORKS}
 
 
 def test_gradients_over_two_voxels_are_the_same_each_time():

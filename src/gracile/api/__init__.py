@@ -9,6 +9,8 @@ import numpy as np
 from gracile.api.experiments import compare as compare
 from gracile.api.experiments import compare_held_back
 from gracile.api.experiments import tune as tune
+from gracile.api.landmarks import evaluate_points
+from gracile.api.shot_curve import few_shot as few_shot
 from gracile.bundle import Bundle, read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select
@@ -254,14 +256,16 @@ def evaluate(
     report: str | Path | None = None,
     groups: str | Path | None = None,
     min_area: int = 0,
+    windows: "str | Path | Model | None" = None,
 ) -> Evaluation:
-    """Score predicted masks against labels; several prediction folders are runs, scored as mean and deviation.
+    """Score masks, classes or points against the truth; several folders of predictions are runs: mean and deviation.
 
     Args:
         predictions: Folder of masks, or one per run. With the protocol ``classification`` what
             `gracile.evaluation.class_sources.read_answers` reads.
         truth: Folder of labels; with ``classification`` what `gracile.evaluation.class_sources.read_classes` reads;
-            with a recipe of volumes also a data set, whose cases meet their predictions by their ids.
+            with a recipe of volumes also a data set, whose cases meet their predictions by their ids; with
+            ``landmarks`` what `gracile.api.landmarks.evaluate_points` takes.
         protocol: A name of `gracile.names.PROTOCOLS`.
         classes: Classes of the labels.
         recipe: Name of a recipe, a YAML file, or a recipe, whose classes they are instead and that finds the labels of
@@ -273,18 +277,34 @@ def evaluate(
         report: HTML file to write: the worst cases first.
         groups: CSV with columns ``name`` and ``group``; bootstrap intervals then resample whole groups (patients).
         min_area: Pixels that a structure in a mask must exceed to be present, with ``classification``.
+        windows: With ``landmarks``: a model whose classification of windows is scored as well.
     """
     if classes and recipe is not None:
         raise UsageError("Classes and a recipe are given.", "Give one of them: a recipe names the classes.")
-    named = find_protocol(protocol).recipe if recipe is None else recipe
+    rules = find_protocol(protocol)
+    runs = [Path(run) for run in ([predictions] if isinstance(predictions, str | Path) else predictions)]
+    if windows is not None and not rules.of_points:
+        raise UsageError(f"Protocol {rules.name} knows no windows.", "Leave --windows out.")
+    if rules.of_points:
+        if fov is not None or probabilities is not None or classes or min_area:
+            raise UsageError(f"Protocol {rules.name} scores points alone.", "Leave out what belongs to masks.")
+        wanted = read_recipe(recipe) if isinstance(recipe, str | Path) else recipe
+        model = load(windows) if isinstance(windows, str | Path) else windows
+        if wanted is None and model is not None:
+            wanted = model.recipe
+        return evaluate_points(
+            runs, Path(truth), wanted, missing=missing, images=Path(images) if images else None,
+            report=Path(report) if report else None, groups=Path(groups) if groups else None,
+            windows=model.pipeline if model is not None else None,
+        )  # fmt: skip
+    named = rules.recipe if recipe is None else recipe
     ruling = named if isinstance(named, Recipe) else read_recipe(named)
     chosen = list(classes) if classes else ruling.classes
     labels = _truth_of(ruling, Path(truth))
     if images is not None and report is None:
         raise UsageError("Images are only used in a report.", "Name its file with --report.")
-    runs = [Path(run) for run in ([predictions] if isinstance(predictions, str | Path) else predictions)]
     files = {}
-    classifies = find_protocol(protocol).score_case is None
+    classifies = rules.score_case is None
     if images is not None and not classifies and isinstance(labels, Path):
         from gracile.inference.evaluation_report import find_case_files
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gracile.cli import experiments
+from gracile.cli import experiments, service
 from gracile.errors import GracileError, UsageError
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, VERSION, demo_folder
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, VERSION, WINDOW_NETWORKS, demo_folder
 
 if TYPE_CHECKING:
     from gracile.inference import Summary
@@ -45,7 +45,10 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at data before anything long.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+models_app = typer.Typer(invoke_without_command=True)
+app.add_typer(models_app, name="models")
 app.add_typer(experiments.app)
+app.add_typer(service.app)
 
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -119,11 +122,24 @@ def predict(
     shard: Annotated[str | None, typer.Option(help="Only this part of the inputs, e.g. 2/8.")] = None,
     fov: Annotated[Path | None, typer.Option(help="Folder of field-of-view masks.")] = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write probability maps.")] = False,
+    dicom_seg: Annotated[
+        bool,
+        typer.Option(
+            "--dicom-seg", help="DICOM inputs: also write NAME.seg.dcm; it bears the patient's data, as they do."
+        ),
+    ] = False,
     um_per_pixel: Annotated[float | None, typer.Option(help="Pixel size in micrometers.")] = None,
     disc: Annotated[str | None, typer.Option(help="Optic disc as ROW,COLUMN,DIAMETER in pixels.")] = None,
     levels: Annotated[
         Path | None, typer.Option(help="Vertebral levels of volumes: a label volume, or a folder of NAME.nii.gz.")
     ] = None,
+    near: Annotated[
+        str,
+        typer.Option(help="Landmarks: look only around X,Y,Z in RAS mm, a file of points, or a folder of NAME.fcsv."),
+    ] = "",
+    points: Annotated[
+        str, typer.Option(help="Landmarks: files to write, of mrk.json, fcsv, csv, nnlandmark.")
+    ] = "mrk.json,fcsv,csv",
     overlay_opacity: Annotated[float, typer.Option(help="Videos: opacity of the overlay, 0 to 1.")] = 0.2,
     contour: Annotated[bool, typer.Option("--contour", help="Videos: draw outlines.")] = False,
     smooth: Annotated[float, typer.Option(help="Videos: half-life of smoothing over time in seconds; 0: none.")] = 0.0,
@@ -145,7 +161,9 @@ def predict(
     if disc:
         measure["disc"] = _numbers(disc, 3, "--disc")
     video = VideoOptions(overlay_opacity, contour, smooth, video_format, truth)
-    options = Options(Shard.parse(shard) if shard else None, fov, probabilities, overwrite, measure, video)
+    formats = tuple(dict.fromkeys(part.strip() for part in points.split(",") if part.strip()))
+    part = Shard.parse(shard) if shard else None
+    options = Options(part, fov, probabilities, overwrite, measure, video, near, formats, dicom_seg)
     with _Progress("Predicting", quiet=as_json) as progress:
         summary = api.predict(
             model, inputs, out, settings=settings or (), device=device, options=options, report=not no_report,
@@ -201,8 +219,11 @@ def evaluate(
     ] = False,
     groups: Annotated[Path | None, typer.Option(help="CSV name,group: intervals are then by group (patient).")] = None,
     min_area: Annotated[int, typer.Option(min=0, help="Pixels beyond which a mask's structure is present.")] = 0,
+    windows: Annotated[
+        str | None, typer.Option(help="Landmarks: a model; score how it classifies windows of the truth as well.")
+    ] = None,
 ) -> None:
-    """Score masks or classes against the truth: gracile evaluate PREDICTIONS... TRUTH --protocol NAME."""
+    """Score masks, classes or points against the truth: gracile evaluate PREDICTIONS... TRUTH --protocol NAME."""
     from rich.console import Console
 
     from gracile import api
@@ -222,8 +243,11 @@ def evaluate(
         report=report,
         groups=groups,
         min_area=min_area,
+        windows=windows,
     )
     Console().print(evaluation.table())
+    for table in evaluation.more_tables():
+        Console().print(table)
     if json_file:
         evaluation.to_json(json_file)
     if csv_file:
@@ -330,23 +354,41 @@ def recipe(
     typer.echo(chosen.to_yaml() if settings else recipe_path(name).read_text(encoding="utf-8"), nl=False)
 
 
-@app.command()
-def models(as_json: AsJson = False) -> None:
-    """List the shipped models, recipes, networks and studies."""
+@models_app.callback()
+def models(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the shipped models, recipes, networks and studies; or import a model."""
+    if context.invoked_subcommand:
+        return
+    networks = NETWORKS | WINDOW_NETWORKS
     if as_json:
         listing = {
-            "models": [vars(model) for model in MODELS.values()], "recipes": RECIPES, "networks": NETWORKS,
+            "models": [vars(model) for model in MODELS.values()], "recipes": RECIPES, "networks": networks,
             "protocols": PROTOCOLS, "studies": STUDIES,
         }  # fmt: skip
         typer.echo(json.dumps(listing, indent=1))
         return
     for title, rows in (
-        ("Models", {m.name: m.summary for m in MODELS.values()}), ("Recipes", RECIPES), ("Networks", NETWORKS),
+        ("Models", {m.name: m.summary for m in MODELS.values()}), ("Recipes", RECIPES), ("Networks", networks),
         ("Studies", STUDIES),
     ):  # fmt: skip
         typer.echo(title)
         for name, text in rows.items():
             typer.echo(f"  {name:24} {text}")
+
+
+@models_app.command("import-smicnet")
+def models_import_smicnet(
+    file: Annotated[Path, typer.Argument(help="Weights of SMICNet as Keras saved them (.h5).")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
+    landmarks: Annotated[
+        str, typer.Option(help="Names of the network's classes in their order, without the last.")
+    ] = "",
+) -> None:
+    """Convert published SMICNet weights to a bundle; the last class is the background."""
+    from gracile.training.import_smicnet import import_smicnet
+
+    names = [name.strip() for name in landmarks.split(",") if name.strip()]
+    typer.echo(f"Bundle: {import_smicnet(file, out, names)}")
 
 
 @app.command()

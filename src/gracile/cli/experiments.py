@@ -1,10 +1,11 @@
-"""Commands above single runs: compare two models, tune a recipe's settings."""
+"""Commands above single runs: compare two models, tune settings, train on more and more cases."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gracile.errors import UsageError
 from gracile.names import STUDIES
 
 app = typer.Typer()
@@ -70,3 +71,37 @@ def study(name: Annotated[str, typer.Argument(help="A study's name or a .yaml fi
     from gracile.study import study_path
 
     typer.echo(study_path(name).read_text(encoding="utf-8"), nl=False)
+
+
+@app.command("few-shot")
+def few_shot(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.")],
+    data: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths, test cases included.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    test: Annotated[str, typer.Option(help="Test cases: comma-separated ids or file stems, or a .txt or .json list.")],
+    shots: Annotated[str, typer.Option(help="Sizes of the training set, such as 1,3,5,12.")],
+    repeats: Annotated[int, typer.Option(min=1, help="Trainings of each size.")] = 1,
+    order: Annotated[
+        str, typer.Option(help="Cases to train on: k shots are the first k. By default they are drawn.")
+    ] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Start every training from this bundle.")] = None,
+    exclude: Annotated[str, typer.Option(help="Without these cases.")] = "",
+    protocol: Annotated[str, typer.Option(help="How to score; by default as the recipe says.")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    note: Annotated[list[str] | None, typer.Option(help="What the reports must say of the data.")] = None,
+) -> None:
+    """Train on more and more cases, scored each time: OUT/index.html. The same command again goes on, or adds sizes."""
+    from gracile import api
+
+    try:
+        sizes = [int(part) for part in shots.split(",")]
+    except ValueError:
+        raise UsageError(f"--shots needs whole numbers with commas between, not {shots!r}.") from None
+    curve = api.few_shot(
+        recipe, data, out, test=test, shots=sizes, repeats=repeats, order=order, settings=settings or (), start=start,
+        exclude=exclude, protocol=protocol, device=device, notes=note or (), say=typer.echo,
+    )  # fmt: skip
+    typer.echo(f"Report: {curve.report}")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gracile.case import Case
+from gracile.data.case_points import read_case_points
 from gracile.errors import DataError
 from gracile.io import (
     read_case_file,
@@ -33,6 +34,7 @@ class CaseFiles:
         region: Mask of the part of the image that counts (field of view), or None.
         subject: Person that the case belongs to: the CSV's ``subject``, else the id.
         frame_class: What kind of frame it is: the CSV's ``class`` or the name of its class folder; else empty.
+        points: Files of its named points, for recipes with landmarks.
     """
 
     id: str
@@ -41,10 +43,16 @@ class CaseFiles:
     region: Path | None
     subject: str
     frame_class: str = ""
+    points: tuple[Path, ...] = ()
+
+    @property
+    def key(self) -> tuple[Path, ...]:
+        """What makes it a case of its own: one image may be two, with the points of either side."""
+        return (self.image.resolve(), *self.points)
 
 
 def read_case(files: CaseFiles, recipe: Recipe) -> Case:
-    """Read a case's image and, where there are any, its label and region.
+    """Read a case's image and, where there are any, its label, region and points.
 
     Raises:
         DataError: A file is unreadable or of the wrong kind, a label holds an unknown value, or sizes or grids differ.
@@ -73,6 +81,9 @@ def _with_volume_truth(case: Case, files: CaseFiles, recipe: Recipe) -> Case:
         case.notes += labels.notes
     if files.region is not None:
         case.region = read_volume_region(files.region, case.grid)
+    if files.points and recipe.landmarks:
+        ids = (files.id, stem(files.image))
+        case.points = read_case_points(files.points, ids, recipe.landmark_names, case.grid.affine)
     return case
 
 
@@ -91,8 +102,8 @@ def size_text(shape: tuple[int, ...]) -> str:
 
 
 def labeled(cases: list[CaseFiles]) -> list[CaseFiles]:
-    """The cases that have a label or a frame class."""
-    return [case for case in cases if case.label is not None or case.frame_class]
+    """The cases that have a label, a frame class or points."""
+    return [case for case in cases if case.label is not None or case.frame_class or case.points]
 
 
 def select(cases: list[CaseFiles], include: str = "", exclude: str = "") -> list[CaseFiles]:
@@ -123,7 +134,7 @@ def _named(cases: list[CaseFiles], text: str) -> set[str]:
         by_stem[stem(case.image)].append(case.id)
     chosen = set()
     unknown = []
-    for name in _names(text):
+    for name in case_names(text):
         matches = [name] if name in ids else by_stem.get(name, [])
         if len(matches) > 1:
             raise DataError(f"{name!r} may be {' or '.join(sorted(matches))}.", "Give the id instead of the stem.")
@@ -139,7 +150,7 @@ def _named(cases: list[CaseFiles], text: str) -> set[str]:
     return chosen
 
 
-def _names(text: str) -> list[str]:
+def case_names(text: str) -> list[str]:
     """The names in a comma-separated list or in the file that it is the path of."""
     path = Path(text.strip())
     if path.suffix.lower() not in (".txt", ".json"):

@@ -9,12 +9,14 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from gracile.case import Case
 from gracile.data.case_files import CaseFiles, require_size, size_text, unique_ids
+from gracile.data.case_points import read_case_points
 from gracile.data.layouts import list_files, sources
 from gracile.data.splits import read_split
 from gracile.errors import DataError
-from gracile.geometry import axis_codes
-from gracile.io import read_case_file, read_labels, read_region, read_volume_labels
+from gracile.geometry import Grid, axis_codes
+from gracile.io import read_case_file, read_labels, read_region, read_volume_labels, stem
 from gracile.recipe import Recipe
 
 _NO_LABEL, _LABEL_REMEDY = "The image has no label.", "Add one of the same name, or remove the image."
@@ -42,7 +44,7 @@ class Report:
 
     Args:
         cases: Number of images.
-        labeled: Number of images with a label.
+        labeled: Number of images with a label or with points.
         with_region: Number of images with a region (field of view) file.
         subjects: Number of subjects.
         sizes: Number of images of each ``width x height``, of volumes in the order of the file.
@@ -109,7 +111,7 @@ def check_data(source: str | Path | Sequence[str | Path], recipe: Recipe, split:
     checking = _Checking(recipe)
     cases = checking.list_cases(sources(source))
     report = Report(cases=len(cases), subjects=len({case.subject for case in cases}))
-    report.labeled = sum(case.label is not None for case in cases)
+    report.labeled = sum(case.label is not None or bool(case.points) for case in cases)
     report.with_region = sum(case.region is not None for case in cases)
     for case in cases:
         checking.check_case(case, regions_expected=report.with_region > 0)
@@ -147,7 +149,7 @@ class _Checking:
 
     def list_cases(self, paths: list[Path]) -> list[CaseFiles]:
         """All cases of all sources, with ids of their own."""
-        cases: dict[Path, CaseFiles] = {}
+        cases: dict[tuple[Path, ...], CaseFiles] = {}
         for source in paths:
             try:
                 listing = list_files(source, self.recipe)
@@ -157,11 +159,12 @@ class _Checking:
             for found in listing.faults:
                 self.add("error", source, found.message, found.remedy)
             for path, remark in listing.remarks.items():
-                self.add("warning", path, remark, "Remove the others, or set input.labels.")
+                remedy = "Remove the others." if self.recipe.landmarks else "Remove the others, or set input.labels."
+                self.add("warning", path, remark, remedy)
             for stray in listing.strays:
                 self.add("error", stray, "It belongs to no image.", "Add the image, or give both the same name.")
             for case in listing.cases:
-                if cases.setdefault(case.image.resolve(), case) is not case:
+                if cases.setdefault(case.key, case) is not case:
                     self.add("error", case.image, "The image is named twice.", "Name it in one source only, and once.")
         try:
             return unique_ids(list(cases.values()))
@@ -208,8 +211,11 @@ class _Checking:
             self.orientations[axis_codes(grid.affine)] += 1
             for note in case.notes:
                 self.add("warning", files.image, f"It was read with a change: {note}.")
+        if self.recipe.landmarks:
+            self._check_points(files, grid)
         if files.label is None:
-            self.add("error", files.image, _NO_LABEL, _LABEL_REMEDY)
+            if not self.recipe.landmarks:
+                self.add("error", files.image, _NO_LABEL, _LABEL_REMEDY)
             return
         labels = self._read(files.label, lambda path: read_volume_labels(path, self.recipe.classes, grid))
         if labels is not None:
@@ -218,6 +224,18 @@ class _Checking:
             self._check_content(files.label, counts)
             for note in labels.notes:
                 self.add("warning", files.label, f"It was read with a change: {note}.")
+
+    def _check_points(self, files: CaseFiles, grid: Grid | None) -> None:
+        """Note landmarks that are missing, named twice, or outside of their volume."""
+        if not files.points:
+            self.add("error", files.image, "The volume has no points.", "Add a file of the same name, or remove it.")
+            return
+        ids, names = (files.id, stem(files.image)), self.recipe.landmark_names
+        affine = None if grid is None else grid.affine
+        points = self._read(files.points[0], lambda _: read_case_points(files.points, ids, names, affine))
+        if points is not None and grid is not None:
+            case = Case(files.id, np.empty((1, *grid.shape), np.float32), grid, points=points)
+            self._read(files.points[0], lambda _: case.landmark_voxels(names, grid))
 
     def _note_content(self, id: str, image: np.ndarray) -> None:
         """Keep the size and a checksum of what an image shows."""
@@ -298,6 +316,8 @@ class _Checking:
         images = {case.id: case.image for case in cases}
         for ids in self.by_content.values():
             for id in ids[1:]:
+                if images[id] == images[ids[0]]:
+                    continue  # one volume with the points of either side
                 message = f"The image has the same pixels as {images[ids[0]]}."
                 self.add("error", images[id], message, "Keep one of them.")
             if len({sides[id] for id in ids if id in sides}) > 1:

@@ -10,9 +10,9 @@ from gracile.errors import DataError
 from gracile.io import stem
 from gracile.recipe import Recipe
 
-CSV_COLUMNS = ("image", "label", "region", "subject", "id", "class")
+CSV_COLUMNS = ("image", "label", "region", "points", "subject", "id", "class")
 _CSV_REMEDY = (
-    f"The header is image, label or class, and, as needed, {', '.join(CSV_COLUMNS[2:5])}; "
+    f"The header is image, label, points or class, and, as needed, {', '.join(CSV_COLUMNS[2:6])}; "
     "paths are relative to the CSV."
 )
 
@@ -31,9 +31,13 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
     columns = [name.strip().lower() for name in rows.fieldnames or ()]
     rows.fieldnames = columns
     unknown = [name for name in columns if name not in CSV_COLUMNS]
-    if unknown or "image" not in columns or not {"label", "class"} & set(columns):
+    if unknown or "image" not in columns or not {"label", "points", "class"} & set(columns):
         # A mistyped "subject" that is passed over would put one person on both sides of a split.
-        reason = f"unknown columns {', '.join(unknown)}" if unknown else "no column image, or neither label nor class"
+        reason = (
+            f"unknown columns {', '.join(unknown)}"
+            if unknown
+            else "no column image, or neither label nor class nor points"
+        )
         raise DataError(f"{source} has {reason}.", f"{_CSV_REMEDY} Rename or remove other columns.")
     listing = Listing()
     for row in rows:
@@ -52,12 +56,12 @@ def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
         raise DataError(f"{source}, line {line}: there are more cells than columns.", "Quote names that hold a comma.")
     if not cells["image"]:
         raise DataError(f"{source}, line {line}: no image is named.", _CSV_REMEDY)
-    image, label, region = (source.parent / cells[name] if cells[name] else None for name in CSV_COLUMNS[:3])
+    image, label, region, points = (source.parent / cells[name] if cells[name] else None for name in CSV_COLUMNS[:4])
     assert image is not None
-    for path in (image, label, region):
+    for path in (image, label, region, points):
         if path is not None and not path.is_file() and not (path == image and path.is_dir()):
             raise DataError(f"{source}, line {line}: there is no file {path}.", _CSV_REMEDY)
     id = cells["id"] or stem(image)
     if re.search(r"[/\\:\s]", cells["id"]) or id in (".", ".."):
         raise DataError(f"{source}, line {line}: the id {id!r} cannot name a file.", "Use letters, digits, _ and -.")
-    return CaseFiles(id, image, label, region, cells["subject"] or id, cells["class"])
+    return CaseFiles(id, image, label, region, cells["subject"] or id, cells["class"], (points,) if points else ())

@@ -19,7 +19,7 @@ def fingerprint(cases: list[CaseFiles], wanted: InputSpec | None = None) -> dict
     Returns:
         ``cases`` and ``subjects`` (how many), ``labeled`` and ``with_region`` (how many), ``sizes`` (number of images
         of each ``width x height``, of volumes in the order of the file), ``ids``, ``files`` (per id its SHA-256 over
-        image, label and region, and its subject) and ``sha256`` over all of these.
+        image, label, region and points, and its subject) and ``sha256`` over all of these.
 
     Raises:
         DataError: An image is unreadable.
@@ -51,8 +51,9 @@ def fingerprint(cases: list[CaseFiles], wanted: InputSpec | None = None) -> dict
 def _case_checksum(case: CaseFiles, of_volumes: bool) -> str:
     """SHA-256 over the files' checksums, each under its role, so that swapped or missing files show."""
     digest = hashlib.sha256()
-    for role, path in (("image", case.image), ("label", case.label), ("region", case.region)):
-        parts = [] if path is None else volume_parts(path) if of_volumes else [path]
+    roles = [("image", case.image), ("label", case.label), ("region", case.region)]
+    for role, path in (*roles, *(("points", path) for path in case.points)):
+        parts = [] if path is None else volume_parts(path) if of_volumes and role != "points" else [path]
         digest.update(f"{role} {' '.join(map(_file_checksum, parts)) or '-'}\n".encode())
     return digest.hexdigest()
 

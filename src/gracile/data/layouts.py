@@ -2,14 +2,14 @@
 
 import json
 import logging
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles, unique_ids
 from gracile.data.csv_paths import csv_of_paths
 from gracile.data.kaggle import cases_beside_masks
-from gracile.data.listing import Finder, Listing, files_in, nothing_in, paired, subfolders
+from gracile.data.listing import Finder, Listing, files_in, first_channels, nothing_in, paired, subfolders
+from gracile.data.point_layouts import nnlandmark, point_folders, sides_of_cases, volumes_beside_points
 from gracile.data.volume_layouts import (
     bids,
     folder_per_case,
@@ -20,6 +20,7 @@ from gracile.data.volume_layouts import (
 from gracile.errors import DataError
 from gracile.io import image_files, stem
 from gracile.io.naming import numbered_subjects
+from gracile.io.nnlandmark import ALL_LANDMARKS
 from gracile.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -29,13 +30,13 @@ LABEL_FOLDERS = ("labels", "label", "masks", "1st_manual", "manual", "av")
 REGION_FOLDERS = ("fov", "mask")
 TRAINING_FOLDERS = ("training", "train")
 TEST_FOLDERS = ("test", "testing")
-_CHANNEL = re.compile(r"^(?P<id>.+)_(?P<channel>\d{4})$")
 
 
 def find_cases(source: str | Path | Sequence[str | Path], recipe: Recipe) -> list[CaseFiles]:
     """Find the cases of one or several data folders or CSV files.
 
-    Each source is tried against `LAYOUTS` (for recipes of volumes `VOLUME_LAYOUTS`) in their order. Images without a
+    Each source is tried against `LAYOUTS` (for recipes of volumes `VOLUME_LAYOUTS`, with landmarks
+    `POINT_LAYOUTS`) in their order. Images without a
     label are kept with ``label=None`` (see `labeled`); labels without an image are left to `check_data`. A data-set
     folder with ``training/`` (or ``train/``) and other parts stands for its training part only: a test part is used
     when it is named itself.
@@ -59,7 +60,7 @@ def find_cases(source: str | Path | Sequence[str | Path], recipe: Recipe) -> lis
             first, *more = listing.faults
             also = f" {len(more)} more: run gracile data check." if more else ""
             raise DataError(first.message, first.remedy + also)
-        if listing.strays and not any(case.label for case in listing.cases):
+        if listing.strays and not any(case.label or case.points for case in listing.cases):
             image, stray = listing.cases[0].image.name, listing.strays[0].name
             raise DataError(
                 f"{path} holds no pair: no label's name fits an image's, e.g. {image} and {stray}.",
@@ -86,7 +87,8 @@ def list_files(source: Path, recipe: Recipe) -> Listing:
     """The files of one source by the first layout that it matches. Raises DataError when there is none."""
     if not source.exists():
         raise DataError(f"There is no folder or file {source}.", "Check the path.")
-    layouts = LAYOUTS if recipe.input.kind == "image" else VOLUME_LAYOUTS
+    volumes = POINT_LAYOUTS if recipe.landmarks else VOLUME_LAYOUTS
+    layouts = LAYOUTS if recipe.input.kind == "image" else volumes
     for find in layouts.values():
         listing = find(source, recipe)
         if listing is not None:
@@ -108,12 +110,11 @@ def _contents(folder: Path) -> str:
 
 
 def _refuse_repeats(cases: list[CaseFiles]) -> None:
-    seen: set[Path] = set()
+    seen = set()
     for case in cases:
-        path = case.image.resolve()
-        if path in seen:
+        if case.key in seen:
             raise DataError(f"{case.image} is named twice.", "Name each image in one source only, and once.")
-        seen.add(path)
+        seen.add(case.key)
 
 
 # --- nnU-Net
@@ -133,21 +134,9 @@ def _nnunet(source: Path, recipe: Recipe) -> Listing | None:
     found = files_in(images, recipe)
     if not found:
         listing.faults.append(nothing_in(images, recipe))
-    remedy = (
-        "Give one file per case, CASE_0000.png; join its channels into an RGB one."
-        if recipe.input.kind == "image"
-        else "Give one file per case, CASE_0000.nii.gz: one channel is read."
-    )
-    ids = []
-    for path in found:
-        match = _CHANNEL.match(stem(path))
-        if match is None or match["channel"] != "0000":
-            name = "is no first channel" if match else "lacks the channel suffix _0000"
-            listing.faults.append(DataError(f"{path} {name}.", remedy))
-            continue
-        ids.append((match["id"], path))
-    subjects = volume_subjects([id for id, _ in ids]) if recipe.input.kind == "volume" else {id: id for id, _ in ids}
-    listing.cases = [CaseFiles(id, path, by_id.pop(id, None), None, subjects[id]) for id, path in ids]
+    named = first_channels(found, recipe, listing)
+    subjects = volume_subjects(list(named)) if recipe.input.kind == "volume" else {id: id for id in named}
+    listing.cases = [CaseFiles(id, path, by_id.pop(id, None), None, subjects[id]) for id, path in named.items()]
     listing.strays.extend(by_id.values())
     return listing
 
@@ -236,6 +225,8 @@ def _training_part(source: Path, recipe: Recipe) -> Listing | None:
     finders: tuple[Finder, ...] = (_nnunet, _folders, _beside)
     if recipe.input.kind == "volume":
         finders = (bids, _nnunet, volume_folders, folder_per_case, volumes_beside_labels)
+    if recipe.landmarks:
+        finders = (nnlandmark, sides_of_cases, point_folders, volumes_beside_points)
     if parts:
         return next((found for find in finders if (found := find(parts[0], recipe)) is not None), None)
     folders = _folders if recipe.input.kind == "image" else volume_folders
@@ -270,3 +261,13 @@ VOLUME_LAYOUTS: dict[str, Finder] = {
     "one folder of volumes and their labels (t2.nii.gz, t2_seg.nii.gz)": volumes_beside_labels,
 }
 """The same for recipes of volumes."""
+
+POINT_LAYOUTS: dict[str, Finder] = {
+    "a CSV file with the columns image,points": csv_of_paths,
+    f"nnLandmark (imagesTr/, {ALL_LANDMARKS})": nnlandmark,
+    "a folder for each case with its points by side (0002/0002.nrrd, 0002/left/GT/*.fcsv)": sides_of_cases,
+    "images/ or volumes/ with landmarks/ or points/, or with a table landmarks.csv": point_folders,
+    "such a folder as training/ or train/ inside": _training_part,
+    "one folder of volumes and their points (A.nii.gz, A.mrk.json)": volumes_beside_points,
+}
+"""The same for recipes with landmarks."""

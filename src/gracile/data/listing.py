@@ -1,5 +1,6 @@
 """What the layouts share: what a source holds, its folders by name, and pairs of files."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from gracile.data.case_files import CaseFiles
 from gracile.errors import DataError
-from gracile.io import IMAGE_SUFFIXES, VOLUME_SUFFIXES, image_files, pair_files
+from gracile.io import IMAGE_SUFFIXES, VOLUME_SUFFIXES, image_files, pair_files, stem
 from gracile.io.dicom_series import dicom_files
 from gracile.io.naming import subject_key
 from gracile.recipe import Recipe
@@ -32,6 +33,8 @@ class Listing:
 
 Finder = Callable[[Path, Recipe], Listing | None]
 
+_CHANNEL = re.compile(r"^(?P<id>.+)_(?P<channel>\d{4})$")
+
 
 def files_in(folder: Path, recipe: Recipe) -> list[Path]:
     """The files right in a folder that are of the recipe's kind: pictures, or volumes and folders of DICOM series."""
@@ -46,6 +49,24 @@ def nothing_in(folder: Path, recipe: Recipe) -> DataError:
     if recipe.input.kind == "image":
         return DataError(f"{folder} holds no pictures.", f"Readable are: {', '.join(IMAGE_SUFFIXES)}.")
     return DataError(f"{folder} holds no volumes.", f"Readable are DICOM series and {', '.join(VOLUME_SUFFIXES)}.")
+
+
+def first_channels(paths: list[Path], recipe: Recipe, listing: Listing) -> dict[str, Path]:
+    """nnU-Net's images by case, ``CASE_0000``, noting those of other names or channels."""
+    remedy = (
+        "Give one file per case, CASE_0000.png; join its channels into an RGB one."
+        if recipe.input.kind == "image"
+        else "Give one file per case, CASE_0000.nii.gz: one channel is read."
+    )
+    images = {}
+    for path in paths:
+        match = _CHANNEL.match(stem(path))
+        if match is None or match["channel"] != "0000":
+            name = "is no first channel" if match else "lacks the channel suffix _0000"
+            listing.faults.append(DataError(f"{path} {name}.", remedy))
+            continue
+        images[match["id"]] = path
+    return images
 
 
 def subfolders(source: Path, names: tuple[str, ...]) -> list[Path]:

@@ -76,6 +76,8 @@ def evaluate(
             of runs.
     """
     rules = find_protocol(protocol)
+    if rules.of_points:
+        raise UsageError(f"Protocol {rules.name} scores points, not masks.", "Use evaluate_landmarks.")
     if rules.score_case is None and isinstance(truth, Mapping):
         raise UsageError(f"Protocol {rules.name} has no label files.", "Name a table or a folder.")
     run_folders = _as_list(predictions)

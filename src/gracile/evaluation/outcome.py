@@ -33,6 +33,7 @@ class Evaluation:
         notes: What a reader must know.
         headline: The scores that the table shows first.
         details: What else a protocol says, ready for JSON.
+        tables: Rows that the terminal shows below the summary, by title.
     """
 
     protocol: str
@@ -43,6 +44,7 @@ class Evaluation:
     notes: list[str] = field(default_factory=list)
     headline: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def to_csv(self, path: Path | str, *, per_class: bool = False) -> None:
         """Write a row per case, or per case and class; an undefined score is an empty field."""
@@ -89,6 +91,28 @@ class Evaluation:
         if self.notes:
             table.caption = "; ".join(self.notes)
         return table
+
+    def more_tables(self) -> list["Table"]:
+        """The tables among the details, such as the scores of each landmark, for the terminal."""
+        from rich.table import Table
+
+        tables = []
+        for title, rows in self.tables.items():
+            columns = list(rows[0]) if rows else []
+            table = Table(title=title)
+            for name in columns:
+                words = isinstance(rows[0][name], str)
+                table.add_column(name, justify="left" if words else "right", no_wrap=words)
+            for row in rows:
+                table.add_row(*(_cell(row[name]) for name in columns))
+            tables.append(table)
+        return tables
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def interval_text(entry: dict[str, Any], digits: int = 4) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gracile import names
 from gracile.errors import UsageError
-from gracile.evaluation import av_multiclass, classification, gated_segmentation, segmentation
+from gracile.evaluation import av_multiclass, classification, gated_segmentation, landmarks, segmentation
 from gracile.evaluation.metrics import CaseScores
 
 
@@ -18,7 +18,7 @@ class Protocol:
         description: One line for help and tables.
         recipe: The shipped recipe whose classes are scored when none are named.
         score_case: Scores one case: ``(truth, prediction, class_names, *, region, probabilities, spacing_mm)``. None
-            where whole pictures are classified, see `gracile.evaluation.classification`.
+            where whole pictures are classified, see `gracile.evaluation.classification`, or points scored.
         needs_region: Whether it is undefined without a region (field of view).
         headline: The scores that a short table shows first.
         lower_is_better: Beginnings of the names of shares whose worst value is 1; every other share is worst at 0.
@@ -26,6 +26,7 @@ class Protocol:
         distances: Beginnings of the names of distances and areas, which have no worst value.
         of_some_cases: Beginnings of the names of shares that stay undefined where a case is none of theirs.
         intervals: Whether its summary has bootstrap intervals.
+        of_points: Whether it scores points, see `gracile.evaluation.landmarks`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Protocol:
     distances: tuple[str, ...] = ()
     of_some_cases: tuple[str, ...] = ()
     intervals: bool = False
+    of_points: bool = False
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -80,6 +82,17 @@ PROTOCOLS: dict[str, Protocol] = {
         headline=classification.HEADLINE,
         lower_is_better=("brier", "calibration_error", "false_alarm_rate"),
         intervals=True,
+    ),
+    "landmarks": Protocol(
+        "landmarks",
+        names.PROTOCOLS["landmarks"],
+        "cochlea-landmarks",
+        None,
+        headline=landmarks.HEADLINE,
+        lower_is_better=("mean_error", "median_error", "sd_error", "p95_error", "max_error", "missed"),
+        counts=("missed",),
+        intervals=True,
+        of_points=True,
     ),
 }
 

@@ -11,7 +11,7 @@ from gracile.evaluation.outcome import interval_text
 from gracile.evaluation.tables import meet
 from gracile.geometry import Grid
 from gracile.inference.predict import read_input
-from gracile.inference.reporting import NOTICE, PICTURES
+from gracile.inference.reporting import PICTURES
 from gracile.io import image_files, stem
 from gracile.names import VERSION
 from gracile.report import (
@@ -28,7 +28,7 @@ from gracile.report import (
     worst_first,
     write_report,
 )
-from gracile.report.wording import NOTHING, label, number
+from gracile.report.wording import NOTHING, NOTICE, label, number
 from gracile.result import Result
 
 _ORDER = "probability_of_truth"

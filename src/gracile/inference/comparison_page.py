@@ -11,11 +11,11 @@ import numpy as np
 from gracile.case import Case
 from gracile.evaluation import Protocol
 from gracile.evaluation.paired import SIDES, Paired, Scores
-from gracile.inference.reporting import NOTICE, PICTURES
+from gracile.inference.reporting import PICTURES
 from gracile.names import VERSION
 from gracile.recipe import ClassSpec
 from gracile.report import Report, ReportCase, ReportLayer, ReportTable, result_layers, worst_first, write_report
-from gracile.report.wording import label, number
+from gracile.report.wording import NOTICE, label, number
 from gracile.result import Result
 
 WORSE = 0.01

@@ -17,7 +17,7 @@ from gracile.evaluation.label_files import label_files
 from gracile.evaluation.outcome import interval_text
 from gracile.geometry import Grid
 from gracile.inference.predict import read_input
-from gracile.inference.reporting import NOTICE, PICTURES
+from gracile.inference.reporting import PICTURES
 from gracile.io import is_volume, pair_files, read_labels, read_region, read_volume_labels, stem
 from gracile.measure import measure_cord
 from gracile.names import VERSION
@@ -33,7 +33,7 @@ from gracile.report import (
     write_report,
 )
 from gracile.report.layers import visible_color
-from gracile.report.wording import number
+from gracile.report.wording import NOTICE, number
 from gracile.result import Measurement, Result
 
 _SHOWN = 6

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ from gracile.case import Case
 from gracile.errors import DataError, GracileError, UsageError
 from gracile.inference.inputs import Input, Shard
 from gracile.inference.journal import Journal
+from gracile.inference.segmentation_objects import add_segmentation, is_dicom_input
+from gracile.inference.start_points import start_point
 from gracile.inference.video import VideoOptions, predict_video
-from gracile.inference.volume_results import volume_result_files, write_volume_results
+from gracile.inference.volume_results import POINT_FORMATS, USUAL_POINTS, volume_result_files, write_volume_results
 from gracile.io import read_case_file, volume_parts
 from gracile.io.atomic import writing
+from gracile.io.dicom_segmentation import SUFFIX
 from gracile.io.images import read_region
 from gracile.io.level_volumes import levels_file
 from gracile.io.masks import write_labels
@@ -27,7 +30,7 @@ from gracile.io.pictures import sidecar_path
 from gracile.measure import measure, require_known_settings
 from gracile.names import VERSION
 from gracile.pipeline import Pipeline
-from gracile.recipe import InputSpec
+from gracile.recipe import InputSpec, LandmarkWindowsSpec
 from gracile.result import Result
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,9 @@ class Options:
         overwrite: Do not reuse what the folder holds.
         measure: Settings of the measurements (`gracile.measure.SETTINGS`), e.g. ``{"um_per_pixel": 4.5}``.
         video: How videos are shown and smoothed.
+        near: Where landmarks are looked for, see `gracile.inference.start_points.start_point`; empty looks everywhere.
+        points: Formats that landmarks are written in, of `gracile.inference.volume_results.POINT_FORMATS`.
+        dicom_seg: Also write ``NAME.seg.dcm``, a DICOM Segmentation, of inputs in DICOM.
     """
 
     shard: Shard | None = None
@@ -52,6 +58,9 @@ class Options:
     overwrite: bool = False
     measure: dict[str, Any] = field(default_factory=dict)
     video: VideoOptions = field(default_factory=VideoOptions)
+    near: str = ""
+    points: tuple[str, ...] = USUAL_POINTS
+    dicom_seg: bool = False
 
 
 @dataclass
@@ -95,13 +104,18 @@ def predict(
     Raises:
         UsageError: A mask would be written among the inputs, ``out`` holds predictions made with other settings, a
             measurement's setting is unknown, an optic disc is given for several pictures, a video's truth for pictures,
-            or regions for volumes.
+            regions for volumes, or a DICOM Segmentation is asked for where there are no masks or no input is in
+            DICOM.
         DataError: A result cannot be written (full disk), or the folder of regions lacks one.
     """
     _require_fitting(inputs, out, options)
     _require_videos_for_truth(inputs, options, pipeline.recipe.protocol)
+    if options.dicom_seg and not pipeline.recipe.structures:
+        raise UsageError(f"The recipe {pipeline.recipe.name} gives no masks.", "Leave --dicom-seg out.")
+    if options.near and not any(isinstance(spec, LandmarkWindowsSpec) for spec in pipeline.recipe.stages):
+        raise UsageError(f"The recipe {pipeline.recipe.name} scans no windows around a point.", "Leave --near out.")
     part = options.shard.part(inputs) if options.shard else inputs
-    settings = {
+    settings: dict[str, Any] = {
         "gracile": VERSION,
         "model": model,
         "recipe": pipeline.recipe.model_dump(mode="json"),
@@ -109,8 +123,14 @@ def predict(
         "regions": str(options.regions) if options.regions else None,
         "probabilities": options.probabilities,
     }
+    if options.near:
+        settings["near"] = options.near
+    if set(options.points) != set(USUAL_POINTS):
+        settings["points"] = sorted(options.points)
     if any(entry.kind in ("video", "camera") for entry in inputs):
         settings["video"] = options.video.as_settings()
+    if options.dicom_seg:
+        settings["dicom_seg"] = True
     journal = Journal(out, options.shard, settings, options.overwrite)
     regions = _regions([entry for entry in part if entry.kind == "picture"], options.regions)
     summary = Summary(journal.target)
@@ -146,6 +166,8 @@ def _answer(
     start = time.perf_counter()
     try:
         case = read_input(entry.path, entry.name, region, wanted=pipeline.recipe.input)
+        if options.near:
+            case.start_mm = start_point(options.near, entry.name)
         read = time.perf_counter() - start
         result = pipeline(case, keep_probabilities=options.probabilities)
         found = time.perf_counter()
@@ -158,7 +180,9 @@ def _answer(
         return None, None, {**base, "status": "failed", "reason": f"{type(error).__name__}: {error}"}
     result.seconds = {"read": read, **result.seconds}
     written = time.perf_counter()
-    files = write_result(result, out)
+    files = write_result(result, out, options.points)
+    if options.dicom_seg:
+        files |= add_segmentation(entry, result, pipeline.recipe, out)
     result.seconds["write"] = time.perf_counter() - written
     return case, result, {**base, **result.summary(), "files": files}
 
@@ -197,10 +221,14 @@ def read_input(path: Path, name: str, region: Path | None = None, *, wanted: Inp
     return case
 
 
-def write_result(result: Result, out: Path) -> dict[str, str]:
-    """Write a result's mask and, when kept, its probability maps; returns the files by kind, relative to ``out``."""
+def write_result(result: Result, out: Path, points: Sequence[str] = USUAL_POINTS) -> dict[str, str]:
+    """Write a result's mask, its landmarks in some formats and, when kept, its probability maps.
+
+    Returns:
+        The files by kind, relative to ``out``.
+    """
     if len(result.grid.shape) == 3:
-        return write_volume_results(result, out)
+        return write_volume_results(result, out, points)
     files: dict[str, str] = {}
     if result.mask is not None:
         files["mask"] = f"{result.case_id}.png"
@@ -219,7 +247,7 @@ def _remove_results(entry: Input, out: Path, kept: set[str]) -> None:
     """Take away what only an earlier run wrote for an input, so that no old file passes for a part of its answer."""
     files = [f"{entry.name}.png", *(f"{kind}/{entry.name}.npz" for kind in ("probabilities", "network_size"))]
     if entry.kind == "volume":
-        files = volume_result_files(entry.name)
+        files = [*volume_result_files(entry.name, out), f"{entry.name}{SUFFIX}"]
     elif entry.kind != "picture":
         files = [f"{entry.name}{suffix}" for suffix in (".mp4", ".avi", ".csv")]
     for file in set(files) - kept:
@@ -258,6 +286,14 @@ def _require_fitting(inputs: list[Input], out: Path, options: Options) -> None:
     require_known_settings(options.measure)
     if "disc" in options.measure and len(inputs) > 1:
         raise UsageError("An optic disc belongs to one picture.", "Predict one picture, or leave the disc to be found.")
+    if options.dicom_seg and not any(is_dicom_input(entry) for entry in inputs):
+        raise UsageError(
+            "None of the inputs is in DICOM, as a DICOM Segmentation needs them.", "Leave --dicom-seg out."
+        )
+    unknown = [form for form in options.points if form not in POINT_FORMATS]
+    if unknown or not options.points:
+        what = f"There is no format of points {unknown[0]!r}." if unknown else "No format of points is named."
+        raise UsageError(what, f"Choose of: {', '.join(POINT_FORMATS)}.")
     if "levels" in options.measure and not Path(options.measure["levels"]).exists():
         raise UsageError(f"There are no vertebral levels {options.measure['levels']}.", "Check the name.")
     if options.regions and any(entry.kind == "volume" for entry in inputs):

@@ -19,19 +19,20 @@ from gracile.recipe import Recipe
 from gracile.report import (
     Report,
     ReportCase,
+    ReportTable,
     case_figures,
     case_layers,
     case_overlay,
     distribution_chart,
+    is_drawn,
     worst_first,
     write_report,
 )
-from gracile.result import Measurement, Result
+from gracile.report.wording import NOTICE, number
+from gracile.result import Landmark, Measurement, Result
 
 PICTURES = 60
 """Largest number of cases whose pictures lie in the page; the others are in its table and have their overlays."""
-
-NOTICE = "Not a medical device. Check every result in its picture before it is used."
 
 HEADLINE = (
     "avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area", "depth", "nbr", "csa_mean",
@@ -67,6 +68,8 @@ class ReportWriter:
             flags=record.get("flags", []),
             seconds=record.get("seconds", {}),
         )
+        if record.get("landmarks"):
+            entry.tables.append(_landmark_table(record["landmarks"]))
         self.cases.append(entry)
         self._kinds.append(_kind(record))
         if "video" in record.get("files", {}):
@@ -77,7 +80,7 @@ class ReportWriter:
         wanted = self._wanted(entry)
         if reused and (wanted or not overlay.is_file()):
             case, result = self._read(record)
-        if case is None or result is None or result.mask is None:
+        if case is None or result is None or not is_drawn(result):
             return
         colors = [spec.color for spec in self.recipe.classes]
         if not (reused and overlay.is_file()):
@@ -121,13 +124,17 @@ class ReportWriter:
             self._keep(entry)
 
     def _read(self, record: Mapping[str, Any]) -> tuple[Case | None, Result | None]:
-        """The case and the mask of a reused record from their files; None where they are gone or changed."""
+        """The case and the mask or points of a reused record; None where their files are gone or changed."""
         files = record.get("files", {})
-        if "mask" not in files:
+        if not {"mask", "landmarks"} & set(files):
             return None, None
         classes = self.recipe.classes
         try:
             case = read_input(Path(record["input"]), record["name"], wanted=self.recipe.input)
+            if "mask" not in files:
+                points = [Landmark.from_summary(entry) for entry in record["landmarks"]]
+                status = record["status"]
+                return case, Result(case.id, status, case.grid, self.recipe.class_names, landmarks=points)
             mask = self.out / files["mask"]
             if self.recipe.input.kind == "volume":
                 labels = read_volume_labels(mask, classes, case.grid, recoded=False).values
@@ -152,6 +159,17 @@ class ReportWriter:
         for surplus in self._pictured[PICTURES:]:
             surplus.drop_pictures()
         del self._pictured[PICTURES:]
+
+
+def _landmark_table(landmarks: Sequence[Mapping[str, Any]]) -> ReportTable:
+    """Where each landmark is and how sure that is."""
+    rows = []
+    for part in landmarks:
+        place = part["point_mm"] or [None] * 3
+        numbers = [*(number(value, 2) for value in place), number(part["probability"], 3)]
+        rows.append([part["name"], *numbers, number(part["uncertainty_mm"], 2), part["note"]])
+    columns = ["Landmark", "R (mm)", "A (mm)", "S (mm)", "Probability", "Uncertainty (mm)", "Note"]
+    return ReportTable("Landmarks", columns, rows)
 
 
 def _kind(record: Mapping[str, Any]) -> str:

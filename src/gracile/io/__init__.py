@@ -7,7 +7,7 @@ from gracile.io.images import read_image, read_region, write_png
 from gracile.io.markups import POINT_SUFFIXES, read_points, write_points
 from gracile.io.masks import LabelClass, colorize, overlay, read_labels, write_labels
 from gracile.io.naming import IMAGE_SUFFIXES, VOLUME_SUFFIXES, case_key, image_files, pair_files, stem
-from gracile.io.nifti_writing import write_mask, write_probabilities
+from gracile.io.nifti_writing import write_map, write_mask, write_probabilities
 from gracile.io.pictures import read_picture
 from gracile.io.tables import read_table, write_table
 from gracile.io.volume_labels import VolumeLabels, read_volume_labels, read_volume_region
@@ -42,6 +42,7 @@ __all__ = [
     "write_centerline",
     "write_json",
     "write_labels",
+    "write_map",
     "write_mask",
     "write_png",
     "write_points",

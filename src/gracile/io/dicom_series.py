@@ -111,6 +111,15 @@ def read_series(path: Path, series: str = "") -> Voxels:
     return Voxels(values, affine, notes=notes)
 
 
+def series_files(path: Path, series: str = "") -> list[Path]:
+    """The files of a series in the order of the volume's slices; of several images at a position the first.
+
+    Raises:
+        DataError: See `read_series`.
+    """
+    return [stack[0].path for stack in _stacked(path, _chosen(path, series), [])[0]]
+
+
 def _chosen(path: Path, wanted: str) -> list[_Slice]:
     """The slices of the one series that is meant."""
     folder = path if path.is_dir() else path.parent
@@ -148,7 +157,7 @@ def _listed(groups: list[list[_Slice]]) -> str:
 
 
 @contextmanager
-def _private(path: Path) -> Iterator[None]:
+def private_parsing(path: Path) -> Iterator[None]:
     """Run what parses a file's values so that none of them shows in a warning or an error."""
     from pydicom.errors import InvalidDicomError
 
@@ -170,7 +179,7 @@ def _read_header(path: Path) -> _Slice | None:
     """What a file says of its image's place; None for a file without an image, such as a report."""
     from pydicom import dcmread
 
-    with _private(path):
+    with private_parsing(path):
         dataset = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
         if "Rows" not in dataset or "Columns" not in dataset:
             return None
@@ -281,7 +290,7 @@ def _pixels(one: _Slice) -> np.ndarray:
     from pydicom import dcmread
     from pydicom.pixels import apply_modality_lut, pixel_array
 
-    with _private(one.path):
+    with private_parsing(one.path):
         dataset = dcmread(one.path)
         if "PixelData" not in dataset:
             raise DataError(f"{one.path} holds no pixels.", COPY_AGAIN)

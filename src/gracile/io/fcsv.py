@@ -17,11 +17,16 @@ from gracile.io.atomic import write_text
 from gracile.io.coordinate_systems import System, coordinate_system, exchanged
 
 _COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
+_STATUS = re.compile(r"[0-3],[01]")
+"""What Slicer 5 adds to a line without naming it: the status of the place (2 is defined), and who set it."""
+
 _HEADER = re.compile(r"#\s*([^=]+?)\s*=\s*(.*?)\s*")
 
 
 def read_fcsv(path: Path | str) -> PointList:
     """Read a ``.fcsv`` file in RAS+ mm; names that come twice, as in curves, are kept.
+
+    A point that Slicer 5 calls other than defined keeps its name and has no place.
 
     Raises:
         DataError: No such file, no coordinate system (Slicer 3 wrote none) or columns, no points, or a place that is
@@ -78,7 +83,11 @@ def _parts(path: Path) -> tuple[dict[str, str], list[str]]:
 
 
 def _place(path: Path, number: int, columns: list[str], row: list[str]) -> list[float]:
-    surplus = [cell for cell in row[len(columns) :] if cell.strip()]
+    surplus = ",".join(cell.strip() for cell in row[len(columns) :]).strip(",")
+    if columns[-1] == "associatednodeid" and _STATUS.fullmatch(surplus):
+        if not surplus.startswith("2"):
+            return [float("nan")] * 3
+        surplus = ""
     try:
         place = [float(row[columns.index(axis)]) for axis in ("x", "y", "z")]
     except (IndexError, ValueError):

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from pathlib import Path
 
 from gracile.errors import DataError
@@ -16,6 +17,8 @@ _ROLE = re.compile(
     re.IGNORECASE,
 )
 _PART = re.compile(r"_(training|train|test|validation|val)$", re.IGNORECASE)
+_FORBIDDEN = re.compile(r"[^\w.+-]|^\.+")
+"""What no file or folder is named with, of a thing's name."""
 
 
 def stem(path: Path | str) -> str:
@@ -146,3 +149,22 @@ def image_files(folder: Path | str, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) 
         for path in folder.iterdir()
         if path.name.lower().endswith(suffixes) and not path.name.startswith(".") and path.is_file()
     )
+
+
+def file_names(names: Sequence[str]) -> dict[str, str]:
+    """What the file or folder of each thing, such as a landmark, is called: its name, with ``_`` for what may not be.
+
+    Of names that would become one, also where capitals make no difference, the later get ``-2`` and so on.
+
+    Example:
+        >>> file_names(["apex", "deep/turn", "deep turn"])
+        {'apex': 'apex', 'deep/turn': 'deep_turn', 'deep turn': 'deep_turn-2'}
+    """
+    made: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        plain = _FORBIDDEN.sub("_", name)
+        tries = (f"{plain}-{number}" if number > 1 else plain for number in count(1))
+        made[name] = next(each for each in tries if each.casefold() not in taken)
+        taken.add(made[name].casefold())
+    return made

@@ -62,8 +62,23 @@ def write_probabilities(path: Path | str, probabilities: np.ndarray, grid: Grid)
     _require_shape(path, probabilities.shape[1:], grid)
     header = _header_for(grid, np.dtype(np.uint16), len(probabilities))
     header["scl_slope"], header["scl_inter"] = PROBABILITY_STEP, 0.0
-    counts = (np.rint(np.clip(np.nan_to_num(one), 0, 1) / PROBABILITY_STEP).astype(np.uint16) for one in probabilities)
-    _write(Path(path), header, counts, level=3)
+    _write(Path(path), header, (_counts(one) for one in probabilities), level=3)
+
+
+def write_map(path: Path | str, probability: np.ndarray, grid: Grid) -> None:
+    """Write one probability map ``(I, J, K)`` as a 3D ``.nii.gz``, stored as `write_probabilities` does.
+
+    Raises:
+        DataError: The map does not fit, or the file cannot be written.
+    """
+    _require_shape(path, probability.shape, grid)
+    header = _header_for(grid, np.dtype(np.uint16), 0)
+    header["scl_slope"], header["scl_inter"] = PROBABILITY_STEP, 0.0
+    _write(Path(path), header, [_counts(probability)], level=3)
+
+
+def _counts(probability: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(np.nan_to_num(probability), 0, 1) / PROBABILITY_STEP).astype(np.uint16)
 
 
 def _require_shape(path: Path | str, shape: tuple[int, ...], grid: Grid) -> None:

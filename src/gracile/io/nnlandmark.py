@@ -2,14 +2,15 @@
 
 Two files: ``all_landmarks_voxel.json`` maps each case to its landmarks by name, each an index (i, j, k) in the order of
 the image's axes; a prediction ``CASE.json`` maps each label number to its ``coordinates`` and ``likelihood``. Both
-count in voxels, so that millimeters need the affine of each case's image.
+count in voxels, so that millimeters need the affine of each case's image. A data set has the first one beside
+``imagesTr``; the names of a prediction's numbers lie beside it, in ``name_to_label.json`` or ``dataset.json``.
 
 Format: the readme of MIC-DKFZ/nnLandmark (Ertl et al., arXiv 2504.06742).
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,20 +20,35 @@ from gracile.io.atomic import write_json
 from gracile.io.naming import stem
 from gracile.io.slicer_markups import read_json
 
+ALL_LANDMARKS = "all_landmarks_voxel.json"
+"""The annotations of all cases of a data set, training and test."""
+
 _NAMES = "name_to_label.json"
+_DATASET = "dataset.json"
 _REMEDY = "It is not as nnLandmark writes it: see the readme of nnLandmark."
 
 
+def is_nnlandmark(path: Path | str) -> bool:
+    """Whether a file of points is such JSON by its name, and not 3D Slicer's."""
+    name = Path(path).name.lower()
+    return name.endswith(".json") and not name.endswith(".mrk.json")
+
+
 def read_nnlandmark(
-    path: Path | str, affines: Mapping[str, np.ndarray], names: Mapping[int, str] | None = None
+    path: Path | str,
+    affines: Mapping[str, np.ndarray],
+    names: Mapping[int, str] | None = None,
+    *,
+    others: Literal["error", "skip"] = "error",
 ) -> dict[str, PointList]:
     """Read landmarks of one or all cases in RAS+ mm.
 
     Args:
         path: ``all_landmarks_voxel.json``, or a prediction ``CASE.json``.
         affines: ``(4, 4)`` from voxel indices to RAS+ mm, by case.
-        names: Names by label number, for predictions; by default those of ``name_to_label.json`` beside the file, else
-            the numbers themselves.
+        names: Names by label number, for predictions; by default those of ``name_to_label.json`` or of the ``labels``
+            in ``dataset.json`` beside the file, else the numbers themselves.
+        others: Whether a case without affine is an error or passed over.
 
     Returns:
         The landmarks by case; predictions carry their likelihoods.
@@ -41,15 +57,17 @@ def read_nnlandmark(
         DataError: No such file, not this format, a case without affine, or places that are none.
     """
     path = Path(path)
-    content = read_json(path)
-    if not isinstance(content, dict) or not content or not all(isinstance(part, dict) for part in content.values()):
-        raise DataError(f"{path} holds no landmarks by case.", _REMEDY)
-    if path.name.endswith("_mm.json"):
-        raise DataError(f"{path} seems to count in millimeters from a corner.", "Take the file in voxels beside it.")
-    if any("coordinates" in part for part in content.values()):
-        case = stem(path)
-        return {case: _prediction(path, content, _affine(path, case, affines), _names(path, names))}
-    return {case: _annotation(path, case, marks, _affine(path, case, affines)) for case, marks in content.items()}
+    content = _content(path)
+    cases = [case for case in nnlandmark_cases(path) if others == "error" or case in affines]
+    if _is_prediction(content):
+        return {case: _prediction(path, content, _affine(path, case, affines), _names(path, names)) for case in cases}
+    return {case: _annotation(path, case, content[case], _affine(path, case, affines)) for case in cases}
+
+
+def nnlandmark_cases(path: Path | str) -> list[str]:
+    """The cases that a file has landmarks of. Raises DataError when it is none of this format."""
+    content = _content(Path(path))
+    return [stem(path)] if _is_prediction(content) else list(content)
 
 
 def write_nnlandmark(path: Path | str, points: Mapping[str, PointList], affines: Mapping[str, np.ndarray]) -> None:
@@ -68,6 +86,48 @@ def write_nnlandmark(path: Path | str, points: Mapping[str, PointList], affines:
             for name, place in some.by_label().items()
         }
     write_json(path, content)
+
+
+def write_nnlandmark_prediction(path: Path | str, points: PointList, affine: np.ndarray) -> None:
+    """Write a prediction ``CASE.json``, its landmarks numbered from 1, and the names of the numbers beside it.
+
+    A landmark without a place has coordinates of null.
+
+    Args:
+        path: File to write; ``name_to_label.json`` in its folder is written with it.
+        points: All landmarks in their order.
+        affine: ``(4, 4)`` from voxel indices of the case's image to RAS+ mm.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    path = Path(path)
+    inverse = np.linalg.inv(affine)
+    likely = np.ones(len(points)) if points.probabilities is None else points.probabilities
+    content = {}
+    for number, (place, sure) in enumerate(zip(points.points_mm, likely, strict=True), start=1):
+        voxel = inverse[:3, :3] @ place + inverse[:3, 3]
+        known = bool(np.isfinite(voxel).all())
+        content[str(number)] = {
+            "coordinates": [float(value) for value in voxel] if known else [None] * 3,
+            "likelihood": float(np.clip(sure, 0, 1)),
+        }
+    write_json(path, content)
+    write_json(path.with_name(_NAMES), {name: number for number, name in enumerate(points.labels, start=1)})
+
+
+def _content(path: Path) -> dict[str, dict[str, Any]]:
+    content = read_json(path)
+    if not isinstance(content, dict) or not content or not all(isinstance(part, dict) for part in content.values()):
+        raise DataError(f"{path} holds no landmarks by case.", _REMEDY)
+    if path.name.endswith("_mm.json"):
+        raise DataError(f"{path} seems to count in millimeters from a corner.", "Take the file in voxels beside it.")
+    return content
+
+
+def _is_prediction(content: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the parts of a file are landmarks of one case."""
+    return any("coordinates" in part for part in content.values())
 
 
 def _annotation(path: Path, case: str, marks: dict[str, Any], affine: np.ndarray) -> PointList:
@@ -100,8 +160,13 @@ def _names(path: Path, names: Mapping[int, str] | None) -> dict[str, str]:
     """Names by label number as text."""
     if names is not None:
         return {str(number): name for number, name in names.items()}
-    beside = path.with_name(_NAMES)
-    content = read_json(beside) if beside.is_file() else {}
+    beside, dataset = path.with_name(_NAMES), path.with_name(_DATASET)
+    content: Any = {}
+    if beside.is_file():
+        content = read_json(beside)
+    elif dataset.is_file():
+        beside, whole = dataset, read_json(dataset)
+        content = whole.get("labels", {}) if isinstance(whole, dict) else None
     if not isinstance(content, dict) or not all(isinstance(number, int) for number in content.values()):
         raise DataError(f"{beside} holds no label numbers by name.", _REMEDY)
     return {str(number): name for name, number in content.items()}

@@ -157,6 +157,8 @@ def read_samples(path: Path, stream: BinaryIO, dtype: np.dtype, shape: Sequence[
             behind = 0
             while behind < _BEHIND and (rest := len(stream.read(1 << 16))):
                 behind += rest
+            if behind >= _BEHIND:
+                raise DataError(f"{path} holds far more than its header claims.", COPY_AGAIN)
     except EOFError:
         raise DataError(f"{path} is truncated: its compressed voxels break off.", COPY_AGAIN) from None
     except (OSError, zlib.error):

@@ -11,9 +11,10 @@ from gracile.io.level_volumes import read_levels
 from gracile.measure.areas import area_measurements
 from gracile.measure.cord import measure_cord
 from gracile.measure.disc import Disc
+from gracile.measure.landmarks import landmark_measurements
 from gracile.measure.ultrasound import ultrasound_measurements
 from gracile.measure.vessels import fundus_measurements
-from gracile.recipe import Recipe
+from gracile.recipe import LandmarkMeasuresSpec, Recipe
 from gracile.result import Result
 
 Settings = dict[str, Any]
@@ -50,8 +51,11 @@ def measure(case: Case, result: Result, recipe: Recipe, settings: Settings) -> N
         UsageError: An unknown setting.
     """
     require_known_settings(settings)
-    if result.mask is not None:
-        for spec in recipe.measure:
+    for spec in recipe.measure:
+        if spec.name == "landmarks":
+            spec_of_landmarks = LandmarkMeasuresSpec.model_validate(spec.options)
+            result.measurements += landmark_measurements(result.landmarks, spec_of_landmarks)
+        elif result.mask is not None:
             MEASURES[spec.name](case, result, result.mask, recipe, {**spec.options, **settings})
 
 

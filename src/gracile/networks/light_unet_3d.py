@@ -65,6 +65,10 @@ class LightUNet3d(nn.Module):
         width: Channels at the finest resolution; twice and three times as many at the coarser ones.
         depths: Residual blocks at each resolution.
         stride: Voxels along each axis that one of the finest resolution stands for.
+        unfold: Whether it answers every voxel; else the first one of each step alone.
+
+    Attributes:
+        answer_steps: Voxels along each axis from one of its answers to the next.
 
     Example:
         >>> import torch
@@ -80,10 +84,13 @@ class LightUNet3d(nn.Module):
         width: int = 24,
         depths: tuple[int, int, int] = (1, 1, 2),
         stride: tuple[int, int, int] = (2, 2, 1),
+        unfold: bool = True,
     ) -> None:
         super().__init__()
         widths = [width, width * 2, width * 3]
         self.stride = tuple(stride)
+        self.answered = self.stride if unfold else (1, 1, 1)
+        self.answer_steps = (1, 1, 1) if unfold else self.stride
         self.multiple = tuple(step * 2 ** (len(widths) - 1) for step in stride)
         # Wider than the step, so that every voxel weighs in.
         a, b, c = (step + 1 + step % 2 for step in stride)
@@ -100,11 +107,15 @@ class LightUNet3d(nn.Module):
             self.encoder.append(nn.Sequential(*blocks))
         self.reduce = nn.ModuleList(nn.Conv3d(coarser, own, 1, bias=False) for own, coarser in pairwise(widths))
         self.decoder = nn.ModuleList(convolve_and_normalize_3d(own, own) for own in widths[:-1])
-        self.head = nn.Conv3d(width, out_channels * stride[0] * stride[1] * stride[2], 1)
+        self.head = nn.Conv3d(width, out_channels * math.prod(self.answered), 1)
 
-    def forward(self, volumes: Tensor) -> Tensor:
-        """``(batch, in_channels, x, y, z)``, any size, to logits ``(batch, out_channels, x, y, z)``."""
-        size = volumes.shape[2:]
+    def forward(self, volumes: Tensor, only: Tensor | None = None) -> Tensor:
+        """``(batch, in_channels, x, y, z)``, any size, to logits ``(batch, out_channels, x, y, z)``.
+
+        Without unfolding these have ``ceil(x / stride)`` samples along an axis. With ``only``, ``(batch,)`` numbers of
+        a class each, the answer is ``(batch, 1, x, y, z)``, that class's: far less work where there are many classes.
+        """
+        size = [-(-length // step) for length, step in zip(volumes.shape[2:], self.answer_steps, strict=True)]
         features = self.stem(pad_to_multiple_3d(volumes, self.multiple))
         skips: list[Tensor] = []
         for blocks in self.encoder:
@@ -115,7 +126,16 @@ class LightUNet3d(nn.Module):
             larger = functional.interpolate(self.reduce[level](features), size=skip.shape[2:], mode="trilinear")
             features = functional.relu(larger + skip, inplace=True)
             features = functional.relu(self.decoder[level](features) + features, inplace=True)
-        return unfold_3d(self.head(features), self.stride)[..., : size[0], : size[1], : size[2]]
+        maps = self.head(features) if only is None else self._answer(features, only)
+        return unfold_3d(maps, self.answered)[..., : size[0], : size[1], : size[2]]
+
+    def _answer(self, features: Tensor, only: Tensor) -> Tensor:
+        """The head's rows of one class for each of the batch."""
+        assert self.head.bias is not None
+        each = math.prod(self.answered)
+        weights = self.head.weight.unflatten(0, (-1, each)).flatten(2)[only]
+        biases = self.head.bias.unflatten(0, (-1, each))[only]
+        return (weights @ features.flatten(2)).unflatten(2, features.shape[2:]) + biases[..., None, None, None]
 
     def anatomy(self) -> Anatomy:
         """Its parts, and where channels and classes lie; the head has a row for each voxel of a step and class."""
@@ -127,7 +147,7 @@ class LightUNet3d(nn.Module):
             *in_part("bottleneck", [f"encoder.{deepest}"]),
             *in_part("expanding", [*expanding, "head"]),
         ]
-        return Anatomy(tuple(blocks), (*looks("stem.0"), *answers("head", each=math.prod(self.stride))))
+        return Anatomy(tuple(blocks), (*looks("stem.0"), *answers("head", each=math.prod(self.answered))))
 
 
 def pad_to_multiple_3d(volumes: Tensor, multiple: tuple[int, ...]) -> Tensor:

@@ -3,13 +3,14 @@
 from gracile.report.charts import distribution_chart
 from gracile.report.contents import Report, ReportCase, ReportLayer, ReportStill, ReportTable, worst_first
 from gracile.report.curves import Curve, confusion_chart, curve_chart, reliability_chart
+from gracile.report.landmark_sheet import landmark_layers
 from gracile.report.layers import draw_overlay, result_layers
 from gracile.report.links import relative_link
 from gracile.report.page import write_report
 from gracile.report.plane import Dot, bar_chart, course_chart, dot_chart
 from gracile.report.profiles import Profile, cord_chart, profile_chart
 from gracile.report.timeline import TimeLine, spans, timeline_chart
-from gracile.report.views import case_figures, case_layers, case_overlay
+from gracile.report.views import case_figures, case_layers, case_overlay, is_drawn
 from gracile.report.volume_sheet import draw_volume_overlay, volume_layers
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "dot_chart",
     "draw_overlay",
     "draw_volume_overlay",
+    "is_drawn",
+    "landmark_layers",
     "profile_chart",
     "relative_link",
     "reliability_chart",

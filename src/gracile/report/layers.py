@@ -86,6 +86,14 @@ def draw_overlay(image: np.ndarray, mask: np.ndarray, colors: Sequence[Sequence[
     return jpeg([Image.fromarray(channel) for channel in blended], quality=90, full_color=True)
 
 
+def laid_over(base: bytes, layers: Sequence[ReportLayer]) -> bytes:
+    """A base with all of its raster layers laid over it, as JPEG of quality 90 with full color resolution."""
+    picture = Image.open(BytesIO(base)).convert("RGBA")
+    for layer in layers:
+        picture.alpha_composite(Image.open(BytesIO(layer.png)).convert("RGBA"))
+    return jpeg([picture.convert("RGB").getchannel(channel) for channel in "RGB"], quality=90, full_color=True)
+
+
 def visible_color(color: Sequence[int]) -> RGB:
     """A color as it is drawn: mixed with as little white as lifts its relative luminance (WCAG 2) to 0.15.
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from gracile.io import write_text
 from gracile.report.contents import FAILED, Report, ReportCase, ReportLayer, worst_first
 from gracile.report.layers import visible_color
-from gracile.report.wording import decimals, label, number, unit_text
+from gracile.report.wording import NOTICE, decimals, label, number, unit_text
 from gracile.result import Measurement
 
 _FOLDER = Path(__file__).parent
@@ -47,16 +47,13 @@ def write_report(report: Report, path: Path | str) -> Path:
     Raises:
         DataError: The file cannot be written, such as on a full disk.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {
-        "label": label, "number": number, "unit": unit_text, "jpeg": _jpeg, "png": _png, "grouped": _grouped
-    }  # fmt: skip
+    environment = _environment()
     cases = worst_first(report.cases, report.order_by, report.lower_is_better)
     columns = _columns(report, cases)
     page = environment.get_template("page.html").render(
+        title=report.title,
+        subtitle=report.subtitle,
+        notes=report.notes,
         report=report,
         cases=[(index, case, _tone(case), _pivot(case.measurements)) for index, case in enumerate(cases, start=1)],
         columns=columns,
@@ -74,6 +71,22 @@ def write_report(report: Report, path: Path | str) -> Path:
     )
     write_text(path, page)
     return Path(path)
+
+
+def viewer_page(title: str, subtitle: str) -> str:
+    """The page of the viewer and the server, in the shell of the reports; its scripts fill it."""
+    return _environment().get_template("viewer.html").render(title=title, subtitle=subtitle, notes=[NOTICE])
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "label": label, "number": number, "unit": unit_text, "jpeg": _jpeg, "png": _png, "grouped": _grouped
+    }  # fmt: skip
+    return environment
 
 
 def _jpeg(content: bytes) -> str:

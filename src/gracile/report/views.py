@@ -7,7 +7,8 @@ import numpy as np
 
 from gracile.case import Case
 from gracile.report.contents import ReportLayer
-from gracile.report.layers import draw_overlay, result_layers
+from gracile.report.landmark_sheet import landmark_layers
+from gracile.report.layers import draw_overlay, laid_over, result_layers
 from gracile.report.profiles import cord_chart
 from gracile.report.volume_sheet import draw_volume_overlay, volume_layers
 from gracile.result import Result
@@ -18,7 +19,12 @@ Rows = Sequence[Mapping[str, Any]]
 def case_layers(
     case: Case, result: Result, colors: Sequence[Sequence[int]], truth: np.ndarray | None = None
 ) -> tuple[bytes, list[ReportLayer]]:
-    """The base as JPEG and the layers over it; see `result_layers` for pictures, `volume_layers` for volumes."""
+    """The base as JPEG and the layers over it.
+
+    See `result_layers` for pictures, `volume_layers` for volumes, `landmark_layers` for those with landmarks alone.
+    """
+    if _is_of_landmarks(result):
+        return landmark_layers(case, result.landmarks)
     if _is_volume(case):
         return volume_layers(case, result, colors, truth)
     return result_layers(case, result, colors, truth)
@@ -26,6 +32,8 @@ def case_layers(
 
 def case_overlay(case: Case, result: Result, colors: Sequence[Sequence[int]]) -> bytes:
     """One JPEG with the result over the case: a picture at its own size, a volume as a sheet of views."""
+    if _is_of_landmarks(result):
+        return laid_over(*landmark_layers(case, result.landmarks))
     if _is_volume(case) or result.mask is None:
         return draw_volume_overlay(case, result, colors)
     return draw_overlay(case.image, result.mask, colors)
@@ -37,6 +45,15 @@ def case_figures(
     """Caption and SVG of the charts that a result's tables make."""
     rows, true_rows = tables.get("cord", ()), (truth or {}).get("cord", ())
     return [("area along the structure", cord_chart(rows, true_rows, color))] if rows or true_rows else []
+
+
+def is_drawn(result: Result) -> bool:
+    """Whether there is anything to show of a result."""
+    return result.mask is not None or any(part.point_mm is not None for part in result.landmarks)
+
+
+def _is_of_landmarks(result: Result) -> bool:
+    return result.mask is None and bool(result.landmarks)
 
 
 def _is_volume(case: Case) -> bool:

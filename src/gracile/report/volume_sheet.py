@@ -11,7 +11,7 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.geometry import Slices, axial_slices, centerline_from_mask
 from gracile.report.contents import ReportLayer
-from gracile.report.layers import DIFFERENCES, RGB, jpeg, layer_png, visible_color
+from gracile.report.layers import DIFFERENCES, RGB, jpeg, laid_over, layer_png, visible_color
 from gracile.report.volume_panels import Panel, along_panels, axial_panel
 from gracile.result import Result
 
@@ -93,13 +93,7 @@ def volume_layers(
 
 def draw_volume_overlay(case: Case, result: Result, colors: Sequence[Sequence[int]]) -> bytes:
     """The same sheet with all of its layers laid over it, as one JPEG. Raises DataError, see `volume_layers`."""
-    from io import BytesIO
-
-    base, layers = volume_layers(case, result, colors)
-    picture = Image.open(BytesIO(base)).convert("RGBA")
-    for layer in layers:
-        picture.alpha_composite(Image.open(BytesIO(layer.png)).convert("RGBA"))
-    return jpeg([picture.convert("RGB").getchannel(channel) for channel in "RGB"], quality=90, full_color=True)
+    return laid_over(*volume_layers(case, result, colors))
 
 
 def _checked(case: Case, result: Result, colors: Sequence[Sequence[int]], truth: np.ndarray | None) -> Slices:

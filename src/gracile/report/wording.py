@@ -9,6 +9,7 @@ _SPELLED = {
     "crae": "CRAE", "crve": "CRVE", "csa": "CSA", "f1": "F1", "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR",
     "pr": "PR", "rl": "RL", "roc": "ROC", "sd": "SD", "px": "(px)", "mm": "(mm)", "mm2": "(mm²)", "mm3": "(mm³)",
 }  # fmt: skip
+NOTICE = "Not a medical device. Check every result in its picture before it is used."
 NOTHING = "–"
 """Stands for an undefined value."""
 

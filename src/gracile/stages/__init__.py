@@ -8,6 +8,9 @@ from gracile.stages.base import Finding, Stage
 from gracile.stages.centerline import CenterlineStage
 from gracile.stages.fuse import FuseStage
 from gracile.stages.gate import GateStage
+from gracile.stages.landmark_heat import LandmarkHeatStage
+from gracile.stages.landmark_refine import LandmarkRefineStage
+from gracile.stages.landmark_windows import LandmarkWindowsStage
 from gracile.stages.segment import SegmentStage
 from gracile.stages.segment_volume import SegmentVolumeStage
 
@@ -17,6 +20,9 @@ STAGES: dict[str, Callable[[Any, Recipe, bool], Stage]] = {
     "fuse": FuseStage,
     "centerline": CenterlineStage,
     "segment-volume": SegmentVolumeStage,
+    "landmark-windows": LandmarkWindowsStage,
+    "landmark-heat": LandmarkHeatStage,
+    "landmark-refine": LandmarkRefineStage,
 }
 
 
@@ -31,6 +37,9 @@ __all__ = [
     "Finding",
     "FuseStage",
     "GateStage",
+    "LandmarkHeatStage",
+    "LandmarkRefineStage",
+    "LandmarkWindowsStage",
     "SegmentStage",
     "SegmentVolumeStage",
     "Stage",

@@ -1,7 +1,7 @@
 """What every stage has: networks, samples to learn from, losses, and the way it is applied."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from gracile.errors import BundleError
 from gracile.geometry import Centerline
 from gracile.recipe import Recipe
+from gracile.result import Landmark
 from gracile.transforms import Prepared
 from gracile.transforms.patches import WholeSamples
 
@@ -27,6 +28,9 @@ class Finding:
         probabilities: ``(classes, *spatial)`` float32, or None before anything was delineated.
         box: The part of a prepared volume that ``probabilities`` cover; None where they cover all.
         centerline: The line along the structure, where a stage looked for one.
+        landmarks: Every landmark that a stage looked for, found or not.
+        landmark_maps: Gives the ``(*spatial)`` float32 probabilities of the landmark of a number on the whole prepared
+            grid; each is computed when it is asked for.
         gates: Probabilities that the gates gave, by structure or kind of frame.
         decisions: What the gates decided, by the same names.
         closed: Why a class is left empty, by the index of the class.
@@ -37,6 +41,8 @@ class Finding:
     probabilities: np.ndarray | None = None
     box: tuple[slice, slice, slice] | None = None
     centerline: Centerline | None = None
+    landmarks: list[Landmark] = field(default_factory=list)
+    landmark_maps: Callable[[int], np.ndarray] | None = None
     gates: dict[str, float] = field(default_factory=dict)
     decisions: dict[str, bool] = field(default_factory=dict)
     closed: dict[int, str] = field(default_factory=dict)

@@ -22,7 +22,7 @@ from gracile.stages.base import Batch, Finding, Stage
 from gracile.stages.segment import decide
 from gracile.transforms import Prepared
 from gracile.transforms.column import Column
-from gracile.transforms.volume import resample_to_spacing, sample, smoothed_for
+from gracile.transforms.volume import resample_to_spacing, restore_spacing, smoothed_for
 from gracile.transforms.volume_samples import LineSamples, PointSamples, VolumePart
 
 BESIDE_MM = 12.0
@@ -171,7 +171,7 @@ class SegmentVolumeStage(Stage):
         if not self.spec.along:
             coarse, steps = resample_to_spacing(image, prepared.spacing_mm, self.spec.spacing_mm)
             found = self.predict(torch.from_numpy(coarse)[None].to(self.device))[0].cpu()
-            finding.probabilities = _back(found, steps, image.shape[1:], outside)
+            finding.probabilities = restore_spacing(found.numpy(), steps, image.shape[1:], outside)
         elif finding.centerline is not None:
             column = self.column(prepared, finding.centerline)
             seen = torch.from_numpy(self.evened(column, column.cut(image)))[None].to(self.device)
@@ -252,17 +252,6 @@ def turned(volumes: Tensor, degrees: float) -> Tensor:
     grid = functional.affine_grid(turn.expand(batch * z, 2, 3), list(slices.shape), align_corners=True)
     slices = functional.grid_sample(slices, grid, padding_mode="border", align_corners=True)
     return slices.unflatten(0, (batch, z)).permute(0, 2, 3, 4, 1)
-
-
-def _back(found: Tensor, steps: np.ndarray, shape: tuple[int, ...], outside: tuple[float, ...]) -> np.ndarray:
-    """Maps at the stage's spacing to the prepared volume's voxels, linearly."""
-    if np.allclose(steps, 1.0):
-        return found.numpy()
-    axes = [torch.arange(n, dtype=torch.float32) / float(step) for n, step in zip(shape, steps, strict=True)]
-    axes = [axis.clamp(max=n - 1) for axis, n in zip(axes, found.shape[1:], strict=True)]
-    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    shift = torch.tensor(outside)[:, None, None, None]
-    return (sample(found - shift, points) + shift).numpy()
 
 
 def _without_largest(own: np.ndarray) -> np.ndarray:

@@ -114,10 +114,11 @@ def require_lessons(stage: Stage, cases: list[Prepared]) -> None:
     """Raise DataError when no case can teach a stage what it is to find; a gate is left out instead."""
     if isinstance(stage, GateStage):
         return
-    masks = [case.truth for case in cases if stage.learns_from(case) and case.truth is not None]
-    if not masks:
-        raise DataError(f"No case can train the stage {stage.name!r}.", "Give a source with masks as well.")
-    if not any((mask[1:] > 0.5).any() for mask in masks):
+    lessons = [case for case in cases if stage.learns_from(case)]
+    if not lessons:
+        raise DataError(f"No case can train the stage {stage.name!r}.", "Give a source with masks or points as well.")
+    masks = [case.truth for case in lessons if case.truth is not None]
+    if len(masks) == len(lessons) and not any((mask[1:] > 0.5).any() for mask in masks):
         raise DataError("Every mask is empty.", "A structure is learned from masks that show it.")
 
 

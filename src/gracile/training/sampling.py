@@ -57,15 +57,22 @@ def prepared_case(files: CaseFiles, recipe: Recipe, cache: Path) -> Prepared:
     folder = cache / files.id
     names = ["image", "region"]
     names += ["truth"] * (files.label is not None) + ["affine"] * (recipe.input.kind == "volume")
+    names += ["points"] * bool(recipe.landmarks)
     if not all((folder / f"{name}.npy").is_file() for name in names):
         case = read_case(files, recipe)
         prepared = _prepare(case, recipe)
         folder.mkdir(parents=True, exist_ok=True)
         for name in names:
             with writing(folder / f"{name}.npy") as path, path.open("wb") as file:
-                np.save(file, getattr(prepared, name))
+                np.save(file, _points(prepared) if name == "points" else getattr(prepared, name))
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-    return Prepared(placement=None, subject=files.subject, frame_class=files.frame_class, **arrays)
+    points = dict(zip(recipe.landmark_names, arrays.pop("points", []), strict=False))
+    return Prepared(placement=None, subject=files.subject, frame_class=files.frame_class, points=points, **arrays)
+
+
+def _points(prepared: Prepared) -> np.ndarray:
+    """``(n, 3)`` voxels of the recipe's landmarks in their order; ``(0, 3)`` where they are not known."""
+    return np.array(list(prepared.points.values()), dtype=float).reshape(-1, 3)
 
 
 def _prepare(case: Case, recipe: Recipe) -> Prepared:

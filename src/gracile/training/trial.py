@@ -58,7 +58,7 @@ class Plan:
 
     def sides(self, recipe: Recipe) -> list[list[Prepared]]:
         """Prepared cases to train and to validate on; those of recipes that prepare alike are prepared once."""
-        parts = recipe.model_dump(mode="json", include={"classes", "trees", "input", "prepare"})
+        parts = recipe.model_dump(mode="json", include={"classes", "landmarks", "trees", "input", "prepare"})
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
         if key not in self._prepared:
             split = load_split(self.split, list(self.cases))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -54,6 +55,28 @@ class PatchSamples(Dataset[dict[str, Tensor]]):
         region = (patch[-1:] > 0.5).float()
         image = vary_intensities(patch[:channels], self.augment, generator) * region
         return {"image": image, "truth": patch[channels : channels + classes], "region": region}
+
+
+class Samples(Protocol):
+    """A data set whose length is known."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]: ...
+
+
+class CaseSamples(Dataset[dict[str, Tensor]]):
+    """All samples of each case as one item, for validation: the first axis of every part counts them."""
+
+    def __init__(self, cases: Sequence[Samples]) -> None:
+        self.cases = cases
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        items = [self.cases[index][number] for number in range(len(self.cases[index]))]
+        return {name: torch.stack([item[name] for item in items]) for name in items[0]}
 
 
 class WholeSamples(Dataset[dict[str, Tensor]]):

@@ -1,7 +1,7 @@
 """Prepare: a case on the network's own grid and scale. Restore: maps back on the input's grid, to the pixel."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -89,6 +89,8 @@ class Prepared:
         subject: Person that it belongs to, where the data say.
         frame_class: What kind of frame it is, by the data's own word; empty when that was not said.
         affine: (4, 4) from voxels of the prepared volume to RAS+ mm; None for pictures.
+        points: The recipe's landmarks by name, ``(3,)`` voxels of the prepared volume; empty when they are not known.
+        start: ``(3,)`` voxels near the landmarks, where the user gave such a point.
     """
 
     image: np.ndarray
@@ -99,6 +101,8 @@ class Prepared:
     subject: str = ""
     frame_class: str = ""
     affine: np.ndarray | None = None
+    points: dict[str, np.ndarray] = field(default_factory=dict)
+    start: np.ndarray | None = None
 
     @property
     def spacing_mm(self) -> np.ndarray:
@@ -106,6 +110,13 @@ class Prepared:
         if self.affine is None:
             raise ValueError("a prepared picture has no spacing")
         return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+    @property
+    def to_patient(self) -> np.ndarray:
+        """``(4, 4)`` from mm along the axes, counted from the first voxel of the prepared volume, to RAS+ mm."""
+        if self.affine is None:
+            raise ValueError("a prepared picture lies nowhere in a patient")
+        return self.affine @ np.diag([*(1.0 / self.spacing_mm), 1.0])
 
 
 def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tuple[Prepared, np.ndarray]:
@@ -115,7 +126,8 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
         The prepared case, and the region ``(height, width)`` bool on the input's grid that was used.
 
     Raises:
-        DataError: The picture is of the wrong kind and the recipe refuses such.
+        DataError: The picture is of the wrong kind and the recipe refuses such; or a volume's points lie outside of it,
+            or are fewer than the recipe's landmarks.
     """
     if (len(case.grid.shape) == 3) != (recipe.input.kind == "volume"):
         wanted = "volumes" if recipe.input.kind == "volume" else "pictures"
@@ -169,6 +181,9 @@ def _prepare_volume(case: Case, recipe: Recipe) -> tuple[Prepared, np.ndarray]:
         image=_standardized(image.astype(np.float32), inside, recipe.prepare.intensity), region=inside,
         placement=orientation, flags=list(case.notes), frame_class=case.frame_class, affine=orientation.oriented.affine,
     )  # fmt: skip
+    prepared.points = case.landmark_voxels(recipe.landmark_names, orientation.oriented)
+    if case.start_mm is not None:
+        prepared.start = case.voxel_inside("point to start from", case.start_mm, orientation.oriented)
     if case.truth is not None:
         truth = orientation.apply(case.truth)
         prepared.truth = np.stack([truth == index for index in range(len(recipe.classes))]).astype(np.float32)

@@ -12,6 +12,9 @@ from torch.nn import functional
 from gracile.errors import GeometryError
 from gracile.geometry import Grid, axis_codes
 
+AT_ONCE = 4_000_000
+"""Voxels that are interpolated at once."""
+
 
 @dataclass(frozen=True)
 class Orientation:
@@ -82,6 +85,35 @@ def resample_to_spacing(
     axes = [torch.arange(n, dtype=torch.float32) * float(step) for n, step in zip(shape, steps, strict=True)]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     return sample(torch.from_numpy(result), points).numpy(), steps
+
+
+def restore_spacing(
+    maps: np.ndarray, steps: np.ndarray, shape: tuple[int, ...], outside: Sequence[float]
+) -> np.ndarray:
+    """Maps on a grid of `resample_to_spacing` back on the voxels it was made from, linearly.
+
+    Args:
+        maps: ``(channels, x', y', z')`` float32.
+        steps: ``(3,)`` voxels that one of the maps stands for.
+        shape: Of the volume.
+        outside: Value of each channel beyond the maps.
+
+    Returns:
+        ``(channels, x, y, z)`` float32.
+    """
+    if np.allclose(steps, 1.0):
+        return maps
+    axes = [torch.arange(n, dtype=torch.float32) / float(step) for n, step in zip(shape, steps, strict=True)]
+    axes = [axis.clamp(max=n - 1) for axis, n in zip(axes, maps.shape[1:], strict=True)]
+    shift = torch.tensor(outside)[:, None, None, None]
+    values = torch.from_numpy(maps) - shift
+    whole = np.empty((len(maps), *shape), dtype=np.float32)
+    slab = max(1, AT_ONCE // (shape[1] * shape[2]))  # places take many times the memory of a map
+    for start in range(0, shape[0], slab):
+        part = slice(start, start + slab)
+        points = torch.stack(torch.meshgrid(axes[0][part], *axes[1:], indexing="ij"), dim=-1)
+        whole[:, part] = (sample(values, points) + shift).numpy()
+    return whole
 
 
 def smoothed_for(array: np.ndarray, steps: np.ndarray) -> np.ndarray:

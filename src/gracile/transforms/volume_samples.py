@@ -17,6 +17,9 @@ from gracile.transforms.volume import sample
 ELASTIC_CELLS = 4
 """Control points of the elastic shifts along each side of a patch."""
 
+ROUNDS = 8
+"""Corrections by which a warp is undone at a point."""
+
 
 @dataclass
 class VolumePart:
@@ -35,6 +38,12 @@ class VolumePart:
     start: np.ndarray
     shape: tuple[int, ...]
     spacing_mm: np.ndarray
+
+    @classmethod
+    def of(cls, image: np.ndarray, spacing_mm: np.ndarray) -> "VolumePart":
+        """A whole volume ``(channels, x, y, z)`` without truth."""
+        nothing = np.zeros((0, *image.shape[1:]), dtype=np.float32)
+        return cls(image, nothing, np.zeros(3, dtype=int), image.shape[1:], spacing_mm)
 
     def cut(self, points_mm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image, truth and region at ``(a, b, c, 3)`` places in mm from the volume's first voxel, along its axes."""
@@ -102,7 +111,7 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         low, high = line[0, 2], line[-1, 2]
         # A piece may begin a little beyond the ends, so that these are seen at every place of a piece.
         height = _uniform(generator, low + min(half, (high - low) / 2) / 2, high - min(half, (high - low) / 2) / 2)
-        offsets = warped_offsets(self.size, spacing, self.augment, generator)
+        offsets = warp(self.size, spacing, self.augment, generator).offsets
         heights = height + (torch.arange(self.size[2]) - (self.size[2] - 1) / 2) * float(spacing[2])
         middle = torch.from_numpy(
             np.stack([np.interp(heights.numpy(), line[:, 2], line[:, axis]) for axis in (0, 1)], axis=1)
@@ -170,25 +179,65 @@ class PointSamples(Dataset[dict[str, Tensor]]):
         else:
             whole = torch.tensor(part.shape) * torch.from_numpy(part.spacing_mm).float()
             center = whole * torch.rand(3, generator=generator)
-        points = warped_offsets(self.size, part.spacing_mm, self.augment, generator) + center
+        points = warp(self.size, part.spacing_mm, self.augment, generator).offsets + center
         image, truth, region = part.cut(points)
         image = vary_intensities(image, self.augment, generator) * region
         return {"image": image, "truth": truth, "region": region}
 
 
-def warped_offsets(
-    size: tuple[int, int, int], spacing_mm: np.ndarray, augment: AugmentSpec, generator: Generator
-) -> Tensor:
-    """``(*size, 3)`` mm from a patch's center, turned, scaled, mirrored along the first axis and shifted locally."""
-    axes = [
-        (torch.arange(n, dtype=torch.float32) - (n - 1) / 2) * float(s) for n, s in zip(size, spacing_mm, strict=True)
-    ]
-    offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1) @ _linear_map(augment, generator).T
+@dataclass
+class Warp:
+    """A patch that was turned, scaled, mirrored along the first axis and shifted locally.
+
+    Args:
+        size: Samples along each axis.
+        spacing_mm: ``(3,)`` between them before the warp.
+        matrix: ``(3, 3)`` its linear part.
+        knots: ``(1, 3, *control points)`` local shifts in mm; None for none.
+    """
+
+    size: tuple[int, int, int]
+    spacing_mm: Tensor
+    matrix: Tensor
+    knots: Tensor | None
+
+    @property
+    def offsets(self) -> Tensor:
+        """``(*size, 3)`` mm of each sample from the patch's center."""
+        axes = [(torch.arange(n, dtype=torch.float32) - (n - 1) / 2) * float(s)
+                for n, s in zip(self.size, self.spacing_mm, strict=True)]  # fmt: skip
+        offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1) @ self.matrix.T
+        if self.knots is None:
+            return offsets
+        shifts = functional.interpolate(self.knots, self.size, mode="trilinear", align_corners=True)[0]
+        return offsets + shifts.permute(1, 2, 3, 0)
+
+    def samples_at(self, offsets_mm: Tensor) -> Tensor:
+        """``(n, 3)`` mm from the patch's center to the samples that show them, by repeated correction."""
+        middle = (torch.tensor(self.size) - 1.0) / 2
+        back = torch.linalg.inv(self.matrix).T
+        found = offsets_mm @ back
+        for _ in range(ROUNDS if self.knots is not None else 0):
+            found = (offsets_mm - self._shifts(found / self.spacing_mm / middle)) @ back
+        return found / self.spacing_mm + middle
+
+    def _shifts(self, places: Tensor) -> Tensor:
+        """Local shifts in mm at ``(n, 3)`` places of the patch, whose sides lie at -1 and 1."""
+        assert self.knots is not None
+        grid = places.flip(-1)[None, :, None, None]
+        values = functional.grid_sample(self.knots, grid, align_corners=True, padding_mode="border")
+        return values[0, :, :, 0, 0].T
+
+
+def warp(size: tuple[int, int, int], spacing_mm: np.ndarray, augment: AugmentSpec, generator: Generator) -> Warp:
+    """A random warp."""
+    matrix = _linear_map(augment, generator)
+    spacing = torch.from_numpy(np.asarray(spacing_mm)).float()
+    knots = None
     if augment.elastic:
         knots = augment.elastic * torch.randn(1, 3, *[ELASTIC_CELLS] * 3, generator=generator)
-        shifts = functional.interpolate(knots, size, mode="trilinear", align_corners=True)[0].permute(1, 2, 3, 0)
-        offsets = offsets + shifts * torch.from_numpy(np.asarray(spacing_mm)).float()
-    return offsets
+        knots = knots * spacing[:, None, None, None]
+    return Warp(size, spacing, matrix, knots)
 
 
 def _linear_map(augment: AugmentSpec, generator: Generator) -> Tensor:

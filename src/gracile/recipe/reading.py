@@ -1,0 +1,63 @@
+"""Reads recipes and changes their settings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from gracile.errors import RecipeError
+from gracile.names import PACKAGE, RECIPES
+from gracile.recipe.cascade import Recipe
+from gracile.settings import apply_setting, named_file, read_setting
+
+
+def read_recipe(source: str | Path, settings: list[str] | None = None) -> Recipe:
+    """Read a recipe by name or from a YAML file and apply ``key=value`` settings to it.
+
+    Args:
+        source: Name of a shipped recipe or path of a ``.yaml`` file.
+        settings: Dotted settings such as ``train.epochs=50`` or ``stages.vessels.network.name=refining-unet``.
+
+    Raises:
+        RecipeError: Unknown name, unreadable file, unknown setting or a value of the wrong kind.
+    """
+    path = recipe_path(str(source))
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"The recipe {path} cannot be read: {error}.", "Check its path and its YAML.") from None
+    if not isinstance(data, dict):
+        raise RecipeError(f"{path} is not a recipe.", "A recipe is a YAML mapping; see docs/own-structure.md.")
+    return recipe_from(data, settings)
+
+
+def recipe_from(data: dict[str, Any], settings: list[str] | None = None) -> Recipe:
+    """Make a recipe from plain data, with settings applied. Raises RecipeError."""
+    recipe = _validated(data)
+    return recipe_with(recipe, dict(read_setting(setting) for setting in settings)) if settings else recipe
+
+
+def recipe_with(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """A recipe with other values for some dotted names, such as ``{"train.epochs": 50}``. Raises RecipeError."""
+    full = recipe.model_dump(mode="json")
+    for key, value in values.items():
+        apply_setting(full, key, value)
+    return _validated(full)
+
+
+def recipe_path(source: str) -> Path:
+    """The file of a shipped recipe's name or of a path. Raises RecipeError."""
+    return named_file(source, "recipe", PACKAGE / "recipes", RECIPES)
+
+
+def _validated(data: dict[str, Any]) -> Recipe:
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        problems = [
+            ": ".join([*([".".join(map(str, e["loc"]))] if e["loc"] else []), e["msg"].removeprefix("Value error, ")])
+            for e in error.errors()
+        ]
+        raise RecipeError(f"The recipe is not valid: {'; '.join(problems)}.", "See docs/recipes.md.") from None

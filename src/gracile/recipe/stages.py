@@ -1,0 +1,167 @@
+"""The stages that close gates and delineate."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from gracile.recipe.base import Side, Spacing, Spec, StageName
+from gracile.recipe.training import AugmentSpec, LossSpec, NetworkSpec
+
+
+class SamplerSpec(Spec):
+    """Which patches a training epoch draws.
+
+    ``whole`` shows each prepared picture as a whole, in the middle of a patch of that size and made smaller where it
+    does not fit: for structures that are told by where they lie.
+    """
+
+    patch: tuple[Side, Side] = (256, 256)
+    per_case: int = Field(8, ge=1, description="patches drawn from each case in an epoch")
+    foreground: float = Field(0.5, ge=0, le=1, description="share of patches centered on a labeled pixel")
+    whole: bool = False
+
+
+class DecisionSpec(Spec):
+    """How probabilities become classes.
+
+    ``argmax`` takes the likeliest class. ``foreground-first`` takes the likeliest foreground class where the
+    foreground classes together reach ``threshold``.
+    """
+
+    rule: Literal["argmax", "foreground-first"] = "argmax"
+    threshold: float = Field(0.5, ge=0, le=1)
+    smallest: int = Field(0, ge=0, description="foreground islands with fewer pixels are dropped")
+    largest_only: bool = Field(False, description="volumes: keep only the largest island of each class")
+    fill_holes: bool = Field(False, description="volumes: fill holes of each slice across the third axis")
+
+
+class GateSpec(Spec):
+    """Look first: are the structures there, or which kind of frame is this?
+
+    Without ``classes`` the gate tells absent from present, from masks, class folders or a table. With ``classes`` it
+    tells these kinds of frames apart, and the structures are there in those of ``present``. Where the gate finds them
+    absent, their classes are left empty.
+    """
+
+    kind: Literal["gate"] = "gate"
+    name: StageName = "gate"
+    network: NetworkSpec
+    structures: list[str] = Field(min_length=1, description="classes of the recipe that need this gate to be open")
+    classes: list[str] = Field(default_factory=list, description="kinds of frames by name; empty: absent or present")
+    present: list[str] = Field(default_factory=list, description="kinds of frames in which the structures are there")
+    smallest: float = Field(0.0, ge=0, description="prepared pixels that a mask must exceed to count as present")
+    size: tuple[Side, Side] = (224, 224)
+    augment: AugmentSpec = AugmentSpec()
+    operations: int = Field(0, ge=0, description="random operations on each frame besides, as RandAugment's")
+    magnitude: float = Field(5.0, ge=0, le=10, description="how strong these operations are")
+    per_case: int = Field(1, ge=1, description="samples of an epoch by case; classes are drawn equally often")
+    masks: float = Field(0.0, ge=0, description="weight of what masks teach the map of a network map:NAME")
+    recall: float = Field(0.99, gt=0, le=1, description="share of present frames that the operating point lets pass")
+    crossfit: int = Field(
+        3,
+        ge=0,
+        description="where nothing is held back: parts of which each is judged by a gate trained "
+        "without it, to calibrate on; 0 leaves the gate uncalibrated",
+    )
+    enabled: bool = Field(True, description="false lets every frame pass, and says so in the result")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
+
+    @model_validator(mode="after")
+    def _frames_fit(self) -> "GateSpec":
+        if bool(self.classes) != bool(self.present) or set(self.present) - set(self.classes):
+            raise ValueError("`present` names those of the gate's `classes` in which the structures are there")
+        if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
+            raise ValueError("a gate tells at least two classes of different names apart")
+        return self
+
+
+class SegmentSpec(Spec):
+    """Delineate the classes with one network."""
+
+    kind: Literal["segment"] = "segment"
+    name: StageName = "segment"
+    network: NetworkSpec
+    losses: list[LossSpec]
+    sampler: SamplerSpec = SamplerSpec()
+    augment: AugmentSpec = AugmentSpec()
+    decision: DecisionSpec = DecisionSpec()
+    flips: bool | Literal["horizontal"] = Field(False, description="average mirrored answers: all four, or left-right")
+    largest_input: int = Field(4_000_000, ge=4096, description="prepared pixels above which it is predicted in tiles")
+    positives_only: bool = Field(False, description="learn only from cases that hold a structure; behind a gate")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
+
+
+class FuseSpec(Spec):
+    """Artery branch, vein branch and an all-class generator whose last features are fused, trained adversarially.
+
+    Zhou et al., Learning to Address Intra-segment Misclassification in Retinal Imaging, MICCAI 2021.
+    """
+
+    kind: Literal["fuse"] = "fuse"
+    name: StageName = "fuse"
+    network: NetworkSpec
+    discriminator: NetworkSpec
+    branches: dict[str, list[str]]
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+    adversarial_weight: float = 0.08
+    cross_entropy_weight: float = 1.1
+    mse_weight: float = 0.5
+    side_weights: tuple[float, float, float] = (0.5, 0.25, 0.125)
+    size: tuple[Side, Side] = (512, 512)
+    augment: AugmentSpec = AugmentSpec()
+    decision: DecisionSpec = DecisionSpec()
+    flips: bool | Literal["horizontal"] = Field(False, description="average mirrored answers: all four, or left-right")
+    keep_network_size: bool = Field(False, description="also keep the map at the network's own size")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
+
+
+class CenterlineSpec(Spec):
+    """Find the line along a slender structure in a volume, on a coarse copy of it."""
+
+    kind: Literal["centerline"] = "centerline"
+    name: StageName = "centerline"
+    network: NetworkSpec
+    structures: list[str] = Field(default_factory=list, description="classes that the line runs through; empty: all")
+    spacing_mm: Spacing = Field((2.0, 2.0, 2.0), description="of the coarse copy")
+    width_mm: float = Field(4.0, gt=0, description="deviation of the heat around the line")
+    patch: tuple[Side, Side, Side] = (32, 96, 64)
+    per_case: int = Field(16, ge=1, description="patches drawn from each case in an epoch")
+    augment: AugmentSpec = AugmentSpec()
+    stiffness: float = Field(1.0, ge=0, description="how much a step aside from slice to slice costs the path")
+    presence: float = Field(0.3, ge=0, le=1, description="heat that a slice must reach for the line to run through it")
+    extend_mm: float = Field(12.0, ge=0, description="how far the line goes on beyond the slices that reach it")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
+
+
+class JitterSpec(Spec):
+    """How a training line is moved, as the stage that finds lines errs."""
+
+    offset_mm: float = Field(1.0, ge=0, description="deviation of a shift of all slices alike")
+    wander_mm: float = Field(0.7, ge=0, description="deviation of a slow wander along the line")
+
+
+class SegmentVolumeSpec(Spec):
+    """Delineate the classes of a volume: in a column along a line that a stage before found, or in the whole volume."""
+
+    kind: Literal["segment-volume"] = "segment-volume"
+    name: StageName = "segment"
+    network: NetworkSpec
+    losses: list[LossSpec]
+    along: str = Field("", description="the stage whose line is followed; empty segments the whole volume")
+    slices: int = Field(0, ge=0, description="neighboring slices that a network for pictures sees; 0: one for volumes")
+    spacing_mm: Spacing = Field((0.5, 0.5, 0.0), description="of the column; 0 keeps an axis of the volume")
+    size: tuple[Side, Side] = Field((64, 64), description="samples of a slice")
+    length: int = Field(48, ge=1, description="slices of a patch")
+    overlap: float = Field(0.5, ge=0, lt=1, description="share by which patches overlap when they predict")
+    evening_mm: float = Field(20.0, ge=0, description="reach of the slices that a column's slice is standardized by")
+    jitter: JitterSpec = JitterSpec()
+    per_case: int = Field(16, ge=1, description="patches drawn from each case in an epoch")
+    augment: AugmentSpec = AugmentSpec()
+    decision: DecisionSpec = DecisionSpec()
+    flips: bool = Field(False, description="average the answer with that of the volume mirrored along its first axis")
+    turns: list[float] = Field(
+        default_factory=list,
+        description="degrees by which copies are turned about the third axis; answers are averaged",
+    )
+    smooth_mm: float = Field(0.0, ge=0, description="by which probabilities are smoothed along the volume's third axis")
+    train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")

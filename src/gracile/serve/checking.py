@@ -1,0 +1,105 @@
+"""Looks at an upload before anything else does: is it what its first bytes say, and of a size that can be worked on."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from gracile.errors import DataError
+from gracile.io.images import read_image
+from gracile.io.metaimage import metaimage_data_file
+from gracile.io.nrrd_reading import nrrd_data_file
+from gracile.io.volumes import read_voxels
+from gracile.io.voxels import times
+from gracile.serve.kinds import Kind, kind_of
+from gracile.serve.unpacking import unpack_series
+from gracile.serve.worker import News
+
+MAX_PIXELS = 150_000_000
+MAX_FRAME_PIXELS = 4096 * 4096
+MAX_SECONDS = 4 * 3600
+MAX_SERIES_BYTES = 2 * 2**30
+
+_DATA_FILES = {".mha": metaimage_data_file, ".nrrd": nrrd_data_file}
+
+
+class CheckingEngine:
+    """Decodes uploads, in a process of its own."""
+
+    def __init__(self, models: list[str]) -> None:
+        del models
+
+    def __call__(self, request: dict[str, Any], news: News) -> dict[str, Any]:
+        """``{"source": path}`` to the file's kind and size; the file is given its kind's suffix.
+
+        An archive becomes a folder of its DICOM files.
+        """
+        del news
+        path = Path(request["source"])
+        kind = kind_of(path)
+        kept = path.with_name("input" + kind.suffix)
+        if kind.suffix == ".series":
+            unpack_series(path, kept, MAX_SERIES_BYTES)
+            path.unlink()
+        else:
+            path.rename(kept)
+        return {"path": str(kept), "kind": kind.name, "group": kind.group, **_look(kept, kind)}
+
+
+def _look(path: Path, kind: Kind) -> dict[str, Any]:
+    if kind.group == "volume":
+        return _look_at_volume(path, kind)
+    if kind.group == "video":
+        return _look_at_video(path)
+    image, _ = read_image(path)
+    if image.shape[1] * image.shape[2] > MAX_PIXELS:
+        raise DataError(
+            f"The picture has {image.shape[2]} x {image.shape[1]} pixels, more than {MAX_PIXELS // 10**6} megapixels.",
+            "Crop or downsample it.",
+        )
+    return {"size": list(image.shape[1:]), "frames": 1}
+
+
+def _look_at_volume(path: Path, kind: Kind) -> dict[str, Any]:
+    data_file = _DATA_FILES.get(kind.suffix)
+    if data_file is not None:
+        _require_own_voxels(path, data_file)
+    shape = read_voxels(path).values.shape
+    if len([size for size in shape if size > 1]) < 3:
+        raise DataError(f"The volume has {times(shape)} voxels; three axes are needed.", "Choose a scan's volume.")
+    return {"size": list(shape), "frames": 1}
+
+
+def _require_own_voxels(path: Path, data_file: Any) -> None:
+    """Refuse a header that names another file of this machine for its voxels, whether it is there or not."""
+    try:
+        own = data_file(path) == path
+    except DataError:
+        own = False
+    if not own:
+        raise DataError("Its header is damaged, or its voxels lie in another file.", "Send one file with its voxels.")
+
+
+def _look_at_video(path: Path) -> dict[str, Any]:
+    from gracile.io.video import open_video
+
+    with open_video(path) as video:
+        width, height = video.size
+        if width * height > MAX_FRAME_PIXELS:
+            raise DataError(f"Its frames have {width} x {height} pixels.", "Scale the clip down.")
+        frame = next(iter(video), None)
+        if frame is None:
+            raise DataError("The clip has no frame that can be decoded.", "Export it again.")
+        frames, seconds = _announced(path)
+        if seconds > MAX_SECONDS:
+            raise DataError(f"The clip lasts {seconds / 3600:.1f} hours.", "Cut it into parts.")
+        return {"size": [height, width], "frames": frames or math.ceil(seconds * float(video.rate))}
+
+
+def _announced(path: Path) -> tuple[int, float]:
+    """Frames and seconds that a clip says it has; 0 where it does not."""
+    import av
+
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        seconds = container.duration / av.time_base if container.duration else 0.0
+        return int(stream.frames or 0), float(seconds)

@@ -1,0 +1,106 @@
+"""What kind of file an upload is, told by its first bytes and never by its name."""
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gracile.errors import DataError
+
+Group = Literal["picture", "video", "volume"]
+
+_HEAD = 1024
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file.
+
+    Args:
+        name: What people call it.
+        suffix: That of the file it is kept in.
+        group: How it is predicted and shown.
+        media_type: What a browser is told.
+    """
+
+    name: str
+    suffix: str
+    group: Group
+    media_type: str
+
+
+_PNG = Kind("PNG", ".png", "picture", "image/png")
+_JPEG = Kind("JPEG", ".jpg", "picture", "image/jpeg")
+_GIF = Kind("GIF", ".gif", "picture", "image/gif")
+_BMP = Kind("BMP", ".bmp", "picture", "image/bmp")
+_TIFF = Kind("TIFF", ".tif", "picture", "image/tiff")
+_DICOM = Kind("DICOM", ".dcm", "picture", "application/dicom")
+_MP4 = Kind("MP4", ".mp4", "video", "video/mp4")
+_AVI = Kind("AVI", ".avi", "video", "video/x-msvideo")
+_MATROSKA = Kind("Matroska", ".mkv", "video", "video/x-matroska")
+_MPEG = Kind("MPEG", ".mpg", "video", "video/mpeg")
+_WMV = Kind("WMV", ".wmv", "video", "video/x-ms-wmv")
+_NIFTI = Kind("NIfTI", ".nii", "volume", "application/octet-stream")
+_NIFTI_GZ = Kind("gzipped NIfTI", ".nii.gz", "volume", "application/gzip")
+_NRRD = Kind("NRRD", ".nrrd", "volume", "application/octet-stream")
+_META = Kind("MetaImage", ".mha", "volume", "application/octet-stream")
+_SERIES = Kind("DICOM series (ZIP)", ".series", "volume", "application/zip")
+
+KINDS = (
+    _PNG, _JPEG, _TIFF, _BMP, _GIF, _DICOM, _MP4, _AVI, _MATROSKA, _MPEG, _WMV, _NIFTI, _NIFTI_GZ, _NRRD, _META,
+    _SERIES,
+)  # fmt: skip
+"""All that is taken."""
+
+_MAGIC: tuple[tuple[int, bytes, Kind], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", _PNG),
+    (0, b"\xff\xd8\xff", _JPEG),
+    (0, b"GIF87a", _GIF),
+    (0, b"GIF89a", _GIF),
+    (0, b"II*\x00", _TIFF),
+    (0, b"MM\x00*", _TIFF),
+    (0, b"II+\x00", _TIFF),
+    (0, b"MM\x00+", _TIFF),
+    (128, b"DICM", _DICOM),
+    (4, b"ftyp", _MP4),
+    (0, b"\x1a\x45\xdf\xa3", _MATROSKA),
+    (0, b"\x00\x00\x01\xba", _MPEG),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _WMV),
+    (8, b"AVI ", _AVI),
+    (0, b"BM", _BMP),
+    (0, b"NRRD000", _NRRD),
+    (0, b"ObjectType = ", _META),
+    (0, b"NDims = ", _META),
+    (0, b"PK\x03\x04", _SERIES),
+)
+
+
+def kind_of(path: Path) -> Kind:
+    """The kind of a file by its content. Raises DataError for one that is not taken."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    for offset, magic, kind in _MAGIC:
+        if head[offset : offset + len(magic)] == magic:
+            return kind
+    if is_nifti_header(head):
+        return _NIFTI
+    if head[:2] == b"\x1f\x8b" and is_nifti_header(_unpacked(path)):
+        return _NIFTI_GZ
+    raise DataError(
+        "The file is none of the kinds that are taken.",
+        f"Those are {', '.join(kind.name for kind in KINDS)}; they are told by content, not by name.",
+    )
+
+
+def is_nifti_header(head: bytes) -> bool:
+    """Whether bytes begin as a NIfTI-1 or NIfTI-2 file does."""
+    return head[344:348] in (b"n+1\x00", b"ni1\x00") or head[4:8] in (b"n+2\x00", b"ni2\x00")
+
+
+def _unpacked(path: Path) -> bytes:
+    try:
+        with gzip.open(path) as file:
+            return file.read(_HEAD)
+    except (OSError, EOFError, zlib.error):
+        return b""

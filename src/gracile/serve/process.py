@@ -1,0 +1,132 @@
+"""The server's side of a worker process: asks, waits within a time, and starts it anew when it ended."""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from gracile.errors import GracileError
+
+_LONGEST_LINE = 64 * 1024 * 1024
+_STARTING_SECONDS = 600.0
+
+News = Callable[[dict[str, Any]], None]
+
+
+class WorkerError(GracileError):
+    """What a worker said against a request, or that it ended over it."""
+
+
+class WorkerProcess:
+    """One worker. It answers one request at a time.
+
+    Args:
+        engine: A name of `gracile.serve.worker.ENGINES`.
+        models: What it loads.
+        memory_mb: Its limit.
+        threads: Threads of its numeric libraries; 0 leaves it to them.
+    """
+
+    def __init__(self, engine: str, models: Sequence[str] = (), memory_mb: int = 0, threads: int = 0) -> None:
+        self._command = [sys.executable, "-m", "gracile.serve.worker", engine, *models, f"--memory-mb={memory_mb}"]
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        if threads:
+            self._environment["OMP_NUM_THREADS"] = str(threads)
+        self._process: Process | None = None
+        self._lock = asyncio.Lock()
+        self.starts = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has loaded what it needs and lives."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def process_id(self) -> int | None:
+        """Its number, for those who watch it."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready. Raises WorkerError when it cannot be."""
+        async with self._lock:
+            await self._start()
+
+    async def ask(self, request: dict[str, Any], seconds: float, news: News | None = None) -> dict[str, Any]:
+        """Send a request and return its answer.
+
+        Args:
+            request: Plain data.
+            seconds: How long it may take once the worker is ready; the worker is ended after it.
+            news: Told what the worker says on its way.
+
+        Raises:
+            WorkerError: It said no, took too long, or ended.
+        """
+        async with self._lock:
+            await self._start()
+            assert self._process is not None
+            try:
+                return await asyncio.wait_for(self._exchange(self._process, request, news), seconds)
+            except TimeoutError:
+                await self._end()
+                raise WorkerError(f"It took longer than {seconds:g} seconds and was ended.") from None
+            except asyncio.CancelledError:
+                await self._end()
+                raise
+
+    async def stop(self) -> None:
+        """End it."""
+        await self._end()
+
+    async def _start(self) -> None:
+        if self.ready:
+            return
+        process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=self._environment, limit=_LONGEST_LINE
+        )
+        self.starts += 1
+        try:
+            first = await asyncio.wait_for(self._read(process), _STARTING_SECONDS)
+        except BaseException:
+            process.kill()
+            raise
+        if "error" in first:
+            process.kill()
+            raise WorkerError(first["error"])
+        self._process = process
+
+    async def _exchange(self, process: Process, request: dict[str, Any], news: News | None) -> dict[str, Any]:
+        assert process.stdin is not None
+        with suppress(ConnectionError):  # that it ended is seen when its answer is read
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            await process.stdin.drain()
+        while True:
+            message = await self._read(process)
+            if "answer" in message:
+                answer: dict[str, Any] = message["answer"]
+                return answer
+            if "error" in message:
+                raise WorkerError(message["error"])
+            if news is not None:
+                news(message["news"])
+
+    async def _read(self, process: Process) -> dict[str, Any]:
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        if not line:
+            code = await process.wait()
+            self._process = None
+            raise WorkerError(f"The process that worked on it ended by itself (code {code}).", "Others go on.")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

@@ -1,0 +1,160 @@
+// A canvas to look at pictures: zoom and pan by wheel, mouse, fingers and keys; what is drawn is given.
+
+const LARGEST = 32;
+
+export class Canvas {
+  /** `paint(context, pane)` draws in picture coordinates; `panes` are set side by side. */
+  constructor(label, width, height, paint) {
+    this.size = [width, height];
+    this.paint = paint;
+    this.panes = 1;
+    [this.x, this.y, this.scale] = [0, 0, 1];
+    this.element = document.createElement("canvas");
+    this.element.tabIndex = 0;
+    this.element.setAttribute("role", "img");
+    this.element.setAttribute("aria-label", `${label}. Plus and minus zoom, arrow keys move, 0 shows all.`);
+    this.fit();
+    this.listen();
+    this.observer = new ResizeObserver(() => this.draw());
+    this.observer.observe(this.element);
+  }
+
+  close() {
+    this.observer.disconnect();
+  }
+
+  /** Give the canvas the panes' proportions, no taller than the window allows. */
+  fit() {
+    const [width, height] = this.size;
+    const wide = width * this.panes;
+    const limit = Math.max(300, innerHeight * 0.8);
+    this.element.style.aspectRatio = `${wide} / ${Math.min(height, wide)}`;
+    this.element.style.maxHeight = `${limit}px`;
+  }
+
+  draw() {
+    if (this.waiting) return;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = 0;
+      this.drawNow();
+    });
+  }
+
+  drawNow() {
+    const canvas = this.element;
+    const dense = devicePixelRatio || 1;
+    const [wide, high] = [canvas.clientWidth, canvas.clientHeight];
+    if (!wide || !high) return;
+    if (canvas.width !== Math.round(wide * dense) || canvas.height !== Math.round(high * dense)) {
+      canvas.width = Math.round(wide * dense);
+      canvas.height = Math.round(high * dense);
+    }
+    const context = canvas.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    for (let pane = 0; pane < this.panes; pane += 1) {
+      context.save();
+      const left = (canvas.width / this.panes) * pane;
+      context.beginPath();
+      context.rect(left, 0, canvas.width / this.panes, canvas.height);
+      context.clip();
+      const { factor, dx, dy } = this.placed();
+      context.setTransform(factor * dense, 0, 0, factor * dense, left + dx * dense, dy * dense);
+      context.imageSmoothingEnabled = factor * dense < 4;
+      this.paint(context, pane, 1 / factor);
+      context.restore();
+    }
+  }
+
+  /** Where the picture lies in a pane, in CSS pixels. */
+  placed() {
+    const [width, height] = this.size;
+    const [wide, high] = [this.element.clientWidth / this.panes, this.element.clientHeight];
+    const fitting = Math.min(wide / width, high / height);
+    const factor = fitting * this.scale;
+    const most = (free, shift) => (free > 0 ? free / 2 : Math.min(0, Math.max(free, shift)));
+    this.x = most(wide - width * factor, this.x);
+    this.y = most(high - height * factor, this.y);
+    return { factor, dx: this.x, dy: this.y };
+  }
+
+  zoom(by, at) {
+    const box = this.element.getBoundingClientRect();
+    const wide = box.width / this.panes;
+    const [u, v] = at ? [(at.clientX - box.left) % wide, at.clientY - box.top] : [wide / 2, box.height / 2];
+    const next = Math.min(LARGEST, Math.max(1, this.scale * by));
+    this.placed();
+    this.x = u - ((u - this.x) * next) / this.scale;
+    this.y = v - ((v - this.y) * next) / this.scale;
+    this.scale = next;
+    this.draw();
+  }
+
+  move(dx, dy) {
+    this.x += dx;
+    this.y += dy;
+    this.draw();
+  }
+
+  listen() {
+    const canvas = this.element;
+    const keys = {
+      "+": () => this.zoom(1.6), "=": () => this.zoom(1.6), "-": () => this.zoom(1 / 1.6), 0: () => this.zoom(0),
+      ArrowLeft: () => this.move(60, 0), ArrowRight: () => this.move(-60, 0),
+      ArrowUp: () => this.move(0, 60), ArrowDown: () => this.move(0, -60),
+    };
+    canvas.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+      if (event.key.startsWith("Arrow") && this.scale === 1) return;
+      event.preventDefault();
+      keys[event.key]();
+    });
+    canvas.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && document.activeElement !== canvas) return; // else the page scrolls
+      event.preventDefault();
+      this.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), event);
+    }, { passive: false });
+    canvas.addEventListener("dblclick", (event) => this.zoom(this.scale > 1 ? 0 : 3, event));
+    this.listenToPointers();
+  }
+
+  listenToPointers() {
+    const fingers = new Map();
+    const spread = () => {
+      const [a, b] = [...fingers.values()];
+      return [Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY), { clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2 }];
+    };
+    this.element.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      fingers.set(event.pointerId, event);
+      this.element.setPointerCapture(event.pointerId);
+    });
+    this.element.addEventListener("pointermove", (event) => {
+      const before = fingers.get(event.pointerId);
+      if (!before) return;
+      const [wide, middle] = fingers.size === 2 ? spread() : [0];
+      fingers.set(event.pointerId, event);
+      if (fingers.size === 2) {
+        const [wider, now] = spread();
+        this.move(now.clientX - middle.clientX, now.clientY - middle.clientY);
+        this.zoom(wider / wide, now);
+      } else this.move(event.clientX - before.clientX, event.clientY - before.clientY);
+    });
+    for (const name of ["pointerup", "pointercancel"]) this.element.addEventListener(name, (event) => fingers.delete(event.pointerId));
+  }
+}
+
+/** Buttons for what keys do. */
+export function zoomButtons(canvas) {
+  const box = document.createElement("div");
+  box.className = "zoom";
+  for (const [text, label, act] of [["+", "Zoom in", () => canvas.zoom(1.6)], ["−", "Zoom out", () => canvas.zoom(1 / 1.6)], ["⤢", "Show all", () => canvas.zoom(0)]]) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = text;
+    button.setAttribute("aria-label", label);
+    button.addEventListener("click", act);
+    box.append(button);
+  }
+  return box;
+}

@@ -1,0 +1,66 @@
+"""Takes the DICOM files out of an uploaded archive, under names of our own and within a size."""
+
+import shutil
+import zipfile
+import zlib
+from pathlib import Path
+
+from gracile.errors import DataError
+
+MAX_FILES = 20_000
+
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
+_HEAD = 132
+
+
+def unpack_series(archive: Path, folder: Path, max_bytes: int) -> int:
+    """Write an archive's DICOM files, told by their content, into a new folder; returns their number.
+
+    Names in the archive, which may be patients', are never used; what is no DICOM file stays where it is.
+
+    Raises:
+        DataError: It is damaged or encrypted, claims more than is taken, or holds no DICOM file.
+    """
+    try:
+        with zipfile.ZipFile(archive) as content:
+            members = [member for member in content.infolist() if not member.is_dir()]
+            _require_bounded(members, max_bytes)
+            _require_room(folder.parent, members)
+            folder.mkdir()
+            count = 0
+            for member in members:
+                count += _unpack(content, member, folder / f"{count + 1:05d}.dcm")
+    except _DAMAGED:
+        raise DataError("The archive is damaged, or packed in a way that is not known.", "Pack it again.") from None
+    if not count:
+        raise DataError("The archive holds no DICOM files.", "Pack the files of one series.")
+    return count
+
+
+def _require_bounded(members: list[zipfile.ZipInfo], max_bytes: int) -> None:
+    claimed = sum(member.file_size for member in members)
+    if claimed > max_bytes or len(members) > MAX_FILES:
+        raise DataError(
+            f"The archive claims {len(members)} files of {claimed / 2**20:.0f} MB; {MAX_FILES} files of "
+            f"{max_bytes // 2**20} MB in all are taken.",
+            "Pack one series alone.",
+        )
+    if any(member.flag_bits & 1 for member in members):
+        raise DataError("The archive is encrypted.", "Pack it without a password.")
+
+
+def _require_room(place: Path, members: list[zipfile.ZipInfo]) -> None:
+    if shutil.disk_usage(place).free < 3 * sum(member.file_size for member in members):
+        raise DataError("There is too little room on the server's disk.", "Try again later.")
+
+
+def _unpack(content: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> bool:
+    """Write a member where it is a DICOM file; zipfile reads no more of it than it claims to be."""
+    with content.open(member) as stream:
+        head = stream.read(_HEAD)
+        if head[_HEAD - 4 :] != b"DICM":
+            return False
+        with target.open("wb") as file:
+            file.write(head)
+            shutil.copyfileobj(stream, file)
+    return True

@@ -1,0 +1,159 @@
+"""DICOM Segmentations lie where their images do, to the voxel, and belong to them."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage, generate_uid
+from scipy.spatial.transform import Rotation
+
+from gracile.errors import DataError
+from gracile.io import read_volume
+from gracile.io.dicom_segmentation import write_segmentation
+from gracile.recipe import ClassSpec
+from tests.volumes_on_disk import LPS, PATIENT, write_series
+
+CLASSES = [
+    ClassSpec(name="background", color=(0, 0, 0)),
+    ClassSpec(name="cord", color=(255, 80, 80)),
+    ClassSpec(name="my own thing", color=(0, 255, 0)),
+]
+SHAPE = (7, 9, 5)
+
+
+def affine_of(angles: tuple[float, float, float]) -> np.ndarray:
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * (0.6, 0.8, 2.5)
+    affine[:3, 3] = (-31.5, 12.25, 100.5)
+    return affine
+
+
+def mask_of(shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    """Every class somewhere, nothing alike from any side, and the last slice empty."""
+    mask = np.random.default_rng(3).choice(3, shape, p=(0.7, 0.2, 0.1)).astype(np.uint8)
+    mask[..., -1] = 0
+    return mask
+
+
+def made(folder: Path, affine: np.ndarray, **tags: Any) -> Path:
+    return write_series(folder, np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE), affine, **tags)
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 0), (0, 90, 0), (25, -40, 70), (180, 10, -5)])
+def test_a_mask_comes_back_voxel_for_voxel_in_the_same_place(tmp_path: Path, angles: Any) -> None:
+    series = made(tmp_path / "series", affine_of(angles))
+    case = read_volume(series, "a")
+    mask = mask_of(case.grid.shape)
+    write_segmentation(tmp_path / "a.seg.dcm", mask, CLASSES, series)
+
+    seg = hd.seg.segread(tmp_path / "a.seg.dcm")
+    source = pydicom.dcmread(next(series.iterdir()))
+    assert seg.FrameOfReferenceUID == source.FrameOfReferenceUID
+    assert seg.StudyInstanceUID == source.StudyInstanceUID
+    assert seg.PatientID == source.PatientID
+    assert seg.SeriesInstanceUID != source.SeriesInstanceUID
+    volume = seg.get_volume(combine_segments=True)
+    to_ras = LPS @ volume.affine
+    back = np.zeros_like(mask)
+    for index in np.argwhere(volume.array):
+        place = np.linalg.solve(case.grid.affine, to_ras @ [*index, 1.0])[:3]
+        assert np.abs(place - np.rint(place)).max() < 1e-3
+        back[tuple(np.rint(place).astype(int))] = volume.array[tuple(index)]
+    np.testing.assert_array_equal(back, mask)
+
+
+def test_frames_name_the_images_that_they_lie_on(tmp_path: Path) -> None:
+    series = made(tmp_path / "series", affine_of((25, -40, 70)))
+    mask = mask_of()
+    write_segmentation(tmp_path / "a.seg.dcm", mask, CLASSES, series)
+    seg = hd.seg.segread(tmp_path / "a.seg.dcm")
+    places = {}
+    for path in series.iterdir():
+        image = pydicom.dcmread(path)
+        places[image.SOPInstanceUID] = np.array(image.ImagePositionPatient, dtype=float)
+    assert {uid for _, _, uid in seg.get_source_image_uids()} == set(places)
+    for groups in seg.PerFrameFunctionalGroupsSequence:
+        (item,) = groups.DerivationImageSequence[0].SourceImageSequence
+        own = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, dtype=float)
+        np.testing.assert_allclose(own, places[item.ReferencedSOPInstanceUID], atol=1e-4)
+
+
+def test_segments_say_in_codes_what_they_are_where_that_is_known(tmp_path: Path) -> None:
+    series = made(tmp_path / "series", affine_of((0, 0, 0)))
+    write_segmentation(tmp_path / "a.seg.dcm", mask_of(), CLASSES, series, title="Spinal cord in MR")
+    seg = hd.seg.segread(tmp_path / "a.seg.dcm")
+    cord, other = (seg.get_segment_description(number) for number in (1, 2))
+    assert (cord.segment_label, other.segment_label) == ("cord", "my own thing")
+    assert (cord.segmented_property_type.value, cord.segmented_property_type.scheme_designator) == ("2748008", "SCT")
+    assert cord.segmented_property_category.meaning == "Anatomical Structure"
+    assert other.segmented_property_type.meaning == "Tissue"
+    assert cord.SegmentAlgorithmType == "AUTOMATIC"
+    assert seg.SeriesDescription == "Gracile: Spinal cord in MR"
+
+
+def test_an_empty_mask_is_written_as_such(tmp_path: Path) -> None:
+    series = made(tmp_path / "series", affine_of((0, 0, 0)))
+    write_segmentation(tmp_path / "a.seg.dcm", np.zeros(SHAPE, np.uint8), CLASSES, series)
+    assert not hd.seg.segread(tmp_path / "a.seg.dcm").pixel_array.any()
+
+
+def write_picture(path: Path, rows: int = 12, columns: int = 16, **tags: Any) -> Path:
+    """An ultrasound frame: no place in the patient, RGB."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = UltrasoundImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = generate_uid()
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.Modality = generate_uid(), generate_uid(), "US"
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = rows, columns, 3
+    dataset.PhotometricInterpretation, dataset.PlanarConfiguration = "RGB", 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
+    dataset.PixelData = np.full((rows, columns, 3), 90, np.uint8).tobytes()
+    for name, value in {**PATIENT, **tags}.items():
+        setattr(dataset, name, value)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def test_a_picture_without_a_place_in_the_patient_gets_a_segmentation_of_its_pixels(tmp_path: Path) -> None:
+    picture = write_picture(tmp_path / "frame.dcm")
+    mask = np.random.default_rng(0).integers(0, 3, (12, 16)).astype(np.uint8)
+    write_segmentation(tmp_path / "a.seg.dcm", mask, CLASSES, picture)
+    seg = hd.seg.segread(tmp_path / "a.seg.dcm")
+    uid = pydicom.dcmread(picture).SOPInstanceUID
+    back = seg.get_pixels_by_source_instance([uid], combine_segments=True)[0]
+    np.testing.assert_array_equal(back, mask)
+    assert "FrameOfReferenceUID" not in seg
+
+
+def test_images_that_cannot_have_one_are_refused_in_words(tmp_path: Path) -> None:
+    lost = made(tmp_path / "lost", affine_of((0, 0, 0)), FrameOfReferenceUID="")
+    with pytest.raises(DataError, match="no frame of reference"):
+        write_segmentation(tmp_path / "a.seg.dcm", mask_of(), CLASSES, lost)
+    alone = made(tmp_path / "alone", affine_of((0, 0, 0)), StudyInstanceUID="")
+    with pytest.raises(DataError, match="does not name its study"):
+        write_segmentation(tmp_path / "a.seg.dcm", mask_of(), CLASSES, alone)
+    other = made(tmp_path / "other", affine_of((0, 0, 0)))
+    with pytest.raises(DataError, match="9 x 7 pixels, the mask 4 x 7"):
+        write_segmentation(tmp_path / "a.seg.dcm", mask_of((7, 4, 5)), CLASSES, other)
+    assert list(tmp_path.glob("*.dcm")) == []
+
+
+def test_patients_come_into_no_log_and_no_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    odd = {"PatientName": "Doe, Jane of the very long name " * 3, "PatientSex": "W", "PatientBirthDate": "19700101"}
+    with caplog.at_level(logging.DEBUG):
+        series = made(tmp_path / "series", affine_of((0, 0, 0)), **odd)
+        caplog.clear()
+        recwarn.clear()
+        write_segmentation(tmp_path / "a.seg.dcm", mask_of(), CLASSES, series)
+    said = caplog.text + "".join(capsys.readouterr()) + "".join(str(w.message) for w in recwarn)
+    assert "Jane" not in said
+    assert "1970" not in said
+    assert pydicom.dcmread(tmp_path / "a.seg.dcm").PatientSex == ""

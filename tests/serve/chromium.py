@@ -1,0 +1,63 @@
+"""Debian's chromium, started so that it talks to nobody but the server under test."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+FLAGS = [
+    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--use-gl=angle", "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--no-proxy-server",
+]  # fmt: skip
+
+
+def chromium() -> str | None:
+    """Where it is; None when it is not installed."""
+    return shutil.which("chromium")
+
+
+class Watch:
+    """What a page did that it should not have: errors on its console, requests that left the machine."""
+
+    def __init__(self, page: Any, address: str) -> None:
+        self.errors: list[str] = []
+        self.strangers: list[str] = []
+        self.bytes = 0
+        page.on("console", lambda message: self._note(message))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self._request(request.url, address))
+
+    def _note(self, message: Any) -> None:
+        if message.type in ("error", "warning") and "GPU stall due to ReadPixels" not in message.text:
+            self.errors.append(message.text)
+
+    def _request(self, url: str, address: str) -> None:
+        if not url.startswith((address, "data:", "blob:")):
+            self.strangers.append(url)
+
+    def require_clean(self) -> None:
+        """Fail where anything was noted."""
+        assert self.errors == []
+        assert self.strangers == []
+
+
+@contextmanager
+def opened(address: str, width: int = 1280, height: int = 1000) -> Iterator[tuple[Any, Watch]]:
+    """A page of a browser with a fresh profile, not yet anywhere, and what is watched of it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), headless=True, args=FLAGS)
+        try:
+            yield new_user(browser, address, width, height)
+        finally:
+            browser.close()
+
+
+def new_user(browser: Any, address: str, width: int = 1280, height: int = 1000) -> tuple[Any, Watch]:
+    """A page that shares nothing with the browser's others."""
+    context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+    context.set_default_timeout(120_000)
+    page = context.new_page()
+    return page, Watch(page, address)

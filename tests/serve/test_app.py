@@ -1,0 +1,145 @@
+"""The service from upload to result, as programs use it."""
+
+import http.client
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from gracile.client import Client, ServerError
+from gracile.serve.jobs import JobStore
+from tests.serve.conftest import listening, picture
+from tests.serve.engines import CRASHING
+
+
+def request(
+    address: str, method: str, path: str, body: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    """A request as it is, without a client's help."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)
+    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+
+
+def test_a_picture_goes_in_and_its_result_comes_out(
+    client: Client, upload: Callable[..., Path], tmp_path: Path
+) -> None:
+    steps: list[str] = []
+    path = upload(picture(60), "eye one.png")
+    result = client.predict(
+        path, out=tmp_path / "out", probabilities=True, progress=lambda job: steps.append(job["state"])
+    )
+    assert result["status"] == "found"
+    assert result["name"] == "eye one.png"
+    assert [layer["name"] for layer in result["layers"]][:2] == ["artery", "vein"]
+    assert (steps[0], steps[-1]) == ("queued", "done") or steps[-1] == "done"
+    assert sorted(Path(file).name for file in result["files"]) == ["eye one-mask.png", "eye one-probabilities.npz"]
+
+
+def test_a_crash_of_one_job_leaves_the_others(client: Client, upload: Callable[..., Path]) -> None:
+    before = client.submit(upload(picture(50), "a.png"))
+    crash = client.submit(upload(picture(60, first=CRASHING), "b.png"))
+    after = client.submit(upload(picture(70), "c.png"))
+    assert client.wait(before["id"])["state"] == "done"
+    with pytest.raises(ServerError, match="ended by itself"):
+        client.wait(crash["id"])
+    assert client.wait(after["id"])["state"] == "done"
+    assert client.health()["ready"] == 1
+
+
+def test_files_are_named_by_keys_and_by_nothing_else(client: Client, server: str, upload: Callable[..., Path]) -> None:
+    job = client.submit(upload(picture(55)))
+    client.wait(job["id"])
+    files = f"/api/jobs/{job['id']}/files"
+    assert request(server, "GET", f"{files}/mask")[0] == 200
+    outside = ("..%2Fjob.json", "%2Fetc%2Fpasswd", "../../../../etc/passwd", "job.json", "", "scene.json")
+    assert all(request(server, "GET", f"{files}/{key}")[0] == 404 for key in outside)
+    static = ("", "niivue", "niivue/", "../app.py", "..%2Fapp.py", "%2e%2e/app.py", "/etc/passwd")
+    assert all(request(server, "GET", f"/static/{name}")[0] == 404 for name in static)
+    assert request(server, "GET", "/api/jobs")[0] == 405
+
+
+def test_a_download_bears_the_name_of_its_upload(client: Client, server: str, upload: Callable[..., Path]) -> None:
+    job = client.submit(upload(picture(), 'né"w.png'))
+    client.wait(job["id"])
+    _, headers, _ = request(server, "GET", f"/api/jobs/{job['id']}/files/mask?download=true")
+    assert headers["content-disposition"] == (
+        "attachment; filename=\"n__w-mask.png\"; filename*=UTF-8''n%C3%A9%22w-mask.png"
+    )
+
+
+def test_a_finished_job_can_be_deleted_and_is_gone(client: Client, upload: Callable[..., Path]) -> None:
+    job = client.submit(upload(picture()))
+    client.wait(job["id"])
+    client.remove(job["id"])
+    with pytest.raises(ServerError, match="no such job"):
+        client.result(job["id"])
+
+
+def test_answers_carry_the_security_headers(server: str) -> None:
+    for path in ("/", "/static/app.js", "/health", "/api/jobs/nothing", "/nowhere"):
+        _, headers, _ = request(server, "GET", path)
+        policy = headers["content-security-policy"]
+        assert "script-src 'self';" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_other_origins_and_names_are_kept_out(server: str) -> None:
+    assert request(server, "GET", "/health", Host="evil.example")[0] == 421
+    send = {"Content_Type": "application/octet-stream"}
+    assert request(server, "POST", "/api/jobs", picture(), Origin="http://evil.example", **send)[0] == 403
+    assert request(server, "POST", "/api/jobs", picture(), Content_Type="text/plain")[0] == 415
+
+
+def test_the_service_describes_itself(server: str) -> None:
+    description = json.loads(request(server, "GET", "/openapi.json")[2])
+    assert {"/api/jobs", "/api/jobs/{id}/events", "/health"} <= description["paths"].keys()
+    body = description["paths"]["/api/jobs"]["post"]["requestBody"]["content"]
+    assert list(body) == ["application/octet-stream"]
+
+
+def test_a_token_guards_everything_but_the_page(make_app: Callable[..., FastAPI], tmp_path: Path) -> None:
+    with listening(make_app(tmp_path / "jobs", token="secret")) as address:
+        assert request(address, "GET", "/")[0] == 200
+        assert request(address, "GET", "/api/models")[0] == 401
+        assert request(address, "GET", "/api/models", Authorization="Bearer wrong")[0] == 401
+        assert request(address, "POST", "/api/session", b"", Authorization="Bearer wrong")[0] == 401
+        _, headers, _ = request(address, "POST", "/api/session", b"", Authorization="Bearer secret")
+        cookie = headers["set-cookie"]
+        assert "httponly" in cookie.lower()
+        assert "samesite=strict" in cookie.lower()
+        assert request(address, "GET", "/api/models", Cookie=cookie.partition(";")[0])[0] == 200
+        assert Client(address, token="secret").models()[0]["name"] == "bright"
+
+
+def test_finished_jobs_are_removed_when_their_time_is_over(
+    make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path
+) -> None:
+    app = make_app(tmp_path / "jobs", keep_hours=1)
+    store: JobStore = app.state.service.store
+    with listening(app) as address:
+        client = Client(address)
+        job = client.submit(upload(picture()))
+        client.wait(job["id"])
+        assert store.sweep() == 0
+        store._clock = lambda: 1e12
+        assert store.sweep() == 1
+        assert not (tmp_path / "jobs" / job["id"]).exists()
+        with pytest.raises(ServerError):
+            client.result(job["id"])
+
+
+def test_a_server_that_is_started_again_still_has_its_results(
+    make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path
+) -> None:
+    with listening(make_app(tmp_path / "jobs")) as address:
+        job = Client(address).submit(upload(picture()))
+        Client(address).wait(job["id"])
+    with listening(make_app(tmp_path / "jobs")) as address:
+        assert Client(address).result(job["id"])["status"] == "found"

@@ -34,7 +34,7 @@ demo: install
 	@.venv/bin/gracile demo --out demo-output
 
 test: install
-	@$(RUN) pytest -q -n 2 --dist loadfile
+	@$(RUN) pytest -q -n 2 --dist loadfile --max-worker-restart 2
 
 lint: install
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && .venv/bin/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'

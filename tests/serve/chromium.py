@@ -42,6 +42,12 @@ class Watch:
         assert self.strangers == []
 
 
+def visit(page: Any, address: str) -> None:
+    """Go to a page and wait until its script listens."""
+    page.goto(address)
+    page.locator("html[data-ready]").wait_for()
+
+
 @contextmanager
 def opened(address: str, width: int = 1280, height: int = 1000) -> Iterator[tuple[Any, Watch]]:
     """A page of a browser with a fresh profile, not yet anywhere, and what is watched of it."""

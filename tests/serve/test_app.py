@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from gracile.client import Client, ServerError
 from gracile.serve.jobs import JobStore
+from gracile.serve.process import WorkerProcess
 from tests.serve.conftest import listening, picture
 from tests.serve.engines import CRASHING
 
@@ -48,6 +49,25 @@ def test_a_crash_of_one_job_leaves_the_others(client: Client, upload: Callable[.
         client.wait(crash["id"])
     assert client.wait(after["id"])["state"] == "done"
     assert client.health()["ready"] == 1
+
+
+def test_a_worker_that_cannot_be_started_fails_its_jobs_and_is_tried_again(
+    make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = WorkerProcess._start
+    refusals = ["at the beginning", "for the first job"]
+
+    async def refuse(worker: WorkerProcess) -> None:
+        if refusals and any("BrightEngine" in part for part in worker._command):
+            raise OSError(refusals.pop(0))
+        await start(worker)
+
+    monkeypatch.setattr(WorkerProcess, "_start", refuse)
+    with listening(make_app(tmp_path / "jobs")) as address:
+        client = Client(address)
+        with pytest.raises(ServerError, match="It failed"):
+            client.predict(upload(picture(50), "a.png"))
+        assert client.predict(upload(picture(60), "b.png"))["status"] == "found"
 
 
 def test_files_are_named_by_keys_and_by_nothing_else(client: Client, server: str, upload: Callable[..., Path]) -> None:

@@ -14,7 +14,7 @@ from gracile.serve.app import create_app
 from gracile.serve.jobs import JobStore
 from gracile.serve.settings import ServeSettings
 from gracile.serve.viewing import create_viewer
-from tests.serve.chromium import chromium, new_user, opened
+from tests.serve.chromium import chromium, new_user, opened, visit
 from tests.serve.conftest import listening, picture
 from tests.serve.test_landmarks import write_results as write_landmarks
 
@@ -84,10 +84,10 @@ def test_a_photograph_is_uploaded_and_its_layers_change_the_picture(tiny_bundle:
     settings = ServeSettings((str(tiny_bundle),), folder=tmp_path / "jobs")
     app = create_app(settings, JobStore(tmp_path / "jobs", 3600), threads=1)
     with listening(app) as address, opened(address) as (page, watch):
-        page.goto(address)
+        visit(page, address)
         page.locator("#file").set_input_files(photograph)
         page.locator(".jobs progress").wait_for()
-        page.locator(f'#look[data-shown="{DEMO.name}"]').wait_for(timeout=900_000)
+        page.locator(f'#look[data-shown="{DEMO.name}"]').wait_for(timeout=300_000)
         shown = pixels(page)
         switch(page, "Found/artery")
         without = pixels(page)
@@ -111,11 +111,11 @@ def test_two_users_do_not_see_each_others_results(
         listening(make_app(tmp_path / "jobs")) as address,
         opened(address) as (first, watch),
     ):
-        first.goto(address)
+        visit(first, address)
         first.locator("#file").set_input_files(upload(picture(), "first.png"))
         first.locator('#look[data-shown="first.png"]').wait_for()
         other, watched = new_user(first.context.browser, address)
-        other.goto(address)
+        visit(other, address)
         other.locator("#file").set_input_files(upload(picture(90), SCRIPT.replace("/", "")))
         other.locator("#look[data-shown]").wait_for()
         assert other.locator(".jobs .name").all_inner_texts() == [SCRIPT]
@@ -128,8 +128,7 @@ def test_two_users_do_not_see_each_others_results(
 
 def test_a_keyboard_is_enough(make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path) -> None:
     with listening(make_app(tmp_path / "jobs")) as address, opened(address) as (page, watch):
-        page.goto(address)
-        page.locator("html[data-ready]").wait_for()
+        visit(page, address)
         for wanted in ("a.skip", "#model", "#probabilities", "#file"):
             page.keyboard.press("Tab")
             assert page.evaluate("(wanted) => document.activeElement.matches(wanted)", wanted), wanted
@@ -157,7 +156,7 @@ def test_a_keyboard_is_enough(make_app: Callable[..., FastAPI], upload: Callable
 def test_truth_stands_beside_what_was_found(viewing: dict[str, str]) -> None:
     address = viewing["pictures"]
     with opened(address) as (page, watch):
-        page.goto(address)
+        visit(page, address)
         page.get_by_role("link", name="plain", exact=True).click()
         page.locator('#look[data-shown="plain"]').wait_for()
         before = pixels(page)
@@ -174,7 +173,7 @@ def test_truth_stands_beside_what_was_found(viewing: dict[str, str]) -> None:
 def test_a_volume_is_shown_with_its_mask_and_a_finding_centers_it(viewing: dict[str, str]) -> None:
     address = viewing["volume"]
     with opened(address) as (page, watch):
-        page.goto(address)
+        visit(page, address)
         page.locator('#look[data-shown="scan"]').wait_for()
         shown = pixels(page)
         assert len(np.unique(shown.reshape(-1, 3), axis=0)) > 50
@@ -203,7 +202,7 @@ def test_a_volume_is_shown_with_its_mask_and_a_finding_centers_it(viewing: dict[
 def test_landmarks_lead_to_their_places_and_stand_beside_the_truth(landmark_results: Path, tmp_path: Path) -> None:
     app = create_viewer(landmark_results, tmp_path / "cache", landmark_results.parent / "truth")
     with listening(app) as address, opened(address) as (page, watch):
-        page.goto(address)
+        visit(page, address)
         page.locator('#look[data-shown="head"]').wait_for()
         assert page.get_by_role("button", name="apex").count() == 0  # it was not found, so it leads nowhere
         assert page.locator(".findings .missing").inner_text().split("\n") == [
@@ -234,7 +233,7 @@ def test_landmarks_lead_to_their_places_and_stand_beside_the_truth(landmark_resu
 def test_the_page_is_small_and_prints_with_its_picture_and_without_its_controls(viewing: dict[str, str]) -> None:
     address = viewing["volume"]
     with opened(address) as (page, watch):
-        page.goto(address)
+        visit(page, address)
         page.locator('#look[data-shown="scan"]').wait_for()
         taken = page.evaluate(
             "() => performance.getEntries().filter((e) => e.entryType === 'navigation' || e.name.includes('/static/'))"
@@ -252,7 +251,7 @@ def test_the_page_is_small_and_prints_with_its_picture_and_without_its_controls(
 def test_a_volumes_truth_stands_beside_it_and_looks_at_the_same_place(viewing: dict[str, str]) -> None:
     address = viewing["volume"]
     with opened(address) as (page, watch):
-        page.goto(address)
+        visit(page, address)
         page.locator('#look[data-shown="scan"]').wait_for()
         page.get_by_role("button", name="Truth beside it").click()
         page.locator('button[aria-pressed="true"]').wait_for()
@@ -270,7 +269,7 @@ def test_a_volumes_truth_stands_beside_it_and_looks_at_the_same_place(viewing: d
 def test_a_clip_is_shown_frame_by_frame_with_its_overlay(viewing: dict[str, str]) -> None:
     address = viewing["video"]
     with opened(address) as (page, watch):
-        page.goto(address)
+        visit(page, address)
         page.locator('#look[data-shown="clip"]').wait_for()
         page.get_by_text("frame 0").wait_for()
         first = pixels(page)

@@ -19,7 +19,7 @@ from gracile.recipe import read_recipe
 from gracile.serve.app import create_app
 from gracile.serve.jobs import JobStore
 from gracile.serve.settings import ServeSettings
-from tests.serve.chromium import chromium, opened
+from tests.serve.chromium import chromium, opened, visit
 from tests.serve.conftest import ROOT, listening
 from tests.serve.cord import packed
 from tests.serve.test_browser import changed, pixels, switch
@@ -67,12 +67,11 @@ def keep(request: pytest.FixtureRequest) -> Callable[[Any, str], None]:
 
 def sent(page: Any, address: str, model: str, path: Path) -> None:
     """Upload a file to a model and wait until it is shown."""
-    page.goto(address)
-    page.locator("html[data-ready]").wait_for()
+    visit(page, address)
     page.locator("#model").select_option(model)
     page.locator("#folder" if path.is_dir() else "#file").set_input_files(path)
     page.locator(".jobs progress").wait_for()
-    page.locator(f'#look[data-shown="{path.name}"]').wait_for(timeout=900_000)
+    page.locator(f'#look[data-shown="{path.name}"]').wait_for(timeout=300_000)
 
 
 def test_a_fundus_photograph(address: str, tmp_path: Path, keep: Callable[..., None]) -> None:

@@ -10,8 +10,10 @@ from scipy import ndimage
 from gracile.errors import UsageError
 from gracile.geometry.islands import largest_island
 from gracile.networks.smicnet import SMICNet
+from gracile.networks.smicnet_folded import FoldedSMICNet
+from gracile.stages import window_engines
 from gracile.stages.scanning import VolumeWindows, search
-from gracile.stages.window_engines import build_engine, choose_engine
+from gracile.stages.window_engines import BATCH, build_engine, choose_engine
 from gracile.stages.window_scanners import Box, DenseWindows, ExactWindows, cut_padded
 from tests.networks.test_smicnet import small, trained_like
 
@@ -52,6 +54,14 @@ def test_exact_is_window_by_window(planes, padded, engine):
     expected = one_by_one(network, planes, places)
     assert np.ptp(expected, axis=0).max() > 0.05
     assert np.abs(found - expected).max() < 1e-5
+
+
+def test_an_engine_is_called_once_before_threads_share_it(monkeypatch):
+    calls: list[tuple[int, ...]] = []
+    monkeypatch.setattr(window_engines, "_torch", lambda network, device: lambda extremes: calls.append(extremes.shape))
+    network = FoldedSMICNet(small(padded=True), SIZE)
+    build_engine(network, "torch", torch.device("cpu"))
+    assert calls == [(BATCH, 2, network.side, network.side)]
 
 
 def test_exact_is_window_by_window_for_the_published_network_and_size(planes):

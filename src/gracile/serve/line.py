@@ -10,7 +10,7 @@ from typing import Any
 
 from gracile.errors import GracileError
 from gracile.serve.jobs import Job
-from gracile.serve.process import WorkerError, WorkerProcess
+from gracile.serve.process import WorkerProcess
 from gracile.serve.settings import ServeSettings
 
 _FIRST_GUESS_SECONDS = 10.0
@@ -110,7 +110,7 @@ class JobLine:
         return await self._checker.ask(source, self._settings.check_seconds)
 
     async def _serve(self, worker: WorkerProcess) -> None:
-        with suppress(WorkerError):  # is told to the jobs that it then cannot do
+        with suppress(Exception):  # is told to the jobs that it then cannot do
             await worker.start()
         while True:
             job = await self._queue.get()

@@ -42,7 +42,10 @@ def choose_engine(name: EngineName, device: torch.device) -> EngineName:
 def build_engine(network: FoldedSMICNet, name: EngineName, device: torch.device) -> Engine:
     """The engine of a name for a network, ready to be called. Raises UsageError."""
     builders = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}
-    return builders[choose_engine(name, device)](network, device)
+    engine = builders[choose_engine(name, device)](network, device)
+    # OpenVINO's binding sets itself up at its first call: two threads in it at once wait for each other for ever.
+    engine(np.zeros((BATCH, 2, network.side, network.side), dtype=np.float32))
+    return engine
 
 
 def _torch(network: FoldedSMICNet, device: torch.device) -> Engine:

@@ -1,6 +1,8 @@
 """Ask a Gracile server from Python. Needs nothing but the standard library."""
 
+import http.client
 import json
+import shutil
 import tempfile
 import time
 import urllib.error
@@ -16,6 +18,9 @@ from gracile.errors import GracileError
 from gracile.names import VERSION
 
 _CHUNK = 1 << 20
+_UPLOAD_SECONDS = 1800.0
+"""For the answer to an upload, which comes when the file was looked at, after those before it."""
+
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 Progress = Callable[[dict[str, Any]], None]
@@ -114,7 +119,8 @@ class Client:
             try:
                 with path.open("rb") as body:
                     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)}
-                    job: dict[str, Any] = self._json("POST", f"/api/jobs?{query}", body, headers)
+                    patience = max(self._timeout, _UPLOAD_SECONDS)
+                    job: dict[str, Any] = self._json("POST", f"/api/jobs?{query}", body, headers, patience)
                     return job
             except ServerError as error:
                 if error.retry_seconds is None or time.monotonic() + error.retry_seconds > until:
@@ -150,9 +156,15 @@ class Client:
                 continue
             target = out / (base + _plain(scene["files"][download["key"]]["suffix"]))
             place = f"/api/jobs/{quote(id)}/files/{quote(download['key'])}"
-            with self._open("GET", place) as answer, target.open("wb") as file:
-                while chunk := answer.read(_CHUNK):
-                    file.write(chunk)
+            part = target.with_name(target.name + ".part")
+            try:
+                with self._open("GET", place) as answer, part.open("wb") as file:
+                    shutil.copyfileobj(answer, file, _CHUNK)
+                    if answer.length:  # what was announced and did not come
+                        raise ServerError(f"The connection ended before {target.name} was whole.")
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
             written.append(target)
         return written
 
@@ -161,24 +173,30 @@ class Client:
         with self._open("DELETE", f"/api/jobs/{quote(id)}"):
             pass
 
-    def _json(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
-        with self._open(method, path, body, headers) as answer:
+    def _json(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = 0.0
+    ) -> Any:
+        with self._open(method, path, body, headers, timeout) as answer:
             return json.load(answer)
 
     @contextmanager
-    def _open(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Iterator[Any]:
+    def _open(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = 0.0
+    ) -> Iterator[Any]:
         given = {"User-Agent": f"gracile/{VERSION}", **(headers or {})}
         if self._token:
             given["Authorization"] = f"Bearer {self._token}"
         request = urllib.request.Request(self.address + path, data=body, headers=given, method=method)
         try:
-            with self._opener.open(request, timeout=self._timeout) as answer:
+            with self._opener.open(request, timeout=timeout or self._timeout) as answer:
                 yield answer
         except urllib.error.HTTPError as error:
             raise _told(error) from None
         except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
             reason = getattr(error, "reason", error)
             raise ServerError(f"{self.address} cannot be reached: {reason}.") from None
+        except http.client.HTTPException as error:
+            raise ServerError(f"The connection to {self.address} broke off ({type(error).__name__}).") from None
 
 
 def _told(error: urllib.error.HTTPError) -> ServerError:

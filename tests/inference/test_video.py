@@ -1,7 +1,9 @@
 """Videos through a pipeline: a clip and a table out, truncated and interrupted ones, smoothing, truth beside it."""
 
 import csv
+import itertools
 import json
+import signal
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +18,7 @@ from gracile.bundle import Bundle, write_bundle
 from gracile.cli import app
 from gracile.errors import DataError, UsageError
 from gracile.geometry import Grid
-from gracile.inference import Options, VideoOptions, find_inputs, predict, predict_video
+from gracile.inference import Options, VideoOptions, conveyor, find_inputs, predict, predict_video
 from gracile.io.video import Frame, Video, open_video
 from gracile.io.video_writing import write_video
 from gracile.pipeline import Pipeline
@@ -164,8 +166,8 @@ class Endless(Video):
             yield Frame(frame(), self.taken, self.time_base)
 
 
-def interrupting(monkeypatch, after: int) -> None:
-    """Let Ctrl-C come while the main thread waits for an answer."""
+def interrupting(monkeypatch, *after: int) -> None:
+    """Let Ctrl-C come when the main thread asks for these answers."""
     from gracile.inference.conveyor import Conveyor
 
     plain = Conveyor.__next__
@@ -174,15 +176,15 @@ def interrupting(monkeypatch, after: int) -> None:
     def interrupted(self):
         nonlocal given
         given += 1
-        if given == after:
-            raise KeyboardInterrupt
+        if given in after:
+            signal.raise_signal(signal.SIGINT)
         return plain(self)
 
     monkeypatch.setattr(Conveyor, "__next__", interrupted)
 
 
 def test_an_interrupt_leaves_no_file_and_no_thread(pipeline, tmp_path, monkeypatch):
-    interrupting(monkeypatch, after=5)
+    interrupting(monkeypatch, 5)
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         predict_video(pipeline, Endless(), "clip", tmp_path / "out", VideoOptions())
@@ -191,12 +193,35 @@ def test_an_interrupt_leaves_no_file_and_no_thread(pipeline, tmp_path, monkeypat
 
 
 def test_an_interrupt_ends_a_camera_and_keeps_what_was_seen(pipeline, tmp_path, monkeypatch):
-    interrupting(monkeypatch, after=5)
+    interrupting(monkeypatch, 5)
     source = Endless(live=True)
     record = predict_video(pipeline, source, "camera-0", tmp_path, VideoOptions())
     rows = rows_of(tmp_path / "camera-0.csv")
     assert len(rows) == len(frames_of(tmp_path / "camera-0.mp4")) == measured(record, "frames")
     assert 4 <= len(rows) <= source.taken
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class Stalled(Endless):
+    """A camera that gives three frames and then nothing any more."""
+
+    def __iter__(self):
+        yield from itertools.islice(super().__iter__(), 3)
+        self.stalled.wait()
+
+    def __init__(self) -> None:
+        super().__init__(live=True)
+        self.stalled = threading.Event()
+
+
+def test_a_second_interrupt_leaves_a_camera_that_gives_nothing(pipeline, tmp_path, monkeypatch):
+    interrupting(monkeypatch, 2, 3)
+    monkeypatch.setattr(conveyor, "_SOURCE_SECONDS", 0.1)
+    source = Stalled()
+    with pytest.raises(KeyboardInterrupt):
+        predict_video(pipeline, source, "camera-0", tmp_path / "out", VideoOptions())
+    source.stalled.set()
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_decoder_that_is_faster_than_the_rest_does_not_fill_the_memory(pipeline, tmp_path, monkeypatch):
@@ -208,7 +233,7 @@ def test_a_decoder_that_is_faster_than_the_rest_does_not_fill_the_memory(pipelin
         return plain(self, case, **more)
 
     monkeypatch.setattr(Bright, "__call__", watching)
-    interrupting(monkeypatch, after=60)
+    interrupting(monkeypatch, 60)
     with pytest.raises(KeyboardInterrupt):
         predict_video(pipeline, source, "clip", tmp_path / "out", VideoOptions(waiting=2))
     assert len(ahead) >= 59

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from gracile.client import Client, ServerError
+from gracile.errors import DataError
 from gracile.serve.jobs import JobStore
 from gracile.serve.process import WorkerProcess
 from tests.serve.conftest import listening, picture
@@ -68,6 +69,54 @@ def test_a_worker_that_cannot_be_started_fails_its_jobs_and_is_tried_again(
         with pytest.raises(ServerError, match="It failed"):
             client.predict(upload(picture(50), "a.png"))
         assert client.predict(upload(picture(60), "b.png"))["status"] == "found"
+
+
+def test_a_disk_that_is_full_leaves_the_line_and_those_who_wait(
+    make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listening(make_app(tmp_path / "jobs")) as address:
+        client = Client(address)
+        with monkeypatch.context() as full:
+            full.setattr("gracile.serve.jobs.write_json", refuse)
+            with pytest.raises(ServerError, match="ended by itself"):
+                client.predict(upload(picture(60, first=CRASHING), "a.png"))
+        assert client.predict(upload(picture(50), "b.png"))["status"] == "found"
+
+
+def refuse(*_: object) -> None:
+    """As a full disk does."""
+    raise DataError("The disk is full.")
+
+
+@pytest.mark.parametrize("megabytes", [3, 40])
+@pytest.mark.parametrize(
+    ("model", "token", "words"),
+    [("", "secret", "larger than 2 MB"), ("other", "secret", "no model 'other'"), ("", "wrong", "A token is needed")],
+)
+def test_refusals_are_heard_while_the_upload_is_on_its_way(
+    make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path, megabytes: int,
+    model: str, token: str, words: str,
+) -> None:  # fmt: skip
+    path = upload(bytes(megabytes * 10**6), "large.png")
+    with listening(make_app(tmp_path / "jobs", max_upload_mb=2, token="secret")) as address:
+        for _ in range(3):
+            with pytest.raises(ServerError, match=words):
+                Client(address, token=token).submit(path, model)
+
+
+def test_a_download_that_breaks_off_is_no_file(
+    client: Client, upload: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = client.submit(upload(picture()))
+    client.wait(job["id"])
+    monkeypatch.setattr(http.client.HTTPResponse, "read", lambda self, size=-1: b"")
+    monkeypatch.setattr(Client, "result", lambda self, id: SCENE)
+    with pytest.raises(ServerError, match=r"before eye-mask\.png was whole"):
+        client.download(job["id"], tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+SCENE = {"name": "eye.png", "downloads": [{"key": "mask"}], "files": {"mask": {"suffix": "-mask.png"}}}
 
 
 def test_files_are_named_by_keys_and_by_nothing_else(client: Client, server: str, upload: Callable[..., Path]) -> None:

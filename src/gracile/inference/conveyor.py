@@ -7,6 +7,9 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
+_SOURCE_SECONDS = 5.0
+"""That a source which waits for a device is waited for; its thread ends with the program."""
+
 
 class _Closed(Exception):
     """Nothing more goes in or comes out."""
@@ -89,7 +92,9 @@ class Conveyor(Generic[T]):
         self.end()
         for channel in self._channels:
             channel.close()
-        for thread in self._threads:
+        feeding, *working = self._threads
+        feeding.join(_SOURCE_SECONDS)
+        for thread in working:
             thread.join()
 
     def __iter__(self) -> "Conveyor[T]":

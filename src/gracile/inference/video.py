@@ -2,6 +2,8 @@
 
 import csv
 import os
+import signal
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -100,8 +102,9 @@ def predict_video(
                 looking = FrameLooker(pipeline, name, smoother)
                 painting = FramePainter(pipeline.recipe, options.opacity, options.contour, truth)
                 line: list[Step] = [looking, painting, _encoder(writer)]
-                with Conveyor[FrameAnswer](_answers(video), line, options.waiting) as answers:
-                    for answer in _until_ended(answers, video):
+                conveyor = Conveyor[FrameAnswer](_answers(video), line, options.waiting)
+                with conveyor as answers, _ended_by_interrupt(answers, video):
+                    for answer in answers:
                         rows.add(answer)
                         totals.add(answer)
                 totals.require_an_answer()
@@ -146,17 +149,23 @@ def _answers(video: Video) -> Iterator[FrameAnswer]:
         yield FrameAnswer(index, frame, seconds=seconds)
 
 
-def _until_ended(answers: Conveyor[FrameAnswer], video: Video) -> Iterator[FrameAnswer]:
-    """All answers; an interrupt is the end of a camera's recording, whose last frames still come out."""
-    while True:
-        try:
-            yield next(answers)
-        except StopIteration:
-            return
-        except KeyboardInterrupt:
-            if not video.live:
-                raise
-            answers.end()
+@contextmanager
+def _ended_by_interrupt(answers: Conveyor[FrameAnswer], video: Video) -> Iterator[None]:
+    """An interrupt is the end of a camera's recording, whose last frames still come out; a second one breaks it off."""
+    if not video.live or threading.current_thread() is not threading.main_thread():  # where no interrupt arrives
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        answers.end()
+
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _encoder(writer: VideoWriter) -> Step:

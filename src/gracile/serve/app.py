@@ -20,7 +20,7 @@ from gracile.serve.naming import shown_name
 from gracile.serve.page import add_page
 from gracile.serve.problems import Problem, answer_problem
 from gracile.serve.process import WorkerError, WorkerProcess
-from gracile.serve.receiving import CONTENT_TYPE, drain, receive
+from gracile.serve.receiving import CONTENT_TYPE, receive
 from gracile.serve.scene import Scene
 from gracile.serve.settings import ServeSettings, is_local
 
@@ -66,7 +66,7 @@ class Service:
         """The model of a name; the first where none is named. Raises Problem."""
         found = self.models.get(name) if name else next(iter(self.models.values()))
         if found is None:
-            raise Problem(404, f"There is no model {name!r}. There are: {', '.join(self.models)}.")
+            raise Problem(404, f"There is no model {name!r}. There are: {', '.join(self.models)}.", close=True)
         return found
 
     def job(self, id: str) -> Job:
@@ -141,6 +141,7 @@ def create_app(
         docs_url=None, redoc_url=None, lifespan=_lifespan(service),
     )  # fmt: skip
     app.state.service = service
+    app.state.max_bytes = settings.max_bytes
     app.add_exception_handler(Problem, answer_problem)
     _add_session(app, service)
     _add_jobs(app, service)
@@ -222,12 +223,10 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
     ) -> JobAnswer:
         """Upload a picture, a clip or a volume as the request's body, told by its content alone."""
         if content_type.partition(";")[0].strip() != CONTENT_TYPE:
-            await drain(request)
             raise Problem(415, f"Send the file as the body, with Content-Type: {CONTENT_TYPE}.", close=True)
         try:
             return service.answer(await service.take(request, service.model(model), name, probabilities))
         except Full as full:
-            await drain(request)
             raise Problem(429, "The server is busy.", full.retry_seconds, close=True) from None
 
     @app.get("/api/jobs/{id}", tags=["jobs"])

@@ -5,8 +5,11 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gracile.serve.problems import drain
 
 COOKIE = "gracile_token"
 
@@ -62,8 +65,12 @@ class Guard:
             await send(message)
 
         status, reason = self._refusal(scope)
-        app = JSONResponse({"error": reason}, status, {"Connection": "close"}) if status else self._app
-        await app(scope, receive, send_with_headers)
+        if not status:
+            await self._app(scope, receive, send_with_headers)
+            return
+        if scope["method"] not in ("GET", "HEAD"):
+            await drain(Request(scope, receive))
+        await JSONResponse({"error": reason}, status, {"Connection": "close"})(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[int, str]:
         headers = Headers(scope=scope)

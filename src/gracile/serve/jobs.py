@@ -7,10 +7,12 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from gracile.errors import GracileError
 from gracile.io.atomic import write_json
 
 State = Literal["receiving", "queued", "running", "done", "failed"]
@@ -61,7 +63,8 @@ class Job:
             setattr(self, name, value)
         if self.state in FINISHED and not self.finished:
             self.finished = time.time()
-            write_json(self.folder / _RECORD, self.record())
+            with suppress(OSError, GracileError):  # a full disk must not keep the end from those who wait for it
+                write_json(self.folder / _RECORD, self.record())
         before, self._changed = self._changed, asyncio.Event()
         before.set()
 

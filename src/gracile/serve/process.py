@@ -70,7 +70,8 @@ class WorkerProcess:
             await self._start()
             assert self._process is not None
             try:
-                return await asyncio.wait_for(self._exchange(self._process, request, news), seconds)
+                async with asyncio.timeout(seconds):
+                    return await self._exchange(self._process, request, news)
             except TimeoutError:
                 await self._end()
                 raise WorkerError(f"It took longer than {seconds:g} seconds and was ended.") from None
@@ -90,13 +91,13 @@ class WorkerProcess:
         )
         self.starts += 1
         try:
-            first = await asyncio.wait_for(self._read(process), _STARTING_SECONDS)
+            async with asyncio.timeout(_STARTING_SECONDS):
+                first = await self._read(process)
+            if "error" in first:
+                raise WorkerError(first["error"])
         except BaseException:
-            process.kill()
+            await _kill(process)
             raise
-        if "error" in first:
-            process.kill()
-            raise WorkerError(first["error"])
         self._process = process
 
     async def _exchange(self, process: Process, request: dict[str, Any], news: News | None) -> dict[str, Any]:
@@ -126,7 +127,12 @@ class WorkerProcess:
 
     async def _end(self) -> None:
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        if process is not None:
+            await _kill(process)
+
+
+async def _kill(process: Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

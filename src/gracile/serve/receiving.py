@@ -9,8 +9,6 @@ from starlette.requests import ClientDisconnect, Request
 from gracile.serve.problems import Problem
 
 CONTENT_TYPE = "application/octet-stream"
-_DRAINED = 64 * 1024 * 1024
-_DRAIN_SECONDS = 20.0
 
 
 async def receive(request: Request, target: Path, max_bytes: int, seconds: float) -> int:
@@ -23,7 +21,7 @@ async def receive(request: Request, target: Path, max_bytes: int, seconds: float
     if declared.isdecimal() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
     if shutil.disk_usage(target.parent).free < 3 * max_bytes:
-        raise Problem(507, "There is too little room on the server's disk.")
+        raise Problem(507, "There is too little room on the server's disk.", close=True)
     size = 0
     try:
         async with asyncio.timeout(seconds):
@@ -40,19 +38,6 @@ async def receive(request: Request, target: Path, max_bytes: int, seconds: float
     if not size:
         raise Problem(400, "The upload is empty.")
     return size
-
-
-async def drain(request: Request) -> None:
-    """Read what a client is sending, up to a bound, so that it hears the answer that it is refused with."""
-    size = 0
-    try:
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > _DRAINED:
-                    return
-    except (TimeoutError, ClientDisconnect):
-        return
 
 
 def _too_large(max_bytes: int) -> Problem:

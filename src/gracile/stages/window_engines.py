@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,8 @@ BATCH = 16
 
 Engine = Callable[[np.ndarray], np.ndarray]
 """Maps ``(BATCH, 2, side, side)`` extremes to ``(BATCH, classes)`` logits; several threads may call it at once."""
+
+_BUILDING = Lock()
 
 
 def choose_engine(name: EngineName, device: torch.device) -> EngineName:
@@ -42,9 +45,10 @@ def choose_engine(name: EngineName, device: torch.device) -> EngineName:
 def build_engine(network: FoldedSMICNet, name: EngineName, device: torch.device) -> Engine:
     """The engine of a name for a network, ready to be called. Raises UsageError."""
     builders = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}
-    engine = builders[choose_engine(name, device)](network, device)
-    # OpenVINO's binding sets itself up at its first call: two threads in it at once wait for each other for ever.
-    engine(np.zeros((BATCH, 2, network.side, network.side), dtype=np.float32))
+    with _BUILDING:
+        engine = builders[choose_engine(name, device)](network, device)
+        # OpenVINO's binding sets itself up at its first call: two threads in it at once wait for each other for ever.
+        engine(np.zeros((BATCH, 2, network.side, network.side), dtype=np.float32))
     return engine
 
 

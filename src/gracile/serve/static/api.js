@@ -46,13 +46,44 @@ function send(url, file, progress) {
   });
 }
 
+const MOST_STREAMS = 2; // a browser opens six connections to a server, and a stream holds its own
+const ASK_MS = 1500;
+let streams = 0;
+
 /** Follow a job; `change` gets it after each change, the last time when it is finished. */
 export function follow(id, change) {
-  const events = new EventSource(`/api/jobs/${encodeURIComponent(id)}/events`);
+  const address = `/api/jobs/${encodeURIComponent(id)}`;
+  if (streams < MOST_STREAMS) listen(address, change);
+  else ask(address, change);
+}
+
+const finished = (job) => job.state === "done" || job.state === "failed";
+
+function listen(address, change) {
+  const events = new EventSource(`${address}/events`);
+  const end = () => { events.close(); streams -= 1; };
+  streams += 1;
   events.addEventListener("message", (event) => {
     const job = JSON.parse(event.data);
-    if (job.state === "done" || job.state === "failed") events.close();
+    if (finished(job)) end();
     change(job);
   });
-  return events;
+  events.addEventListener("error", () => {
+    if (events.readyState !== EventSource.CLOSED) return; // it tries again by itself
+    end();
+    ask(address, change);
+  });
+}
+
+async function ask(address, change) {
+  for (;;) {
+    const response = await fetch(address).catch(() => null); // a server that starts anew answers later
+    if (response?.status === 404) return change({ state: "failed", reason: "The server no longer has this job.", progress: {} });
+    if (response?.ok) {
+      const job = await response.json();
+      change(job);
+      if (finished(job)) return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, ASK_MS));
+  }
 }

@@ -10,11 +10,15 @@ const viewers = {
 };
 let shown = null;
 let latest = 0;
+let address = "";
 
 /** Show the case at an address of the API; `move` takes the reader there. */
 export async function look(base, move) {
   const turn = ++latest;
+  address = base;
   const place = byId("look");
+  shown?.close?.();
+  shown = null;
   delete place.dataset.shown;
   place.replaceChildren(h("p", { class: "busy", role: "status" }, "Drawing…"));
   let scene;
@@ -25,18 +29,29 @@ export async function look(base, move) {
     return;
   }
   if (turn !== latest) return;
-  shown?.close?.();
-  shown = null;
   const stage = h("div", { class: "look" });
   place.replaceChildren(card(scene, base, stage));
   if (move) { place.scrollIntoView({ block: "start" }); place.focus({ preventScroll: true }); }
   try {
     const { show } = viewers[scene.kind] ? await viewers[scene.kind]() : { show: () => null };
-    if (turn === latest) shown = await show(stage, scene, (key) => `${base}/files/${encodeURIComponent(key)}`);
+    if (turn !== latest) return;
+    const made = await show(stage, scene, (key) => `${base}/files/${encodeURIComponent(key)}`);
+    if (turn !== latest) { made?.close?.(); return; } // another case was chosen meanwhile
+    shown = made;
     place.dataset.shown = scene.name;
   } catch (error) {
-    problem(`It cannot be shown: ${error.message}`);
+    if (turn === latest) problem(`It cannot be shown: ${error.message}`);
   }
+}
+
+/** Show nothing any more, if that case is shown. */
+export function leave(base) {
+  if (base !== address) return;
+  latest += 1;
+  shown?.close?.();
+  shown = null;
+  delete byId("look").dataset.shown;
+  byId("look").replaceChildren();
 }
 
 function card(scene, base, stage) {
@@ -49,7 +64,7 @@ function card(scene, base, stage) {
       h("div", { class: "facts" }, findings(), gates(scene), measurements(scene), downloads(scene, base), seconds(scene))));
 }
 
-const findings = () => h("div", { id: "findings" });
+const findings = () => h("div", { class: "found" });
 
 function gates(scene) {
   const names = Object.keys(scene.gates);

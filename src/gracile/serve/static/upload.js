@@ -1,11 +1,13 @@
 // Uploads, and the list of this browser's jobs with their progress.
 import { follow, getJson, upload } from "./api.js";
 import { byId, h, problem } from "./dom.js";
-import { look } from "./look.js";
+import { leave, look } from "./look.js";
 import { pack } from "./zip.js";
 
 const KEPT = "gracile-jobs";
 let models = [];
+let largest = Infinity;
+let sending = Promise.resolve();
 
 export async function startUploads(session) {
   models = await getJson("/api/models");
@@ -17,6 +19,7 @@ export async function startUploads(session) {
   };
   choice.addEventListener("change", about);
   about();
+  largest = session.limits.max_upload_mb;
   byId("limits").textContent = `Up to ${session.limits.max_upload_mb} MB. Results are kept for ${session.limits.keep_hours} hours.`;
   byId("upload").hidden = false;
   for (const field of [byId("file"), byId("folder")]) {
@@ -57,33 +60,43 @@ async function inside(entry, folder = "") {
   }
 }
 
-/** Each file by itself; the DICOM files of a folder together, where the model takes volumes. */
+/** Each file by itself; the DICOM files of a folder together, where the model takes volumes. The first is shown when it is done. */
 async function takeAll(files) {
   problem("");
   const series = new Map();
+  let taken = 0;
+  const first = () => (taken += 1) === 1;
   for (const { file, folder } of files.filter(({ file }) => !file.name.startsWith("."))) {
-    if (!takesVolumes() || !(await isDicom(file))) take(file, file.name);
+    if (!takesVolumes() || !(await isDicom(file))) take(file, file.name, first());
     else if (series.has(folder)) series.get(folder).push(file);
     else series.set(folder, [file]);
   }
-  for (const [folder, parts] of series) take(parts, folder || `${parts.length} DICOM images`);
+  for (const [folder, parts] of series) take(parts, folder || `${parts.length} DICOM images`, first());
 }
 
 async function isDicom(file) {
   return new TextDecoder("latin1").decode(await file.slice(128, 132).arrayBuffer()) === "DICM" && file.name.toUpperCase() !== "DICOMDIR";
 }
 
-async function take(content, name) {
+/** Send one upload, after those that were chosen before it: so the page keeps connections for what is looked at. */
+function take(content, name, show) {
   const entry = new Entry(name);
+  const [model, probabilities] = [byId("model").value, byId("probabilities").checked];
+  sending = sending.then(() => send(entry, content, name, model, probabilities, show));
+}
+
+async function send(entry, content, name, model, probabilities, show) {
   try {
+    entry.say("uploading", null);
     const file = Array.isArray(content) ? await pack(content) : content;
+    if (file.size > largest * 2 ** 20) throw new Error(`The upload is larger than ${largest} MB.`);
     const job = await upload(
-      file, name, byId("model").value, byId("probabilities").checked,
+      file, name, model, probabilities,
       (share) => entry.say(share < 1 ? "uploading" : "being looked at", share < 1 ? share : null),
       (seconds) => entry.say(`the server is busy, again in ${seconds} s`, null),
     );
     entry.keep(job);
-    entry.follow(job.id, true);
+    entry.follow(job.id, show);
   } catch (error) {
     entry.fail(error.message);
   }
@@ -93,7 +106,7 @@ async function take(content, name) {
 class Entry {
   constructor(name) {
     this.name = h("span", { class: "name" }, name);
-    this.state = h("span", { class: "state", role: "status" }, "uploading");
+    this.state = h("span", { class: "state", role: "status" }, "waits to be sent");
     this.bar = h("progress", { max: 1, "aria-label": `Progress of ${name}` });
     this.buttons = h("span", { class: "buttons" });
     this.item = h("li", {}, this.name, this.state, this.bar, this.buttons);
@@ -138,7 +151,7 @@ class Entry {
     if (id) await getJson(`/api/jobs/${id}`, { method: "DELETE" }).catch(() => null);
     forget(id);
     this.item.remove();
-    byId("look").replaceChildren();
+    leave(`/api/jobs/${id}`);
   }
 
   keep(job) {
@@ -161,6 +174,6 @@ const forget = (id) => remember(remembered().filter((job) => job.id !== id));
 async function recall() {
   const known = remembered();
   const jobs = await Promise.all(known.map(({ id }) => fetch(`/api/jobs/${encodeURIComponent(id)}`).then((r) => (r.ok ? r.json() : null))));
-  remember(known.filter((_, index) => jobs[index]));
+  known.forEach(({ id }, index) => jobs[index] || forget(id));
   for (const job of jobs.filter(Boolean)) new Entry(job.name).follow(job.id, false);
 }

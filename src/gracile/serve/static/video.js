@@ -47,7 +47,7 @@ class Player {
     const step = (by, text, label) => h("button", { type: "button", class: "quiet", "aria-label": label, onclick: () => this.seek(Number(this.slider.value) + by) }, text);
     this.element = h("div", {}, h("div", { class: "play" }, this.button, step(-1, "‹", "Frame before"), this.slider, step(1, "›", "Next frame")), this.word);
     if (this.times) this.addTimeline();
-    for (const video of [lead, follower]) video?.addEventListener("seeked", () => this.draw());
+    for (const video of [lead, follower]) video?.addEventListener("seeked", () => this.arrived());
     lead.addEventListener("ended", () => { this.pause(); this.follow(); }); // so that the last frame is told
     this.observer = new ResizeObserver(() => this.drawTimeline());
     if (this.timeline) this.observer.observe(this.timeline);
@@ -76,7 +76,13 @@ class Player {
     // Half a millisecond into the frame, so that rounding does not show the one before.
     const time = this.times ? this.times[at] - start + 0.0005 : at;
     for (const video of [this.lead, this.follower]) if (video) video.currentTime = Math.min(time, Math.max(0, video.duration - 0.0005));
+    this.canvas.element.setAttribute("aria-busy", "true");
     this.tell(at);
+  }
+
+  arrived() {
+    this.draw();
+    if (!this.lead.seeking && !this.follower?.seeking) this.canvas.element.removeAttribute("aria-busy");
   }
 
   tell(at) {
@@ -92,7 +98,7 @@ class Player {
     if (!this.lead.paused) return this.pause();
     if (this.lead.ended) this.seek(0);
     this.button.textContent = "Pause";
-    for (const video of [this.lead, this.follower]) video?.play();
+    for (const video of [this.lead, this.follower]) video?.play().catch(() => null); // a pause may come before it has begun
     this.tick();
   }
 
@@ -109,7 +115,7 @@ class Player {
 
   follow() {
     const drift = this.follower ? this.lead.currentTime - this.follower.currentTime : 0;
-    if (Math.abs(drift) > 0.08) this.follower.currentTime = this.lead.currentTime;
+    if (Math.abs(drift) > 0.08 && !this.follower.seeking) this.follower.currentTime = this.lead.currentTime;
     const now = this.lead.currentTime + (this.times ? this.times[0] : 0);
     const at = this.times ? Math.max(0, this.times.findLastIndex((time) => time <= now + 0.001)) : this.lead.currentTime;
     this.slider.value = at;

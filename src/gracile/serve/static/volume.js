@@ -1,5 +1,5 @@
 // A volume in NiiVue: slices and 3D, the mask, probability maps, landmarks and lines, jumps to findings, the truth.
-import { byId, h, slider, swatch } from "./dom.js";
+import { h, problem, slider, swatch } from "./dom.js";
 import { profile } from "./profile.js";
 
 const LIBRARY = "/static/niivue/niivue-0.69.0.umd.js";
@@ -44,7 +44,7 @@ export async function show(place, scene, url) {
   const aside = (truth || known) && besides(panes, image && scan, layers.find((layer) => layer.key === truth), known);
   place.append(controls(panes, main, layers, lines, scene, aside));
   if (scene.volume.profile) place.append(profile(scene.volume.profile, (mm) => panes.jump(mm)));
-  listFindings(panes, findings);
+  listFindings(place.closest("article").querySelector(".found"), panes, findings);
   return { close: () => panes.close() };
 }
 
@@ -86,9 +86,18 @@ class Panes {
     return { url: this.url(layer.key), name: `${layer.key}${suffix}`, colormap: layer.colormap, opacity: layer.share, frame4D: layer.frame || 0 };
   }
 
-  /** Load a layer when it is first wanted. */
+  /** Load a layer when it is first wanted, as it is wanted at the end. */
   async load(viewer, layer) {
-    finish(viewer, layer, await viewer.addVolumeFromUrl(this.options(layer)));
+    for (;;) {
+      const { key } = layer;
+      const volume = await viewer.addVolumeFromUrl(this.options(layer));
+      if (key === layer.key) {
+        finish(viewer, layer, volume);
+        break;
+      }
+      viewer.removeVolume(volume);
+    }
+    if (layer.frames > 1) viewer.setFrame4D(layer.volume.id, layer.frame);
     viewer.updateGLVolume();
   }
 
@@ -147,11 +156,17 @@ function control(panes, viewer, layer, scene) {
   let share = layer.share * 100;
   const box = h("input", { type: "checkbox", checked: layer.shown, "data-layer": layer.name, onchange: () => apply() });
   const apply = async () => {
-    if (!layer.volume && !box.checked) return;
+    if (box.hasAttribute("aria-busy") || (!layer.volume && !box.checked)) return; // what is being loaded is shown as the controls then stand
     if (!layer.volume) {
       box.setAttribute("aria-busy", "true");
-      await panes.load(viewer, layer);
-      box.removeAttribute("aria-busy");
+      try {
+        await panes.load(viewer, layer);
+      } catch (error) {
+        if (box.isConnected) problem(`${layer.name} cannot be shown: ${error.message}`);
+        return;
+      } finally {
+        box.removeAttribute("aria-busy");
+      }
     }
     viewer.setOpacity(viewer.getVolumeIndexByID(layer.volume.id), box.checked ? share / 100 : 0);
   };
@@ -212,14 +227,14 @@ function addPoints(viewer, group, mark) {
 /** The longest side of what is shown, in mm; of a head where there is nothing. */
 const extent = ({ volumes: [volume] }) => (volume ? Math.max(...[1, 2, 3].map((axis) => volume.hdr.dims[axis] * volume.hdr.pixDims[axis])) : 200);
 
-function listFindings(panes, findings) {
+function listFindings(list, panes, findings) {
   if (!findings.length) return;
   const go = (button, mm) => {
-    byId("findings").querySelector("[aria-current]")?.removeAttribute("aria-current");
+    list.querySelector("[aria-current]")?.removeAttribute("aria-current");
     button.setAttribute("aria-current", "true");
     panes.jump(mm);
   };
-  byId("findings").replaceChildren(h("h4", {}, "Findings"), h("ul", { class: "findings", tabindex: 0, "aria-label": "Findings" }, findings.map((finding) => {
+  list.replaceChildren(h("h4", {}, "Findings"), h("ul", { class: "findings", tabindex: 0, "aria-label": "Findings" }, findings.map((finding) => {
     const words = [h("span", {}, finding.label), h("small", {}, finding.note), finding.more && h("small", { class: "more" }, finding.more)];
     return h("li", {}, finding.mm ? h("button", { type: "button", class: "quiet", onclick: (event) => go(event.currentTarget, finding.mm) }, words) : h("p", { class: "missing" }, words));
   })));

@@ -61,7 +61,7 @@ def test_an_error_of_a_step_comes_out_after_the_items_before_it_and_ends_all_thr
     with pytest.raises(ValueError, match="five"):
         go_through()
     assert seen == [0, 1, 2, 3, 4]
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_an_error_of_the_source_comes_out():
@@ -84,7 +84,7 @@ def test_leaving_in_the_middle_ends_all_threads():
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         go_through()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_ending_the_source_lets_what_is_under_way_come_out():

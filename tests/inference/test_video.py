@@ -188,7 +188,7 @@ def test_an_interrupt_leaves_no_file_and_no_thread(pipeline, tmp_path, monkeypat
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         predict_video(pipeline, Endless(), "clip", tmp_path / "out", VideoOptions())
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     assert not list((tmp_path / "out").iterdir())
 
 

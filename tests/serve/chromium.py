@@ -1,9 +1,13 @@
 """Debian's chromium, started so that it talks to nobody but the server under test."""
 
+import io
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 FLAGS = [
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -67,3 +71,30 @@ def new_user(browser: Any, address: str, width: int = 1280, height: int = 1000) 
     context.set_default_timeout(120_000)
     page = context.new_page()
     return page, Watch(page, address)
+
+
+def pixels(page: Any, selector: str = ".stage canvas") -> np.ndarray:
+    """What is seen of an element, once it stands still."""
+
+    def shot() -> np.ndarray:
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        return np.asarray(Image.open(io.BytesIO(page.locator(selector).first.screenshot())).convert("RGB")).astype(int)
+
+    page.wait_for_function("() => !document.querySelector('[aria-busy=true]')")
+    last = shot()
+    for _ in range(10):
+        now = shot()
+        if now.shape == last.shape and (now == last).all():
+            break
+        last = now
+    return last
+
+
+def changed(before: np.ndarray, after: np.ndarray) -> int:
+    """Pixels that clearly differ."""
+    return int((np.abs(before - after).max(axis=2) > 24).sum())
+
+
+def switch(page: Any, layer: str) -> None:
+    """Switch a layer as a user does."""
+    page.locator(f'[data-layer="{layer}"]').click()

@@ -1,11 +1,7 @@
 """The page in a browser: Debian's chromium against a running server. Skipped where there is none."""
 
-import io
-import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +12,8 @@ from gracile.serve.app import create_app
 from gracile.serve.jobs import JobStore
 from gracile.serve.settings import ServeSettings
 from gracile.serve.viewing import create_viewer
-from tests.serve.chromium import chromium, new_user, opened, visit
+from tests.serve.chromium import changed, chromium, new_user, opened, pixels, switch, visit
 from tests.serve.conftest import listening, picture
-from tests.serve.engines import ENDLESS
 from tests.serve.test_landmarks import write_results as write_landmarks
 
 pytest.importorskip("playwright", reason="playwright is not installed")
@@ -30,33 +25,6 @@ pytestmark = [
 
 DEMO = Path(__file__).parents[2] / "demo/retina/05_h.jpg"
 SCRIPT = '<img src=x onerror="document.title=1">.png'
-
-
-def pixels(page: Any, selector: str = ".stage canvas") -> np.ndarray:
-    """What is seen of an element, once it stands still."""
-
-    def shot() -> np.ndarray:
-        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        return np.asarray(Image.open(io.BytesIO(page.locator(selector).first.screenshot())).convert("RGB")).astype(int)
-
-    page.wait_for_function("() => !document.querySelector('[aria-busy=true]')")
-    last = shot()
-    for _ in range(10):
-        now = shot()
-        if now.shape == last.shape and (now == last).all():
-            break
-        last = now
-    return last
-
-
-def changed(before: np.ndarray, after: np.ndarray) -> int:
-    """Pixels that clearly differ."""
-    return int((np.abs(before - after).max(axis=2) > 24).sum())
-
-
-def switch(page: Any, layer: str) -> None:
-    """Switch a layer as a user does."""
-    page.locator(f'[data-layer="{layer}"]').click()
 
 
 @pytest.fixture(scope="module")
@@ -290,71 +258,3 @@ def test_a_clip_is_shown_frame_by_frame_with_its_overlay(viewing: dict[str, str]
         page.get_by_role("button", name="Play").click()
         page.get_by_text("frame 4").wait_for()
         watch.require_clean()
-
-
-def test_a_case_that_is_chosen_while_another_loads_keeps_its_own_findings(volume_results: Path, tmp_path: Path) -> None:
-    results = shutil.copytree(volume_results, tmp_path / "results")
-    content = json.loads((results / "predictions.json").read_text())
-    other = {**content["inputs"][0], "name": "other", "flags": [], "files": {"mask": "scan.nii.gz"}}
-    content["inputs"].append(other)
-    (results / "predictions.json").write_text(json.dumps(content))
-    held: list[Any] = []
-    with listening(create_viewer(results, tmp_path / "cache")) as address, opened(address) as (page, watch):
-        page.route("**/*.umd.js", lambda route: held.append(route))
-        with page.expect_request("**/*.umd.js"):
-            page.goto(address)
-        page.get_by_role("link", name="other").click()
-        page.locator(".title h2", has_text="other").wait_for()
-        held[0].continue_()
-        page.locator('#look[data-shown="other"]').wait_for()
-        page.wait_for_load_state("networkidle")
-        assert page.get_by_role("button", name="artery").count() == 1
-        assert page.get_by_role("button", name="apex").count() == 0  # a landmark of the other case
-        assert page.locator("#look").get_attribute("data-shown") == "other"
-        watch.require_clean()
-
-
-def test_a_layer_is_loaded_once_however_fast_its_controls_are_moved(viewing: dict[str, str]) -> None:
-    address = viewing["volume"]
-    with opened(address) as (page, watch):
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        visit(page, address)
-        page.locator('#look[data-shown="scan"]').wait_for()
-        page.evaluate(
-            "() => { const box = document.querySelector('[data-layer=Probabilities]'); box.click();"
-            " const slider = box.closest('fieldset').querySelector('[type=range]');"
-            " for (const value of [30, 40, 50]) { slider.value = value; slider.dispatchEvent(new Event('input')); } }"
-        )
-        pixels(page)
-        assert sum("/files/probabilities" in url for url in asked) == 1
-        watch.require_clean()
-
-
-def test_many_uploads_leave_the_page_its_connections(
-    make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path
-) -> None:
-    with listening(make_app(tmp_path / "jobs", job_minutes=0.1)) as address, opened(address) as (page, watch):
-        visit(page, address)
-        slow = [upload(picture(value, first=ENDLESS), f"slow-{value}.png") for value in range(20, 27)]
-        page.locator("#file").set_input_files([upload(picture(), "quick.png"), *slow])
-        page.locator('#look[data-shown="quick.png"]').wait_for(timeout=20_000)
-        page.get_by_text("waiting, 5 before it").wait_for()
-        page.locator('[data-state="failed"]').nth(1).wait_for()
-        assert page.locator('#look[data-shown="quick.png"]').count() == 1
-        watch.require_clean()
-
-
-def test_a_job_that_its_server_has_forgotten_is_given_up(
-    make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path
-) -> None:
-    app = make_app(tmp_path / "jobs", job_minutes=0.1)
-    with listening(app) as address, opened(address) as (page, _):
-        page.route("**/events", lambda route: route.fulfill(status=404))
-        visit(page, address)
-        page.locator("#file").set_input_files(upload(picture(first=ENDLESS), "lost.png"))
-        page.locator('[data-state="running"]').wait_for()
-        store: JobStore = app.state.service.store
-        for job in list(store._jobs.values()):
-            store.remove(job)
-        page.get_by_text("The server no longer has this job.").wait_for()

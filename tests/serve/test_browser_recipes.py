@@ -19,10 +19,9 @@ from gracile.recipe import read_recipe
 from gracile.serve.app import create_app
 from gracile.serve.jobs import JobStore
 from gracile.serve.settings import ServeSettings
-from tests.serve.chromium import chromium, opened, visit
+from tests.serve.chromium import changed, chromium, opened, pixels, switch, visit
 from tests.serve.conftest import ROOT, listening
 from tests.serve.cord import packed
-from tests.serve.test_browser import changed, pixels, switch
 from tests.volumes_on_disk import write_series
 
 pytest.importorskip("playwright", reason="playwright is not installed")

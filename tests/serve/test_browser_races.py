@@ -88,4 +88,4 @@ def test_a_job_that_its_server_has_forgotten_is_given_up(
         store: JobStore = app.state.service.store
         for job in list(store._jobs.values()):
             store.remove(job)
-        page.get_by_text("The server no longer has this job.").wait_for()
+        page.get_by_text("There is no such job; its time may be over.").wait_for()

@@ -78,8 +78,8 @@ function listen(address, change) {
 async function ask(address, change) {
   for (;;) {
     const response = await fetch(address).catch(() => null); // a server that starts anew answers later
-    if (response?.status === 404) return change({ state: "failed", reason: "The server no longer has this job.", progress: {} });
-    if (response?.ok) {
+    if (response && response.status < 500) {
+      if (!response.ok) return change({ state: "failed", reason: await told(response), progress: {} });
       const job = await response.json();
       change(job);
       if (finished(job)) return;

@@ -18,9 +18,6 @@ from gracile.errors import GracileError
 from gracile.names import VERSION
 
 _CHUNK = 1 << 20
-_UPLOAD_SECONDS = 1800.0
-"""For the answer to an upload, which comes when the file was looked at, after those before it."""
-
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 Progress = Callable[[dict[str, Any]], None]
@@ -48,7 +45,7 @@ class Client:
         address: Such as ``http://127.0.0.1:8765``.
         token: What the server asks for, if it does.
         patience: Seconds to wait in all for a server that is full; 0 gives up at once.
-        timeout: Seconds to wait for any single answer.
+        timeout: Seconds to wait for any single answer; that to an upload comes when it was looked at, after others.
 
     Example:
         >>> client = gracile.Client("http://127.0.0.1:8765")  # doctest: +SKIP
@@ -56,7 +53,7 @@ class Client:
         'found'
     """
 
-    def __init__(self, address: str, token: str = "", patience: float = 600.0, timeout: float = 120.0) -> None:
+    def __init__(self, address: str, token: str = "", patience: float = 600.0, timeout: float = 1800.0) -> None:
         self.address = address.rstrip("/")
         self._token = token
         self._patience = patience
@@ -119,8 +116,7 @@ class Client:
             try:
                 with path.open("rb") as body:
                     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)}
-                    patience = max(self._timeout, _UPLOAD_SECONDS)
-                    job: dict[str, Any] = self._json("POST", f"/api/jobs?{query}", body, headers, patience)
+                    job: dict[str, Any] = self._json("POST", f"/api/jobs?{query}", body, headers)
                     return job
             except ServerError as error:
                 if error.retry_seconds is None or time.monotonic() + error.retry_seconds > until:
@@ -173,22 +169,18 @@ class Client:
         with self._open("DELETE", f"/api/jobs/{quote(id)}"):
             pass
 
-    def _json(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = 0.0
-    ) -> Any:
-        with self._open(method, path, body, headers, timeout) as answer:
+    def _json(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
+        with self._open(method, path, body, headers) as answer:
             return json.load(answer)
 
     @contextmanager
-    def _open(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = 0.0
-    ) -> Iterator[Any]:
+    def _open(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Iterator[Any]:
         given = {"User-Agent": f"gracile/{VERSION}", **(headers or {})}
         if self._token:
             given["Authorization"] = f"Bearer {self._token}"
         request = urllib.request.Request(self.address + path, data=body, headers=given, method=method)
         try:
-            with self._opener.open(request, timeout=timeout or self._timeout) as answer:
+            with self._opener.open(request, timeout=self._timeout) as answer:
                 yield answer
         except urllib.error.HTTPError as error:
             raise _told(error) from None

@@ -214,13 +214,19 @@ class Stalled(Endless):
         self.stalled = threading.Event()
 
 
-def test_a_second_interrupt_leaves_a_camera_that_gives_nothing(pipeline, tmp_path, monkeypatch):
-    interrupting(monkeypatch, 2, 3)
+def test_an_interrupt_ends_a_camera_that_gives_nothing_any_more(pipeline, tmp_path, monkeypatch):
+    interrupting(monkeypatch, 4)
     monkeypatch.setattr(conveyor, "_SOURCE_SECONDS", 0.1)
     source = Stalled()
-    with pytest.raises(KeyboardInterrupt):
-        predict_video(pipeline, source, "camera-0", tmp_path / "out", VideoOptions())
+    record = predict_video(pipeline, source, "camera-0", tmp_path, VideoOptions())
     source.stalled.set()
+    assert len(rows_of(tmp_path / "camera-0.csv")) == measured(record, "frames") == 3
+
+
+def test_a_second_interrupt_breaks_a_recording_off(pipeline, tmp_path, monkeypatch):
+    interrupting(monkeypatch, 3, 4)
+    with pytest.raises(KeyboardInterrupt):
+        predict_video(pipeline, Endless(live=True), "camera-0", tmp_path / "out", VideoOptions())
     assert not list((tmp_path / "out").iterdir())
 
 

@@ -64,8 +64,8 @@ class Conveyor(Generic[T]):
     """Sends items through steps in order, each step in a thread of its own; a context manager and an iterator.
 
     An error in a source or step comes out of the iterator, after the items before it. Leaving the block stops all
-    threads, whether the items are at their end or not. Steps that hold Python's lock take turns; those of numpy,
-    PyTorch and FFmpeg let it go and run at the same time.
+    threads, whether the items are at their end or not; a source that waits for a device keeps its own. Steps that hold
+    Python's lock take turns; those of numpy, PyTorch and FFmpeg let it go and run at the same time.
 
     Args:
         source: Where items come from; gone through in a thread of its own.
@@ -107,8 +107,9 @@ class Conveyor(Generic[T]):
             raise StopIteration from None
 
     def end(self) -> None:
-        """Take no more from the source; what is under way still comes out."""
+        """Take no more from the source; what is under way still comes out, even where the source gives no more."""
         self._ended.set()
+        self._channels[0].finish()
 
     def _feed(self) -> None:
         first = self._channels[0]

@@ -102,6 +102,7 @@ class _Decoded(Video):
             raise DataError(f"{name} has no video in it.", "Name a file with pictures, not with sound alone.")
         self._stream = container.streams.video[0]
         self._undecodable = self._damaged = 0
+        self._reading = False
         self._last: int | None = None
         self._begin = 0
         self._end = 0.0
@@ -121,16 +122,20 @@ class _Decoded(Video):
         self._note_flaws()
 
     def close(self) -> None:
-        self._container.close()
+        if not self._reading:  # a thread that still waits for the device holds it, until the program ends
+            self._container.close()
 
     def _decode(self) -> Iterator[Frame]:
         packets = self._container.demux(self._stream)
         while True:
+            self._reading = True
             try:
                 packet = next(packets, None)
             except av.FFmpegError as error:  # the file breaks off; what the decoder still holds comes yet
                 self.flaws.append(f"{self.name} cannot be read to its end ({error.strerror or error})")
                 packet = None
+            finally:
+                self._reading = False
             if packet is not None and packet.is_corrupt:
                 self._undecodable += 1
                 continue
@@ -194,7 +199,8 @@ class Clip(_Decoded):
 
     def close(self) -> None:
         super().close()
-        self._file.close()
+        if not self._reading:
+            self._file.close()
 
     def _note_flaws(self) -> None:
         announced = self._announced_end()

@@ -141,7 +141,6 @@ def create_app(
         docs_url=None, redoc_url=None, lifespan=_lifespan(service),
     )  # fmt: skip
     app.state.service = service
-    app.state.max_bytes = settings.max_bytes
     app.add_exception_handler(Problem, answer_problem)
     _add_session(app, service)
     _add_jobs(app, service)

@@ -60,18 +60,17 @@ async function inside(entry, folder = "") {
   }
 }
 
-/** Each file by itself; the DICOM files of a folder together, where the model takes volumes. The first is shown when it is done. */
+/** Each file by itself; the DICOM files of a folder together, where the model takes volumes. The first to be done is shown. */
 async function takeAll(files) {
   problem("");
   const series = new Map();
-  let taken = 0;
-  const first = () => (taken += 1) === 1;
+  const turn = { free: true };
   for (const { file, folder } of files.filter(({ file }) => !file.name.startsWith("."))) {
-    if (!takesVolumes() || !(await isDicom(file))) take(file, file.name, first());
+    if (!takesVolumes() || !(await isDicom(file))) take(file, file.name, turn);
     else if (series.has(folder)) series.get(folder).push(file);
     else series.set(folder, [file]);
   }
-  for (const [folder, parts] of series) take(parts, folder || `${parts.length} DICOM images`, first());
+  for (const [folder, parts] of series) take(parts, folder || `${parts.length} DICOM images`, turn);
 }
 
 async function isDicom(file) {
@@ -79,13 +78,13 @@ async function isDicom(file) {
 }
 
 /** Send one upload, after those that were chosen before it: so the page keeps connections for what is looked at. */
-function take(content, name, show) {
+function take(content, name, turn) {
   const entry = new Entry(name);
   const [model, probabilities] = [byId("model").value, byId("probabilities").checked];
-  sending = sending.then(() => send(entry, content, name, model, probabilities, show));
+  sending = sending.then(() => send(entry, content, name, model, probabilities, turn));
 }
 
-async function send(entry, content, name, model, probabilities, show) {
+async function send(entry, content, name, model, probabilities, turn) {
   try {
     entry.say("uploading", null);
     const file = Array.isArray(content) ? await pack(content) : content;
@@ -96,7 +95,7 @@ async function send(entry, content, name, model, probabilities, show) {
       (seconds) => entry.say(`the server is busy, again in ${seconds} s`, null),
     );
     entry.keep(job);
-    entry.follow(job.id, show);
+    entry.follow(job.id, turn);
   } catch (error) {
     entry.fail(error.message);
   }
@@ -120,23 +119,26 @@ class Entry {
     else this.bar.value = share;
   }
 
-  follow(id, show) {
+  /** Follow the job; `turn` is shared by those that came together, of which one is shown by itself. */
+  follow(id, turn) {
     follow(id, (job) => {
       this.item.dataset.state = job.state;
       if (job.state === "failed") this.fail(job.reason, id);
-      else if (job.state === "done") this.done(job, show);
+      else if (job.state === "done") this.done(job, turn);
       else this.say(...words(job));
     });
   }
 
-  done(job, show) {
+  done(job, turn) {
     this.bar.remove();
     this.state.textContent = `done, model ${job.model}`;
     const see = () => look(`/api/jobs/${job.id}`, true);
     this.buttons.replaceChildren(
       h("button", { type: "button", onclick: see, "aria-label": `Show ${job.name}` }, "Show"),
       h("button", { type: "button", class: "quiet", onclick: () => this.remove(job.id), "aria-label": `Delete ${job.name}` }, "Delete"));
-    if (show) see();
+    if (!turn.free) return;
+    turn.free = false;
+    see();
   }
 
   fail(reason, id) {
@@ -175,5 +177,5 @@ async function recall() {
   const known = remembered();
   const jobs = await Promise.all(known.map(({ id }) => fetch(`/api/jobs/${encodeURIComponent(id)}`).then((r) => (r.ok ? r.json() : null))));
   known.forEach(({ id }, index) => jobs[index] || forget(id));
-  for (const job of jobs.filter(Boolean)) new Entry(job.name).follow(job.id, false);
+  for (const job of jobs.filter(Boolean)) new Entry(job.name).follow(job.id, { free: false });
 }

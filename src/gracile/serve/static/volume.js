@@ -90,12 +90,14 @@ class Panes {
   async load(viewer, layer) {
     for (;;) {
       const { key } = layer;
-      const volume = await viewer.addVolumeFromUrl(this.options(layer));
-      if (key === layer.key) {
-        finish(viewer, layer, volume);
-        break;
+      const volume = await viewer.addVolumeFromUrl(this.options(layer)).catch((error) => error);
+      if (key !== layer.key) {
+        if (!(volume instanceof Error)) viewer.removeVolume(volume);
+        continue;
       }
-      viewer.removeVolume(volume);
+      if (volume instanceof Error) throw volume;
+      finish(viewer, layer, volume);
+      break;
     }
     if (layer.frames > 1) viewer.setFrame4D(layer.volume.id, layer.frame);
     viewer.updateGLVolume();
@@ -162,6 +164,7 @@ function control(panes, viewer, layer, scene) {
       try {
         await panes.load(viewer, layer);
       } catch (error) {
+        box.checked = false;
         if (box.isConnected) problem(`${layer.name} cannot be shown: ${error.message}`);
         return;
       } finally {

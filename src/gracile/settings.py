@@ -22,6 +22,17 @@ def named_file(source: str, kind: str, folder: Path, shipped: Collection[str]) -
     raise RecipeError(f"There is no {kind} {source!r}.", hint)
 
 
+def read_mapping(path: Path, kind: str, page: str) -> dict[str, Any]:
+    """The YAML mapping of a file; ``kind`` and the document ``page`` are named in the RecipeError that it may raise."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"The {kind} {path} cannot be read: {error}.", "Check its path and its YAML.") from None
+    if not isinstance(data, dict):
+        raise RecipeError(f"{path} is not a {kind}.", f"A {kind} is a YAML mapping; see {page}.")
+    return data
+
+
 def read_setting(setting: str) -> tuple[str, Any]:
     """The dotted name and the value of a ``key=value``. Raises RecipeError."""
     key, equals, text = setting.partition("=")

@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 from gracile.errors import RecipeError
 from gracile.names import PACKAGE, STUDIES
 from gracile.recipe import Recipe, Spec, StageSpec, recipe_with
-from gracile.settings import named_file
+from gracile.settings import named_file, read_mapping
 
 Value = str | int | float | bool | None
 """What Optuna stores of a setting; lists and mappings are stored as a text and found again by it."""
@@ -199,12 +199,7 @@ def stored(choice: Any) -> Value:
 def read_study(source: str | Path) -> StudySpec:
     """Read a study by name or from a YAML file. Raises RecipeError."""
     path = study_path(str(source))
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"The study {path} cannot be read: {error}.", "Check its path and its YAML.") from None
-    if not isinstance(data, dict):
-        raise RecipeError(f"{path} is not a study.", "A study is a YAML mapping; see docs/tuning.md.")
+    data = read_mapping(path, "study", "docs/tuning.md")
     try:
         return StudySpec.model_validate({"name": path.stem, **data})
     except ValidationError as error:

@@ -1,11 +1,6 @@
-"""Videos through a pipeline: a clip and a table out, truncated and interrupted ones, smoothing, truth beside it."""
+"""Videos through a pipeline: a clip and a table out, truncated ones, smoothing, truth beside it."""
 
-import csv
-import itertools
 import json
-import signal
-import threading
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +12,11 @@ from typer.testing import CliRunner
 from gracile.bundle import Bundle, write_bundle
 from gracile.cli import app
 from gracile.errors import DataError, UsageError
-from gracile.geometry import Grid
-from gracile.inference import Options, VideoOptions, conveyor, find_inputs, predict, predict_video
-from gracile.io.video import Frame, Video, open_video
-from gracile.io.video_writing import write_video
-from gracile.pipeline import Pipeline
+from gracile.inference import Options, VideoOptions, find_inputs, predict, predict_video
 from gracile.recipe import read_recipe
-from gracile.result import Result
 from gracile.stages import build_stage
+from tests.inference.clips import SETTINGS, Bright, frame, frames_of, measured, rows_of, write_clip
 
-RATE = Fraction(10)
-SETTINGS = [
-    "prepare.diameter=64",
-    "prepare.intensity=unit",
-    "stages.segment.network.name=light-unet",
-    "stages.segment.network.options={width: 16}",
-]
 MODEL = {"name": "bright", "weights": {"segment": "12ab"}}
 
 
@@ -41,60 +25,14 @@ def recipe():
     return read_recipe("structure-2d", SETTINGS)
 
 
-class Bright(Pipeline):
-    """Finds what is brighter than half; a frame that is dark all over is absent. The network is not asked."""
-
-    def __call__(self, case, *, keep_probabilities=False):
-        bright = case.image.mean(axis=0) / 255
-        maps = np.stack([1 - bright, bright]).astype(np.float32)
-        mask = self.stages[-1].decide(maps)
-        status = "found" if mask.any() else "absent"
-        return Result(
-            case.id, status, Grid(mask.shape), self.recipe.class_names, mask=mask,
-            probabilities=maps if keep_probabilities else None,
-            gates={"presence": float(bright.max())}, seconds={"prepare": 0.001, "segment": 0.002, "restore": 0.001},
-        )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def pipeline(recipe):
     return Bright(recipe)
 
 
-def frame(bright: bool = True, height: int = 48, width: int = 64) -> np.ndarray:
-    """A dark frame with a bright block of 16 by 20 pixels, or without."""
-    image = np.full((height, width, 3), 30, np.uint8)
-    if bright:
-        image[16:32, 20:40] = 220
-    return image
-
-
-def write_clip(path: Path, frames: list[np.ndarray], times: list[int] | None = None) -> Path:
-    base = Fraction(1, 1000) if times else 1 / RATE
-    with write_video(path, frames[0].shape[:2], RATE, base) as writer:
-        for index, image in enumerate(frames):
-            writer.write(image, times[index] if times else index)
-    return path
-
-
 @pytest.fixture
 def clip(tmp_path):
     return write_clip(tmp_path / "clips" / "clip.avi", [frame(index != 3) for index in range(8)])
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def frames_of(path: Path) -> list[Frame]:
-    with open_video(path) as video:
-        return list(video)
-
-
-def measured(record, name, note=""):
-    (value,) = [m["value"] for m in record["measurements"] if m["name"] == name and note in m["note"]]
-    return value
 
 
 def test_a_clip_becomes_a_clip_of_as_many_frames_and_a_table_of_as_many_rows(pipeline, clip, tmp_path):
@@ -148,102 +86,6 @@ def test_a_clip_without_a_finding_is_absent_with_a_reason(pipeline, tmp_path):
     record = predict_video(pipeline, path, "dark", tmp_path / "out", VideoOptions())
     assert (record["status"], record["reason"]) == ("absent", "nothing was found in any of 3 frames")
     assert measured(record, "area_mean") is None
-
-
-class Endless(Video):
-    """A source that goes on for ever; counts what was taken from it."""
-
-    name, size, rate, time_base = "endless", (48, 64), RATE, 1 / RATE
-
-    def __init__(self, live: bool = False) -> None:
-        super().__init__()
-        self.live = live
-        self.taken = 0
-
-    def __iter__(self):
-        while True:
-            self.taken += 1
-            yield Frame(frame(), self.taken, self.time_base)
-
-
-def interrupting(monkeypatch, *after: int) -> None:
-    """Let Ctrl-C come when the main thread asks for these answers."""
-    from gracile.inference.conveyor import Conveyor
-
-    plain = Conveyor.__next__
-    given = 0
-
-    def interrupted(self):
-        nonlocal given
-        given += 1
-        if given in after:
-            signal.raise_signal(signal.SIGINT)
-        return plain(self)
-
-    monkeypatch.setattr(Conveyor, "__next__", interrupted)
-
-
-def test_an_interrupt_leaves_no_file_and_no_thread(pipeline, tmp_path, monkeypatch):
-    interrupting(monkeypatch, 5)
-    before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt):
-        predict_video(pipeline, Endless(), "clip", tmp_path / "out", VideoOptions())
-    assert threading.active_count() <= before
-    assert not list((tmp_path / "out").iterdir())
-
-
-def test_an_interrupt_ends_a_camera_and_keeps_what_was_seen(pipeline, tmp_path, monkeypatch):
-    interrupting(monkeypatch, 5)
-    source = Endless(live=True)
-    record = predict_video(pipeline, source, "camera-0", tmp_path, VideoOptions())
-    rows = rows_of(tmp_path / "camera-0.csv")
-    assert len(rows) == len(frames_of(tmp_path / "camera-0.mp4")) == measured(record, "frames")
-    assert 4 <= len(rows) <= source.taken
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-class Stalled(Endless):
-    """A camera that gives three frames and then nothing any more."""
-
-    def __iter__(self):
-        yield from itertools.islice(super().__iter__(), 3)
-        self.stalled.wait()
-
-    def __init__(self) -> None:
-        super().__init__(live=True)
-        self.stalled = threading.Event()
-
-
-def test_an_interrupt_ends_a_camera_that_gives_nothing_any_more(pipeline, tmp_path, monkeypatch):
-    interrupting(monkeypatch, 4)
-    monkeypatch.setattr(conveyor, "_SOURCE_SECONDS", 0.1)
-    source = Stalled()
-    record = predict_video(pipeline, source, "camera-0", tmp_path, VideoOptions())
-    source.stalled.set()
-    assert len(rows_of(tmp_path / "camera-0.csv")) == measured(record, "frames") == 3
-
-
-def test_a_second_interrupt_breaks_a_recording_off(pipeline, tmp_path, monkeypatch):
-    interrupting(monkeypatch, 3, 4)
-    with pytest.raises(KeyboardInterrupt):
-        predict_video(pipeline, Endless(live=True), "camera-0", tmp_path / "out", VideoOptions())
-    assert not list((tmp_path / "out").iterdir())
-
-
-def test_a_decoder_that_is_faster_than_the_rest_does_not_fill_the_memory(pipeline, tmp_path, monkeypatch):
-    source, ahead = Endless(), []
-    plain = Bright.__call__
-
-    def watching(self, case, **more):
-        ahead.append(source.taken - len(ahead))
-        return plain(self, case, **more)
-
-    monkeypatch.setattr(Bright, "__call__", watching)
-    interrupting(monkeypatch, 60)
-    with pytest.raises(KeyboardInterrupt):
-        predict_video(pipeline, source, "clip", tmp_path / "out", VideoOptions(waiting=2))
-    assert len(ahead) >= 59
-    assert max(ahead) <= 2 + 2  # waiting, one in the decoder's hands and this one
 
 
 def refuse(monkeypatch, numbers: set[int]) -> None:

@@ -1,7 +1,6 @@
 """The command line: thin words around `gracile.api`. Nothing heavy is imported before a command runs."""
 
 import io
-import json
 import logging
 import sys
 from collections import Counter
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gracile.cli import experiments, service
+from gracile.cli import data, experiments, models, service
+from gracile.cli.options import EXIT_CODES, AsJson, Device, Setting, numbers
 from gracile.errors import GracileError, UsageError
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, VERSION, WINDOW_NETWORKS, demo_folder
+from gracile.names import MODELS, PROTOCOLS, VERSION, demo_folder
 
 if TYPE_CHECKING:
     from gracile.inference import Summary
@@ -30,11 +30,6 @@ class _Interruptible(TyperGroup):
             raise typer.Exit(130) from None
 
 
-EXIT_CODES = (
-    "Exit codes: 0 all went well; 1 an input failed (the others are written), or the data or model named cannot be "
-    "used; 2 wrong usage; 130 interrupted."
-)
-
 app = typer.Typer(
     cls=_Interruptible,
     help="Gracile finds slender anatomy and delineates it.",
@@ -43,16 +38,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-data_app = typer.Typer(help="Look at data before anything long.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
-models_app = typer.Typer(invoke_without_command=True)
-app.add_typer(models_app, name="models")
+app.add_typer(data.app, name="data")
+app.add_typer(models.app, name="models")
 app.add_typer(experiments.app)
 app.add_typer(service.app)
-
-Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -159,7 +148,7 @@ def predict(
     if levels is not None:
         measure["levels"] = str(levels)
     if disc:
-        measure["disc"] = _numbers(disc, 3, "--disc")
+        measure["disc"] = numbers(disc, 3, "--disc")
     video = VideoOptions(overlay_opacity, contour, smooth, video_format, truth)
     formats = tuple(dict.fromkeys(part.strip() for part in points.split(",") if part.strip()))
     part = Shard.parse(shard) if shard else None
@@ -256,61 +245,6 @@ def evaluate(
         typer.echo(f"Report: {report}")
 
 
-@data_app.command("check")
-def data_check(
-    sources: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths.")],
-    recipe: Annotated[str, typer.Option(help="Recipe that names the classes.")] = "retina-av",
-    settings: Setting = None,
-    split: Annotated[Path | None, typer.Option(help="A split.json whose sides must share nothing.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List every problem of a data set at once, those that are alike as one; exit 1 when there are errors."""
-    from gracile.data import check_data, problem_lines
-    from gracile.recipe import read_recipe
-
-    report = check_data(sources, read_recipe(recipe, settings), split)
-    if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=1))
-    else:
-        lines = problem_lines(report.problems)
-        for line in lines:
-            typer.echo(line)
-        if len(lines) < len(report.problems):
-            typer.echo("With --json each problem is listed by itself.")
-        typer.echo(f"Read with the recipe {recipe}.")
-        typer.echo(report.summary())
-    if report.errors:
-        raise typer.Exit(1)
-
-
-@data_app.command("export-rle")
-def data_export_rle(
-    predictions: Annotated[Path, typer.Argument(help="Folder of masks.")],
-    out: Annotated[Path, typer.Argument(help="CSV to write: img,pixels.")],
-    structure: Annotated[str, typer.Option(help="Which class or tree.")],
-    recipe: Annotated[str | None, typer.Option(help="Recipe that names the classes.")] = None,
-) -> None:
-    """Write masks as run lengths: column by column, counted from 1, as Kaggle takes them."""
-    from gracile.data.kaggle import export_run_lengths
-
-    typer.echo(f"{export_run_lengths(predictions, out, structure, recipe)} masks: {out}")
-
-
-@data_app.command("import-rle")
-def data_import_rle(
-    table: Annotated[Path, typer.Argument(metavar="CSV", help="Table of run lengths: img,pixels.")],
-    size: Annotated[str, typer.Option(help="HEIGHT,WIDTH of the masks in pixels.")],
-    out: Annotated[Path, typer.Option(help="Folder to write NAME.png to.")],
-) -> None:
-    """Write the masks of a table of run lengths as pictures."""
-    from gracile.data.kaggle import import_run_lengths
-
-    height, width = (int(number) for number in _numbers(size, 2, "--size"))
-    if min(height, width) < 1:
-        raise UsageError(f"--size needs a height and a width above 0, not {size!r}.")
-    typer.echo(f"{import_run_lengths(table, (height, width), out)} masks: {out}")
-
-
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo-output"),
@@ -352,43 +286,6 @@ def recipe(
 
     chosen = read_recipe(name, settings)
     typer.echo(chosen.to_yaml() if settings else recipe_path(name).read_text(encoding="utf-8"), nl=False)
-
-
-@models_app.callback()
-def models(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the shipped models, recipes, networks and studies; or import a model."""
-    if context.invoked_subcommand:
-        return
-    networks = NETWORKS | WINDOW_NETWORKS
-    if as_json:
-        listing = {
-            "models": [vars(model) for model in MODELS.values()], "recipes": RECIPES, "networks": networks,
-            "protocols": PROTOCOLS, "studies": STUDIES,
-        }  # fmt: skip
-        typer.echo(json.dumps(listing, indent=1))
-        return
-    for title, rows in (
-        ("Models", {m.name: m.summary for m in MODELS.values()}), ("Recipes", RECIPES), ("Networks", networks),
-        ("Studies", STUDIES),
-    ):  # fmt: skip
-        typer.echo(title)
-        for name, text in rows.items():
-            typer.echo(f"  {name:24} {text}")
-
-
-@models_app.command("import-smicnet")
-def models_import_smicnet(
-    file: Annotated[Path, typer.Argument(help="Weights of SMICNet as Keras saved them (.h5).")],
-    out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
-    landmarks: Annotated[
-        str, typer.Option(help="Names of the network's classes in their order, without the last.")
-    ] = "",
-) -> None:
-    """Convert published SMICNet weights to a bundle; the last class is the background."""
-    from gracile.training.import_smicnet import import_smicnet
-
-    names = [name.strip() for name in landmarks.split(",") if name.strip()]
-    typer.echo(f"Bundle: {import_smicnet(file, out, names)}")
 
 
 @app.command()
@@ -436,16 +333,6 @@ def _print_summary(summary: "Summary") -> None:
         typer.echo(f"  flagged, {count} of them: {flag}")
     if summary.report:
         typer.echo(f"Report: {summary.report}")
-
-
-def _numbers(text: str, count: int, option: str) -> list[float]:
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != count:
-        raise UsageError(f"{option} needs {count} numbers with commas between, not {text!r}.")
-    return values
 
 
 def main() -> None:

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from gracile.errors import RecipeError
 from gracile.names import PACKAGE, RECIPES
 from gracile.recipe.cascade import Recipe
-from gracile.settings import apply_setting, named_file, read_setting
+from gracile.settings import apply_setting, named_file, read_mapping, read_setting
 
 
 def read_recipe(source: str | Path, settings: list[str] | None = None) -> Recipe:
@@ -23,14 +22,7 @@ def read_recipe(source: str | Path, settings: list[str] | None = None) -> Recipe
     Raises:
         RecipeError: Unknown name, unreadable file, unknown setting or a value of the wrong kind.
     """
-    path = recipe_path(str(source))
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"The recipe {path} cannot be read: {error}.", "Check its path and its YAML.") from None
-    if not isinstance(data, dict):
-        raise RecipeError(f"{path} is not a recipe.", "A recipe is a YAML mapping; see docs/own-structure.md.")
-    return recipe_from(data, settings)
+    return recipe_from(read_mapping(recipe_path(str(source)), "recipe", "docs/own-structure.md"), settings)
 
 
 def recipe_from(data: dict[str, Any], settings: list[str] | None = None) -> Recipe:

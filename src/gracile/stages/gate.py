@@ -19,6 +19,7 @@ from gracile.transforms import Prepared
 from gracile.transforms.frame_augment import augment_frame
 from gracile.transforms.frames import Frame, WholeImageSamples
 from gracile.transforms.patches import WholeSamples
+from gracile.transforms.randomness import sample_generator
 
 ABSENT, PRESENT = "absent", "present"
 YES, NO = ("present", "1", "yes", "true"), ("absent", "0", "no", "false")
@@ -221,7 +222,7 @@ class GateSamples(Dataset[Batch]):
         return len(self.frames.cases) * self.spec.per_case
 
     def __getitem__(self, index: int) -> Batch:
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+        generator = sample_generator(self.seed, index)
         kinds = [kind for kind, members in enumerate(self.by_class) if members]
         target = kinds[index % len(kinds)]
         members = self.by_class[target]

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from gracile.recipe import AugmentSpec
 from gracile.transforms.patches import cut_patch, vary_intensities
 from gracile.transforms.prepare import Prepared
+from gracile.transforms.randomness import sample_generator
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class WholeImageSamples(Dataset[dict[str, Tensor]]):
         return len(self.cases) * self.per_case
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+        generator = sample_generator(self.seed, index)
         case = self.cases[index % len(self.cases)]
         frame = Frame.around(case.region.shape, self.size)
         # Chosen so that an unturned picture falls on whole pixels.

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from gracile.geometry.similarity import Similarity
 from gracile.recipe import AugmentSpec
 from gracile.transforms.patches import vary_intensities
+from gracile.transforms.randomness import sample_generator
 from gracile.transforms.volume_samples import VolumePart, warp
 
 
@@ -94,7 +95,7 @@ class ScatteredPatches(Dataset[dict[str, Tensor]]):
         return len(self.volumes) * self.per_case
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+        generator = sample_generator(self.seed, index)
         volume = self.volumes[index % len(self.volumes)]
         part, points = volume.part, torch.from_numpy(volume.points_mm).float()
         extent = torch.tensor(self.size) * torch.from_numpy(part.spacing_mm).float()
@@ -166,7 +167,7 @@ class LandmarkPatches(Dataset[dict[str, Tensor]]):
         return len(self.volumes) * self.per_case
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+        generator = sample_generator(self.seed, index)
         volume, pose = self.volumes[index % len(self.volumes)], self.poses[index % len(self.volumes)]
         known = np.flatnonzero(np.isfinite(volume.points_mm).all(axis=1))
         number = int(known[int(torch.randint(len(known), (), generator=generator))])

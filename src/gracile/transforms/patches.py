@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from gracile.recipe import AugmentSpec, SamplerSpec
 from gracile.transforms.prepare import Prepared
+from gracile.transforms.randomness import sample_generator
 
 ELASTIC_CELLS = 5
 """Control points of the elastic shifts along each side of a patch."""
@@ -41,7 +42,7 @@ class PatchSamples(Dataset[dict[str, Tensor]]):
         return len(self.cases) * self.sampler.per_case
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+        generator = sample_generator(self.seed, index)
         number = index % len(self.cases)
         case = self.cases[number]
         points = self.everywhere[number]

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from gracile.recipe import AugmentSpec, JitterSpec
 from gracile.transforms.patches import vary_intensities
+from gracile.transforms.randomness import sample_generator
 from gracile.transforms.volume import sample
 
 ELASTIC_CELLS = 4
@@ -104,7 +105,7 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         return len(self.parts) * self.per_case
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+        generator = sample_generator(self.seed, index)
         number = index % len(self.parts)
         line, spacing = self.lines[number], self.spacing_mm[number]
         half = (self.size[2] - 1) / 2 * float(spacing[2])
@@ -169,7 +170,7 @@ class PointSamples(Dataset[dict[str, Tensor]]):
         return len(self.parts) * self.per_case
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+        generator = sample_generator(self.seed, index)
         number = index % len(self.parts)
         part, centers = self.parts[number], self.centers[number]
         extent = torch.tensor(self.size) * torch.from_numpy(part.spacing_mm).float()

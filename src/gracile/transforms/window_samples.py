@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
 from gracile.recipe import WindowSamplerSpec
+from gracile.transforms.randomness import sample_generator
 from gracile.transforms.volume import sample
 
 TRIES = 50
@@ -110,7 +111,7 @@ class WindowSamples(Dataset[dict[str, Tensor]]):
         return len(self.sources) * self.sampler.per_case
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+        generator = sample_generator(self.seed, index)
         source = self.sources[index % len(self.sources)]
         target = index // len(self.sources) % (len(source.landmarks) + 1)
         normal = self.normals[int(torch.randint(len(self.normals), (), generator=generator))]

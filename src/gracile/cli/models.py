@@ -1,0 +1,49 @@
+"""Commands on models: list them, import one."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gracile.cli.options import AsJson
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, WINDOW_NETWORKS
+
+app = typer.Typer(invoke_without_command=True)
+
+
+@app.callback()
+def listing(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the shipped models, recipes, networks and studies; or import a model."""
+    if context.invoked_subcommand:
+        return
+    networks = NETWORKS | WINDOW_NETWORKS
+    if as_json:
+        listing = {
+            "models": [vars(model) for model in MODELS.values()], "recipes": RECIPES, "networks": networks,
+            "protocols": PROTOCOLS, "studies": STUDIES,
+        }  # fmt: skip
+        typer.echo(json.dumps(listing, indent=1))
+        return
+    for title, rows in (
+        ("Models", {m.name: m.summary for m in MODELS.values()}), ("Recipes", RECIPES), ("Networks", networks),
+        ("Studies", STUDIES),
+    ):  # fmt: skip
+        typer.echo(title)
+        for name, text in rows.items():
+            typer.echo(f"  {name:24} {text}")
+
+
+@app.command("import-smicnet")
+def import_smicnet(
+    file: Annotated[Path, typer.Argument(help="Weights of SMICNet as Keras saved them (.h5).")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
+    landmarks: Annotated[
+        str, typer.Option(help="Names of the network's classes in their order, without the last.")
+    ] = "",
+) -> None:
+    """Convert published SMICNet weights to a bundle; the last class is the background."""
+    from gracile.training.import_smicnet import import_smicnet
+
+    names = [name.strip() for name in landmarks.split(",") if name.strip()]
+    typer.echo(f"Bundle: {import_smicnet(file, out, names)}")

@@ -12,9 +12,11 @@ from skimage.draw import disk, line
 
 from gracile.recipe import Recipe, read_recipe
 
-# How long an example takes is no fact about the code.
-settings.register_profile("gracile", deadline=None)
-settings.load_profile("gracile")
+# How long an example takes is no fact about the code. The examples are the same each time, so that what fails fails by
+# the change at hand; HYPOTHESIS_PROFILE=search draws others.
+settings.register_profile("gracile", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gracile"))
 
 TINY = [
     "prepare.diameter=96",
@@ -103,6 +105,14 @@ def tiny_bundle(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -
         weights = {k: v + torch.randn(v.shape) if "heads." in k else v for k, v in stage.bundle_state().items()}
     bundle = Bundle(recipe=tiny_recipe, weights={stage.name: weights}, card={"limits": ["Random weights."]})
     return write_bundle(bundle, tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """One thread, whatever the test before has left: small networks are quicker so, and learn the same each time."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

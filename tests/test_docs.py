@@ -161,7 +161,7 @@ def test_serving_serves_python_and_curl(tmp_path: Path, monkeypatch: pytest.Monk
         (python,), (shell,) = blocks("serving.md", "python"), blocks("serving.md", "bash")
         exec(compile(python.replace("http://127.0.0.1:8765", address), "serving.md", "exec"), {})
         script = "set -eu\n" + shell.replace("http://127.0.0.1:8765", address)
-        outcome = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=200)
+        outcome = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=900)
     assert outcome.returncode == 0, outcome.stderr
     assert json.loads(Path("result.json").read_text())["status"] == "found"
     mask = np.array(Image.open("mask.png"))

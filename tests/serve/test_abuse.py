@@ -24,9 +24,8 @@ from tests.serve.engines import ENDLESS
 
 @pytest.fixture(scope="module")
 def server(make_app: Callable[..., FastAPI], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service that takes 1 MB and gives a job three seconds."""
-    app = make_app(tmp_path_factory.mktemp("jobs"), max_upload_mb=1, job_minutes=0.05, upload_seconds=2)
-    with listening(app) as address:
+    """A service that takes 1 MB."""
+    with listening(make_app(tmp_path_factory.mktemp("jobs"), max_upload_mb=1)) as address:
         yield address
 
 
@@ -185,15 +184,20 @@ def test_a_body_that_says_how_large_it_is_is_refused_before_it_comes(server: str
         assert line.recv(100).startswith(b"HTTP/1.1 413")
 
 
-def test_a_body_that_never_ends_in_time_is_given_up(server: str) -> None:
-    with posting(server) as line:
+def test_a_body_that_never_ends_in_time_is_given_up(make_app: Callable[..., FastAPI], tmp_path: Path) -> None:
+    with listening(make_app(tmp_path / "jobs", upload_seconds=1)) as address, posting(address) as line:
         line.sendall(b"Content-Length: 1000\r\n\r\nabc")
         assert line.recv(100).startswith(b"HTTP/1.1 408")
 
 
-def test_a_job_that_never_ends_is_ended(client: Client, upload: Callable[..., Path]) -> None:
-    with pytest.raises(ServerError, match="longer than 3 seconds"):
-        client.predict(upload(picture(first=ENDLESS)))
+def test_a_job_that_never_ends_is_ended(
+    make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path
+) -> None:
+    with (
+        listening(make_app(tmp_path / "jobs", job_minutes=0.01)) as address,
+        pytest.raises(ServerError, match=r"longer than 0\.6 seconds"),
+    ):
+        Client(address).predict(upload(picture(first=ENDLESS)))
 
 
 def test_an_answer_does_not_tell_the_servers_paths(client: Client, upload: Callable[..., Path]) -> None:

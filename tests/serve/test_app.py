@@ -94,9 +94,10 @@ def refuse(*_: object) -> None:
     [("", "secret", "larger than 2 MB"), ("other", "secret", "no model 'other'"), ("", "wrong", "A token is needed")],
 )
 def test_refusals_are_heard_while_the_upload_is_on_its_way(
-    make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path, megabytes: int,
-    model: str, token: str, words: str,
+    make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    megabytes: int, model: str, token: str, words: str,
 ) -> None:  # fmt: skip
+    monkeypatch.setattr("gracile.serve.problems._DRAIN_SECONDS", 120.0)
     path = upload(bytes(megabytes * 10**6), "large.png")
     with listening(make_app(tmp_path / "jobs", max_upload_mb=2, token="secret")) as address:
         for _ in range(3):

@@ -1,7 +1,9 @@
 """The page in a browser, when things come in an order that nobody asked for. Skipped where there is no chromium."""
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ def test_a_case_that_is_chosen_while_another_loads_keeps_its_own_findings(volume
     with listening(create_viewer(results, tmp_path / "cache")) as address, opened(address) as (page, watch):
         page.route("**/*.umd.js", lambda route: held.append(route))
         with page.expect_request("**/*.umd.js"):
-            page.goto(address)
+            page.goto(address, wait_until="commit")
         page.get_by_role("link", name="other").click()
         page.locator(".title h2", has_text="other").wait_for()
         held[0].continue_()
@@ -65,13 +67,16 @@ def test_a_layer_is_loaded_once_however_fast_its_controls_are_moved(volume_resul
 def test_many_uploads_leave_the_page_its_connections(
     make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path
 ) -> None:
-    with listening(make_app(tmp_path / "jobs", job_minutes=0.1)) as address, opened(address) as (page, watch):
+    app = make_app(tmp_path / "jobs")
+    with listening(app) as address, opened(address) as (page, watch):
         visit(page, address)
         slow = [upload(picture(value, first=ENDLESS), f"slow-{value}.png") for value in range(20, 27)]
         page.locator("#file").set_input_files([upload(picture(), "quick.png"), *slow])
-        page.locator('#look[data-shown="quick.png"]').wait_for(timeout=20_000)
+        page.locator('#look[data-shown="quick.png"]').wait_for()
         page.get_by_text("waiting, 5 before it").wait_for()
-        page.locator('[data-state="failed"]').nth(1).wait_for()
+        (worker,) = app.state.service.line._predictors
+        os.kill(worker.process_id, signal.SIGKILL)
+        page.locator('[data-state="failed"]').wait_for()
         assert page.locator('#look[data-shown="quick.png"]').count() == 1
         watch.require_clean()
 
@@ -79,7 +84,7 @@ def test_many_uploads_leave_the_page_its_connections(
 def test_a_job_that_its_server_has_forgotten_is_given_up(
     make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path
 ) -> None:
-    app = make_app(tmp_path / "jobs", job_minutes=0.1)
+    app = make_app(tmp_path / "jobs")
     with listening(app) as address, opened(address) as (page, _):
         page.route("**/events", lambda route: route.fulfill(status=404))
         visit(page, address)

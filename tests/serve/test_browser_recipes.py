@@ -70,7 +70,7 @@ def sent(page: Any, address: str, model: str, path: Path) -> None:
     page.locator("#model").select_option(model)
     page.locator("#folder" if path.is_dir() else "#file").set_input_files(path)
     page.locator(".jobs li").wait_for()
-    page.locator(f'#look[data-shown="{path.name}"]').wait_for(timeout=300_000)
+    page.locator(f'#look[data-shown="{path.name}"]').wait_for(timeout=900_000)
 
 
 def test_a_fundus_photograph(address: str, tmp_path: Path, keep: Callable[..., None]) -> None:

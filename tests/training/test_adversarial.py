@@ -41,15 +41,6 @@ def vessel_case(flipped: bool) -> Prepared:
     )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small are many times slower on several threads of a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 CASES = [vessel_case(False), vessel_case(True)]
 
 

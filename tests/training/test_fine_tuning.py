@@ -26,14 +26,6 @@ TREES = ["classes.uncertain.name=crossing", "trees={artery: [artery, crossing], 
 """A class of another name."""
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def weights(bundle: Path) -> dict[str, torch.Tensor]:
     return read_bundle(bundle).weights["vessels"]
 

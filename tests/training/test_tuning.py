@@ -11,7 +11,6 @@ from pathlib import Path
 
 import optuna
 import pytest
-import torch
 import yaml
 from optuna.trial import TrialState
 
@@ -27,14 +26,6 @@ from tests.conftest import TINY
 QUICK = [*TINY, "train.epochs=3", "train.validation=0.25", "train.validate_every=1", "measure=[]",
          "stages.vessels.sampler.per_case=2"]  # fmt: skip
 RATE = "stages.*.train.learning_rate"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def write_study(folder: Path, settings: dict, **more) -> Path:
@@ -62,7 +53,6 @@ def table(out: Path) -> list[dict[str, str]]:
 def tuned(fundus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of four trials, run in two calls; read only."""
     folder = tmp_path_factory.mktemp("study")
-    torch.set_num_threads(1)
     study = write_study(folder, {**RATES, "stages.*.train.batch_size": {"choices": [2, 4]}}, pruning=None)
     said: list[str] = []
     for trials in (3, 4):

@@ -1,13 +1,16 @@
 """How the service says no: JSON with one sentence, ``{"error": "..."}``."""
 
 import asyncio
+import time
 from contextlib import suppress
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 _DRAIN_SECONDS = 10.0
-_PAUSE_SECONDS = 2.0
+_PAUSE_SECONDS = 1.0
+_PAUSES = 2
+"""Silence of one pause alone may be the machine's: what came meanwhile has not been read yet."""
 
 
 class Problem(Exception):
@@ -46,10 +49,20 @@ async def drain(request: Request) -> None:
     """
     if request.headers.get("expect", "").lower() == "100-continue":
         return  # the client asked before it sends; reading would tell it to
-    with suppress(TimeoutError, ClientDisconnect, RuntimeError):  # RuntimeError: all of it has come
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            stream = request.stream()
-            while True:
-                async with asyncio.timeout(_PAUSE_SECONDS):
-                    if await anext(stream, None) is None:
-                        return
+    parts = 0
+
+    async def read() -> None:
+        nonlocal parts
+        with suppress(ClientDisconnect, RuntimeError):  # RuntimeError: all of it has come
+            async for _ in request.stream():
+                parts += 1
+
+    reading = asyncio.create_task(read())
+    end, silences = time.monotonic() + _DRAIN_SECONDS, 0
+    try:
+        while silences < _PAUSES and not reading.done() and time.monotonic() < end:
+            before = parts
+            await asyncio.wait({reading}, timeout=_PAUSE_SECONDS)
+            silences = silences + 1 if parts == before else 0
+    finally:
+        reading.cancel()

@@ -97,7 +97,9 @@ def create_viewer(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         starting = asyncio.create_task(viewer.start())  # so that the first case need not wait for it
         yield
-        await starting
+        starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await starting
         await viewer.drawer.stop()
 
     app = FastAPI(title="Gracile viewer", version=VERSION, docs_url=None, redoc_url=None, lifespan=lifespan)

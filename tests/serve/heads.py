@@ -10,7 +10,7 @@ from gracile.recipe import TrainSpec, read_recipe
 from gracile.stages import build_stage
 from gracile.training.fit import fit_stage
 from gracile.transforms import prepare
-from tests.stages.test_landmark_heat import SETTINGS, head
+from tests.stages.spots import SETTINGS, head
 from tests.volumes_on_disk import write_nifti
 
 SEED = 9

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -20,12 +20,11 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def drained(come: Callable[[int], Awaitable[None]], parts: int) -> int:
     """Parts that were read of a body of so many, when each comes after `come`."""
-    read: Iterator[int] = iter(range(parts))
     count = 0
 
     async def receive() -> dict[str, Any]:
         nonlocal count
-        await come(next(read))
+        await come(count)
         count += 1
         return {"type": "http.request", "body": b"x", "more_body": count < parts}
 

@@ -1,12 +1,10 @@
 """A training that starts from a bundle: what it takes over, what stays frozen, what it records, and its resume."""
 
-import csv
 import json
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,9 +14,9 @@ from gracile.bundle import read_bundle
 from gracile.errors import BundleError, RecipeError, UsageError
 from gracile.recipe import PhaseSpec, TransferSpec, read_recipe
 from gracile.stages import build_stage
-from gracile.training.module import StageModule
 from gracile.training.phases import Phases
 from tests.conftest import TINY
+from tests.training.runs import assert_same_weights, interrupted_in, logged, weights_of
 
 QUICK = [*TINY, "train.epochs=4", "train.validation=0.25", "train.validate_every=2", "measure=[]",
          "train.schedule=constant", "train.warmup=0", "train.learning_rate=0.01"]  # fmt: skip
@@ -26,40 +24,20 @@ TREES = ["classes.uncertain.name=crossing", "trees={artery: [artery, crossing], 
 """A class of another name."""
 
 
-def weights(bundle: Path) -> dict[str, torch.Tensor]:
-    return read_bundle(bundle).weights["vessels"]
-
-
 def blocks_that_moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
     """The two first parts of the names of all that differs, statistics included."""
     return {".".join(name.split(".")[1:3]) for name in before if not torch.equal(before[name], after[name])}
 
 
-def logged(out: Path, name: str) -> list[float]:
-    with (out / "vessels" / "logs" / "metrics.csv").open() as file:
-        return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
-
-
-def interrupted_in(epoch: int):
-    """A training that ends with an error at the beginning of an epoch."""
-    begin = StageModule.on_train_batch_start
-
-    def interrupted(self, batch, batch_idx):
-        if self.trainer.current_epoch == epoch:
-            raise InterruptedError
-        return begin(self, batch, batch_idx)
-
-    patch = pytest.MonkeyPatch.context()
-    return patch, interrupted
-
-
 def test_what_is_frozen_keeps_weights_and_statistics_and_what_begins_anew_learns(fundus_folder, tiny_bundle, tmp_path):
     settings = [*QUICK, *TREES, "train.transfer={freeze: 8, reinitialize: [stem]}", "train.epochs=1"]
-    after = weights(train("retina-av", fundus_folder, tmp_path / "run", settings=settings, start=tiny_bundle))
-    moved = blocks_that_moved(weights(tiny_bundle), after)
+    after = weights_of(train("retina-av", fundus_folder, tmp_path / "run", settings=settings, start=tiny_bundle))
+    moved = blocks_that_moved(weights_of(tiny_bundle), after)
     assert "steps.0" in moved  # but not its first layers:
     assert not {
-        name for name in after if ".steps.0.entry." in name and not torch.equal(after[name], weights(tiny_bundle)[name])
+        name
+        for name in after
+        if ".steps.0.entry." in name and not torch.equal(after[name], weights_of(tiny_bundle)[name])
     }
     assert {"stem.1", "stem.2", "heads.1"} <= moved
 
@@ -68,27 +46,23 @@ def test_half_way_all_layers_learn_at_the_lower_rate(fundus_folder, tiny_bundle,
     frozen = "train.transfer={freeze: 0.999, unfreeze_at: 0.5, unfreeze_rate: 0.1}"
     bundle = train("retina-av", fundus_folder, tmp_path / "run", settings=[*QUICK, frozen], start=tiny_bundle)
     assert logged(tmp_path / "run", "learning_rate") == pytest.approx([0.01, 0.01, 0.001, 0.001])
-    moved = blocks_that_moved(weights(tiny_bundle), weights(bundle))
+    moved = blocks_that_moved(weights_of(tiny_bundle), weights_of(bundle))
     assert {"stem.1", "steps.0", "steps.1", "heads.1"} <= moved
     throughout = [*QUICK, "train.transfer={freeze: 0.999}"]
     bundle = train("retina-av", fundus_folder, tmp_path / "other", settings=throughout, start=tiny_bundle)
-    assert blocks_that_moved(weights(tiny_bundle), weights(bundle)) == {"heads.1"}
+    assert blocks_that_moved(weights_of(tiny_bundle), weights_of(bundle)) == {"heads.1"}
 
 
 def test_a_resumed_fine_tuning_ends_as_an_uninterrupted_one(fundus_folder, tiny_bundle, tmp_path):
     settings = [*QUICK, *TREES, "train.average_weights=0.8",
                 "train.transfer={freeze: 12, unfreeze_at: 0.75, reinitialize: [bottleneck]}"]  # fmt: skip
     whole = train("retina-av", fundus_folder, tmp_path / "whole", settings=settings, start=tiny_bundle)
-    context, interrupted = interrupted_in(epoch=2)
-    with context as patch:
-        patch.setattr(StageModule, "on_train_batch_start", interrupted)
-        with pytest.raises(InterruptedError):
-            train("retina-av", fundus_folder, tmp_path / "cut", settings=settings, start=tiny_bundle)
+    with interrupted_in(epoch=2):
+        train("retina-av", fundus_folder, tmp_path / "cut", settings=settings, start=tiny_bundle)
     shutil.copytree(tmp_path / "cut", tmp_path / "again")
     for out, start in (("cut", None), ("again", tiny_bundle)):  # the checkpoint needs no bundle
         resumed = train("retina-av", fundus_folder, tmp_path / out, start=start, resume=True)
-        for name, value in weights(whole).items():
-            assert torch.equal(weights(resumed)[name], value), name
+        assert_same_weights(whole, resumed)
         cards = [read_bundle(bundle).card for bundle in (whole, resumed)]
         assert cards[0]["fine_tuning"] == cards[1]["fine_tuning"]
 
@@ -116,18 +90,15 @@ def test_frozen_layers_stay_frozen_over_two_processes(fundus_folder, tiny_bundle
         [*map(str, command), *told], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     assert done.returncode == 0, done.stderr
-    before, after = weights(tiny_bundle), weights(out / "bundle")
+    before, after = weights_of(tiny_bundle), weights_of(out / "bundle")
     learned = {name for name in before if "running" not in name and "num_batches" not in name}
     assert {name.split(".")[1] for name in learned if not torch.equal(before[name], after[name])} == {"heads"}
     assert (out / "comparison" / "index.html").exists()
 
 
 def test_a_run_that_was_cut_before_its_first_epoch_needs_its_bundle_again(fundus_folder, tiny_bundle, tmp_path):
-    context, interrupted = interrupted_in(epoch=0)
-    with context as patch:
-        patch.setattr(StageModule, "on_train_batch_start", interrupted)
-        with pytest.raises(InterruptedError):
-            train("retina-av", fundus_folder, tmp_path / "cut", settings=QUICK, start=tiny_bundle)
+    with interrupted_in(epoch=0):
+        train("retina-av", fundus_folder, tmp_path / "cut", settings=QUICK, start=tiny_bundle)
     with pytest.raises(UsageError, match="Give --from"):
         train("retina-av", fundus_folder, tmp_path / "cut", resume=True)
 
@@ -174,7 +145,7 @@ def test_without_a_bundle_nothing_is_frozen_and_that_is_said(fundus_folder, tmp_
             for number, some in enumerate((settings, frozen))
         ]
     assert "no bundle to start from" in caplog.text
-    first, second = (weights(bundle) for bundle in bundles)
+    first, second = (weights_of(bundle) for bundle in bundles)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not (tmp_path / "0" / "comparison").exists()
 

@@ -1,6 +1,5 @@
 """A training learns, can be killed and resumed, is the same over two processes, and leaves a full record behind."""
 
-import csv
 import json
 import os
 import shutil
@@ -18,15 +17,14 @@ from gracile.api import Model, load, train
 from gracile.bundle import read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, read_case
-from gracile.errors import BundleError, DataError, RecipeError, UsageError
+from gracile.errors import BundleError, DataError, UsageError
 from gracile.pipeline import Pipeline
 from gracile.recipe import AugmentSpec, read_recipe
 from gracile.training import fit
 from gracile.training import run as running
-from gracile.training.module import StageModule
-from gracile.training.schedule import scheduled
 from gracile.transforms import prepare
 from tests.conftest import TINY, draw_fundus, write_fundus_folder
+from tests.training.runs import HELD_BACK, assert_same_weights, logged, weights_of
 
 PLAIN = [f"stages.vessels.augment.{name}=0" for name in AugmentSpec.model_fields]
 """Training patches as they are."""
@@ -47,30 +45,9 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def table(out: Path) -> list[dict[str, str]]:
-    with (out / "vessels" / "logs" / "metrics.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def logged(out: Path, name: str) -> list[float]:
-    """The values of one column of the run's metrics, those that are there."""
-    return [float(row[name]) for row in table(out) if row.get(name)]
-
-
 def dice(found: np.ndarray, true: np.ndarray, members: tuple[int, ...]) -> float:
     a, b = np.isin(found, members), np.isin(true, members)
     return 2 * (a & b).sum() / (a.sum() + b.sum())
-
-
-def weights_of(bundle: Path) -> dict[str, torch.Tensor]:
-    return read_bundle(bundle).weights["vessels"]
-
-
-def assert_same_weights(first: Path, second: Path) -> None:
-    one, other = weights_of(first), weights_of(second)
-    assert one.keys() == other.keys()
-    for name, value in one.items():
-        assert torch.equal(value, other[name]), name
 
 
 def test_two_pictures_are_learned_by_heart(run, folder):
@@ -159,9 +136,6 @@ def test_what_was_saved_gives_the_answer_of_what_was_trained(folder, tmp_path, m
     expected = Pipeline(read_bundle(bundle).recipe, trained)(case, keep_probabilities=True)
     answer = Model(read_bundle(bundle), device="cpu")(case, probabilities=True)
     np.testing.assert_array_equal(answer.probabilities, expected.probabilities)
-
-
-HELD_BACK = [*TINY, "train.validation=0.25", "train.validate_every=1", "train.average_weights=0.8", "measure=[]"]
 
 
 def test_the_card_holds_the_scores_of_the_weights_that_were_chosen(fundus_folder, tmp_path):
@@ -340,84 +314,6 @@ def test_data_without_labels_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(DataError, match="label"):
         train("retina-av", data, tmp_path / "run", settings=TINY)
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("schedule", ["cosine", "constant"])
-def test_the_learning_rate_rises_then_follows_its_schedule(schedule):
-    spec = read_recipe("retina-av", [f"train.schedule={schedule}", "train.warmup=0.1"]).train
-    course = [scheduled(progress, spec) for progress in np.linspace(0, 1, 21)]
-    assert course[0] < 0.02
-    assert course[2] == pytest.approx(1.0, abs=0.01)
-    assert course[-1] == pytest.approx(1e-3 if schedule == "cosine" else 1.0)
-    assert min(course) > 0
-    assert sorted(course[2:], reverse=True) == course[2:]
-
-
-@pytest.fixture
-def worsening(monkeypatch):
-    """Validation losses that rise from the second validation on, while the Dice is best at the third."""
-    scores = StageModule.scores
-
-    def rising(self, batch):
-        given = scores(self, batch)
-        epoch = float(self.trainer.current_epoch) if self._trainer is not None and self.trainer.validating else 99.0
-        dice = torch.tensor(0.9 - 0.1 * abs(epoch - 2) if epoch < 99 else 0.0)
-        return {**given, "validation_loss": torch.tensor(1.0 + epoch * (epoch - 1)), "validation_dice": dice}
-
-    monkeypatch.setattr(StageModule, "scores", rising)
-
-
-PLATEAU = ["train.schedule=plateau", "train.patience=2", "train.warmup=0", "train.learning_rate=0.008"]
-
-
-def test_a_plateau_halves_the_rate_and_a_resumed_run_keeps_it(fundus_folder, tmp_path, worsening):
-    # Losses 1, 1, 3, 7, 13, ...: the second is no improvement, so that the rate falls after the third and the fifth.
-    settings = [*HELD_BACK, *PLATEAU, "train.epochs=6"]
-    whole = train("retina-av", fundus_folder, tmp_path / "whole", settings=settings)
-    rates = [0.008, 0.008, 0.008, 0.004, 0.004, 0.002]
-    assert logged(tmp_path / "whole", "learning_rate") == pytest.approx(rates)
-
-    class Interrupted(Exception):
-        pass
-
-    begin = StageModule.on_train_batch_start
-
-    def interrupted(self, batch, batch_idx):
-        if self.trainer.current_epoch == 4:
-            raise Interrupted
-        return begin(self, batch, batch_idx)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(StageModule, "on_train_batch_start", interrupted)
-        with pytest.raises(Interrupted):
-            train("retina-av", fundus_folder, tmp_path / "cut", settings=settings)
-    resumed = train("retina-av", fundus_folder, tmp_path / "cut", resume=True)
-    assert logged(tmp_path / "cut", "learning_rate") == pytest.approx(rates)
-    assert_same_weights(whole, resumed)
-
-
-def test_an_early_stop_ends_the_run_with_its_best_weights_and_a_resumed_one_stays_ended(
-    fundus_folder, tmp_path, worsening
-):
-    run = tmp_path / "run"
-    bundle = train("retina-av", fundus_folder, run, settings=[*HELD_BACK, "train.epochs=50", "train.stop_after=3"])
-    assert len(logged(run, "validation_loss")) == 4
-    card = read_bundle(bundle).card["validation"]["vessels"]
-    assert (card["epochs"], card["chosen"]) == (3, "best by validation_dice")
-    best = torch.load(run / "vessels" / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
-    for name, value in weights_of(bundle).items():
-        assert torch.equal(best[f"stage.{name}"], value), name
-    again = train("retina-av", fundus_folder, run, resume=True)
-    assert_same_weights(bundle, again)
-    assert len(logged(run, "validation_loss")) == 4
-    assert read_bundle(again).card["validation"]["vessels"] == card
-
-
-@pytest.mark.parametrize("setting", ["train.schedule=plateau", "train.stop_after=2"])
-def test_following_a_validation_loss_needs_cases_held_back(folder, tmp_path, setting):
-    with pytest.raises(RecipeError, match=rf"{setting}.*train\.validation"):
-        train("retina-av", folder, tmp_path / "run", settings=[*TINY, setting])
-    assert not (tmp_path / "run" / "recipe.yaml").exists()
 
 
 def test_a_run_that_is_limited_in_time_ends_and_is_whole(folder, tmp_path):

@@ -19,11 +19,11 @@ def listing(context: typer.Context, as_json: AsJson = False) -> None:
         return
     networks = NETWORKS | WINDOW_NETWORKS
     if as_json:
-        listing = {
+        content = {
             "models": [vars(model) for model in MODELS.values()], "recipes": RECIPES, "networks": networks,
             "protocols": PROTOCOLS, "studies": STUDIES,
         }  # fmt: skip
-        typer.echo(json.dumps(listing, indent=1))
+        typer.echo(json.dumps(content, indent=1))
         return
     for title, rows in (
         ("Models", {m.name: m.summary for m in MODELS.values()}), ("Recipes", RECIPES), ("Networks", networks),

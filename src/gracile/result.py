@@ -114,7 +114,8 @@ class Result:
         tables: Rows of plain values by the table's name, such as a cord's sections slice by slice; each is written as
             ``NAME_TABLE.csv``.
         marks: Places to show over the picture, e.g. the optic disc, as plain data.
-        flags: Things to look at before the result is believed.
+        flags: Things to look at in this case before its result is believed.
+        notes: What a reader must know that is no matter of this case, such as that no gate was trained.
         seconds: Wall-clock seconds by step.
     """
 
@@ -136,6 +137,7 @@ class Result:
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     marks: dict[str, Any] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
@@ -150,5 +152,6 @@ class Result:
             "measurements": [vars(m) for m in self.measurements],
             "marks": self.marks,
             "flags": self.flags,
+            "notes": self.notes,
             "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
         }

@@ -20,10 +20,10 @@ from gracile.evaluation import evaluate as evaluate_folders
 from gracile.evaluation import gate_value as gate_value
 from gracile.inference import Options, Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
+from gracile.inference.answering import answer
 from gracile.inference.journal import read_predictions
 from gracile.inference.predict import Observer, read_input
 from gracile.io.naming import VOLUME_SUFFIXES, image_files, stem
-from gracile.measure import measure
 from gracile.pipeline import Pipeline
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
 from gracile.result import Result
@@ -78,9 +78,7 @@ class Model:
             )
         else:
             case = Case.from_array(image)
-        result = self.pipeline(case, keep_probabilities=probabilities)
-        measure(case, result, self.recipe, measure_settings)
-        return result
+        return answer(self.pipeline, case, keep_probabilities=probabilities, settings=measure_settings)
 
 
 def load(model: str | Path, *, settings: Sequence[str] = (), device: str = "auto") -> Model:

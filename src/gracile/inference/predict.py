@@ -13,6 +13,7 @@ import numpy as np
 
 from gracile.case import Case
 from gracile.errors import DataError, GracileError, UsageError
+from gracile.inference.answering import answer
 from gracile.inference.inputs import Input, Shard
 from gracile.inference.journal import Journal
 from gracile.inference.segmentation_objects import add_segmentation, is_dicom_input
@@ -27,7 +28,7 @@ from gracile.io.level_volumes import levels_file
 from gracile.io.masks import write_labels
 from gracile.io.naming import image_files, pair_files
 from gracile.io.pictures import sidecar_path
-from gracile.measure import measure, require_known_settings
+from gracile.measure import require_known_settings
 from gracile.names import VERSION
 from gracile.pipeline import Pipeline
 from gracile.recipe import InputSpec, LandmarkWindowsSpec
@@ -169,10 +170,7 @@ def _answer(
         if options.near:
             case.start_mm = start_point(options.near, entry.name)
         read = time.perf_counter() - start
-        result = pipeline(case, keep_probabilities=options.probabilities)
-        found = time.perf_counter()
-        measure(case, result, pipeline.recipe, options.measure)
-        result.seconds["measure"] = time.perf_counter() - found
+        result = answer(pipeline, case, keep_probabilities=options.probabilities, settings=options.measure)
     except GracileError as error:
         return None, None, {**base, "status": "failed", "reason": str(error)}
     except Exception as error:  # what one picture does must not cost the others

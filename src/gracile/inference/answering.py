@@ -1,0 +1,30 @@
+"""One case through a pipeline, to its whole answer: what was found, what it measures, what a person should look at."""
+
+import time
+
+from gracile.case import Case
+from gracile.measure import Settings, measure
+from gracile.pipeline import Pipeline
+from gracile.result import Result
+
+
+def answer(
+    pipeline: Pipeline, case: Case, *, keep_probabilities: bool = False, settings: Settings | None = None
+) -> Result:
+    """Find and measure a recipe's structures in a case.
+
+    Args:
+        pipeline: Loaded once, used for all.
+        case: What to look at.
+        keep_probabilities: Also give the probability maps on the input's grid.
+        settings: Of the measurements, see `gracile.measure.SETTINGS`.
+
+    Raises:
+        DataError: The case cannot be used with this recipe.
+        UsageError: A setting of the measurements is unknown.
+    """
+    result = pipeline(case, keep_probabilities=keep_probabilities)
+    found = time.perf_counter()
+    measure(case, result, pipeline.recipe, settings or {})
+    result.seconds["measure"] = time.perf_counter() - found
+    return result

@@ -1,5 +1,8 @@
 """The errors a user may meet. Each says what is wrong and what to do about it."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class GracileError(Exception):
     """Something the user can mend.
@@ -39,3 +42,13 @@ class UsageError(GracileError):
     """A command that was called in a way that cannot work."""
 
     exit_code = 2
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """A remedy for a word that is not known: the nearest ones, or, where none is near, all that there are."""
+    known = list(dict.fromkeys(words))
+    folded = {one.casefold(): one for one in reversed(known)}
+    close = difflib.get_close_matches(word.casefold(), folded, n=3, cutoff=0.5)
+    if close:
+        return f"Did you mean {' or '.join(folded[one] for one in close)}?"
+    return f"There are: {', '.join(known)}." if known else "There are none."

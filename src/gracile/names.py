@@ -1,27 +1,91 @@
 """The tables of names as data: what the help, the choices and the listings show. Needs no torch."""
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 VERSION = "0.1.0"
 
 PACKAGE = Path(__file__).parent
 
-NETWORKS: dict[str, str] = {
-    "refining-unet": "two U-Nets in a row: the second sees the image and the first one's answer",
-    "fusion-av": "artery branch, vein branch and all-class generator, fused (Zhou et al. 2021)",
-    "unet": "U-Net (Ronneberger et al. 2015)",
-    "attention-unet": "U-Net with attention gates on its skip connections (Oktay et al. 2018)",
-    "r2u-net": "U-Net of recurrent residual units (Alom et al. 2018)",
-    "r2-attention-unet": "R2U-Net with attention gates on its skip connections",
-    "res-unet": "U-Net of residual units (Zhang et al. 2018)",
-    "multires-unet": "U-Net whose blocks see three scales, with residual paths (Ibtehaz and Rahman 2020)",
-    "double-unet": "VGG19 U-Net, then a second U-Net on what the first one found (Jha et al. 2020)",
-    "light-unet": "small and fast, for video on a processor",
-    "light-unet-3d": "small and fast, for volumes",
-    "unet-3d": "3D U-Net (Çiçek et al. 2016), for volumes",
+Kind = Literal["image", "volume"]
+"""What a recipe looks at: pictures and videos, or volumes."""
+
+PICTURES: tuple[Kind, ...] = ("image",)
+VOLUMES: tuple[Kind, ...] = ("volume",)
+ANY: tuple[Kind, ...] = ("image", "volume")
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a recipe may name.
+
+    Args:
+        summary: One line for help and tables.
+        place: Where its code is, ``module:attribute``.
+        inputs: What it can be used on.
+        role: Of networks: what it does where it is no network that delineates.
+    """
+
+    summary: str
+    place: str
+    inputs: tuple[Kind, ...]
+    role: str = "delineates"
+
+    def load(self) -> Any:
+        """Its code; imported now, and not before."""
+        module, _, attribute = self.place.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+NETWORKS: dict[str, Named] = {
+    "refining-unet": Named(
+        "two U-Nets in a row: the second sees the image and the first one's answer",
+        "gracile.networks.refining_unet:RefiningUNet",
+        PICTURES,
+    ),
+    "fusion-av": Named(
+        "artery branch, vein branch and all-class generator, fused (Zhou et al. 2021)",
+        "gracile.networks.fusion:FusionGenerator",
+        PICTURES,
+        "fuses",
+    ),
+    "unet": Named("U-Net (Ronneberger et al. 2015)", "gracile.networks.unet:UNet", PICTURES),
+    "attention-unet": Named(
+        "U-Net with attention gates on its skip connections (Oktay et al. 2018)",
+        "gracile.networks.attention:AttentionUNet",
+        PICTURES,
+    ),
+    "r2u-net": Named(
+        "U-Net of recurrent residual units (Alom et al. 2018)", "gracile.networks.attention:R2UNet", PICTURES
+    ),
+    "r2-attention-unet": Named(
+        "R2U-Net with attention gates on its skip connections", "gracile.networks.attention:R2AttentionUNet", PICTURES
+    ),
+    "res-unet": Named("U-Net of residual units (Zhang et al. 2018)", "gracile.networks.res_unet:ResUNet", PICTURES),
+    "multires-unet": Named(
+        "U-Net whose blocks see three scales, with residual paths (Ibtehaz and Rahman 2020)",
+        "gracile.networks.multires_unet:MultiResUNet",
+        PICTURES,
+    ),
+    "double-unet": Named(
+        "VGG19 U-Net, then a second U-Net on what the first one found (Jha et al. 2020)",
+        "gracile.networks.double_unet:DoubleUNet",
+        PICTURES,
+    ),
+    "light-unet": Named("small and fast, for video on a processor", "gracile.networks.light_unet:LightUNet", PICTURES),
+    "light-unet-3d": Named("small and fast, for volumes", "gracile.networks.light_unet_3d:LightUNet3d", VOLUMES),
+    "unet-3d": Named("3D U-Net (Çiçek et al. 2016), for volumes", "gracile.networks.unet_3d:UNet3d", VOLUMES),
+    "unet-discriminator": Named(
+        "judges maps pixel by pixel and as a whole, for the stage fuse",
+        "gracile.networks.fusion:UNetDiscriminator",
+        PICTURES,
+        "judges",
+    ),
 }
-"""Networks of our own, by name; ``smp:DECODER:ENCODER`` and ``monai:CLASS`` name those of the libraries."""
+"""Networks of our own, by name; each takes ``in_channels`` and ``out_channels`` first. ``smp:DECODER:ENCODER`` and
+``monai:CLASS`` name those of the libraries."""
 
 WINDOW_NETWORKS: dict[str, str] = {
     "smicnet": "tells landmarks from small windows, as published (Wang et al. 2023)",
@@ -29,16 +93,53 @@ WINDOW_NETWORKS: dict[str, str] = {
 }
 """Networks that classify small windows of a volume, by name."""
 
-LOSSES: dict[str, str] = {
-    "cross-entropy": "cross-entropy over all classes",
-    "dice": "soft Dice, mean over the foreground classes",
-    "tree": "cross-entropy and soft Dice of each structure that classes share, such as a vessel tree",
-    "cldice": "soft centerline Dice of each structure (Shit et al. 2021)",
-    "bce-dice": "binary cross-entropy and soft Dice of each structure",
-    "focal": "cross-entropy that counts what is easy less (Lin et al. 2017)",
-    "tversky": "Dice with weights for what was missed and what was too much (Salehi et al. 2017)",
-    "focal-tversky": "a power of the Tversky loss (Abraham and Khan 2019)",
+LOSSES: dict[str, Named] = {
+    "cross-entropy": Named("cross-entropy over all classes", "gracile.losses:CrossEntropy", ANY),
+    "dice": Named("soft Dice, mean over the foreground classes", "gracile.losses:Dice", ANY),
+    "tree": Named(
+        "cross-entropy and soft Dice of each structure that classes share, such as a vessel tree",
+        "gracile.losses:Tree",
+        ANY,
+    ),
+    "cldice": Named(
+        "soft centerline Dice of each structure (Shit et al. 2021)", "gracile.losses:CenterlineDice", ANY
+    ),
+    "bce-dice": Named("binary cross-entropy and soft Dice of each structure", "gracile.losses:BinaryDice", ANY),
+    "focal": Named("cross-entropy that counts what is easy less (Lin et al. 2017)", "gracile.losses:Focal", ANY),
+    "tversky": Named(
+        "Dice with weights for what was missed and what was too much (Salehi et al. 2017)",
+        "gracile.losses:Tversky",
+        ANY,
+    ),
+    "focal-tversky": Named(
+        "a power of the Tversky loss (Abraham and Khan 2019)", "gracile.losses:FocalTversky", ANY
+    ),
 }
+"""Losses, by name; each takes the ``structures`` first."""
+
+MEASURES: dict[str, Named] = {
+    "vessels": Named(
+        "caliber, tortuosity, density, fractal dimension of vessel trees, and their ratios around the optic disc",
+        "gracile.measure.vessels:Vessels",
+        PICTURES,
+    ),
+    "areas": Named("area, islands and center of each class", "gracile.measure.areas:Areas", PICTURES),
+    "ultrasound": Named(
+        "area, depth below the skin and contrast of each class", "gracile.measure.ultrasound:Ultrasound", PICTURES
+    ),
+    "cord": Named(
+        "sections slice by slice, length and volume of a slender structure", "gracile.measure.cord:Cord", VOLUMES
+    ),
+    "volumes": Named(
+        "ml, islands, centroid, extent and mean intensity of each structure", "gracile.measure.volumes:Volumes", VOLUMES
+    ),
+    "landmarks": Named(
+        "distances and angles between landmarks, and formulas over them",
+        "gracile.measure.landmarks:Landmarks",
+        VOLUMES,
+    ),
+}
+"""What is measured, by name; each is a `gracile.measure.base.Measure`, whose fields are its options."""
 
 PROTOCOLS: dict[str, str] = {
     "av-multiclass": "arteries, veins and crossings, one against the rest, inside the field of view",
@@ -47,6 +148,13 @@ PROTOCOLS: dict[str, str] = {
     "classification": "what a gate says of whole pictures: confusion, curves, calibration",
     "landmarks": "distance of points from their true places in mm, success rates, points that were missed",
 }
+
+PROTOCOL_INPUTS: dict[str, tuple[Kind, ...]] = {
+    "av-multiclass": PICTURES,
+    "classification": PICTURES,
+    "landmarks": VOLUMES,
+}
+"""What a protocol can be used on, where that is not everything."""
 
 RECIPES: dict[str, str] = {
     "retina-av": "arteries and veins in fundus photographs: refining U-Net",

@@ -1,13 +1,12 @@
 """Files of settings by name, and settings on plain data: ``stages.vessels.network.name=refining-unet``."""
 
-import difflib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gracile.errors import RecipeError
+from gracile.errors import RecipeError, nearest
 
 
 def named_file(source: str, kind: str, folder: Path, shipped: Collection[str]) -> Path:
@@ -17,9 +16,7 @@ def named_file(source: str, kind: str, folder: Path, shipped: Collection[str]) -
     path = Path(source)
     if path.suffix in {".yaml", ".yml"}:
         return path
-    close = difflib.get_close_matches(source, shipped, n=2)
-    hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(shipped)}; or a .yaml file."
-    raise RecipeError(f"There is no {kind} {source!r}.", hint)
+    raise RecipeError(f"There is no {kind} {source!r}.", nearest(source, [*shipped, "a .yaml file"]))
 
 
 def read_mapping(path: Path, kind: str, page: str) -> dict[str, Any]:
@@ -65,7 +62,7 @@ def apply_setting(data: dict[str, Any], key: str, value: Any) -> None:
         node[_index(node, last, key)] = value
     elif isinstance(node, dict):
         if last not in node and not open_ended:
-            raise RecipeError(f"There is no setting {key!r}.", _nearest(last, node))
+            raise RecipeError(f"There is no setting {key!r}.", nearest(last, node))
         node[last] = value
     else:
         raise RecipeError(f"There is no setting {key!r}.", f"{'.'.join(parts[:-1])} is a single value.")
@@ -77,7 +74,7 @@ def _enter(node: Any, part: str, so_far: str) -> Any:
     if isinstance(node, dict) and part in node:
         return node[part]
     above = so_far.rpartition(".")[0]
-    hint = _nearest(part, node) if isinstance(node, dict) else f"{above} is a single value."
+    hint = nearest(part, node) if isinstance(node, dict) else f"{above} is a single value."
     raise RecipeError(f"There is no setting {so_far!r}.", hint)
 
 
@@ -87,9 +84,4 @@ def _index(items: list[Any], part: str, so_far: str) -> int:
     names = [item.get("name") if isinstance(item, dict) else index for index, item in enumerate(items)]
     if part in names:
         return names.index(part)
-    raise RecipeError(f"There is no {so_far!r}.", f"There are: {', '.join(str(n) for n in names)}.")
-
-
-def _nearest(word: str, node: dict[str, Any]) -> str:
-    close = difflib.get_close_matches(word, node, n=3)
-    return f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(node)}."
+    raise RecipeError(f"There is no {so_far!r}.", nearest(part, [str(name) for name in names]))

@@ -1,8 +1,10 @@
 """What every part of a recipe is made of."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from gracile.names import Kind
 
 Tone = Annotated[int, Field(ge=0, le=255)]
 Color = tuple[Tone, Tone, Tone]
@@ -13,8 +15,43 @@ Spacing = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)], An
 StageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 """A stage's name is also that of its files."""
 
+Gift = Literal["mask", "line", "landmarks"]
+"""What a stage may leave for those behind it."""
+
 
 class Spec(BaseModel):
     """Base of every part of a recipe: unknown settings are errors."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class StageBase(Spec):
+    """Base of the stages: what a check of the whole recipe must know of a kind."""
+
+    inputs: ClassVar[tuple[Kind, ...]]
+    gives: ClassVar[Gift | None] = None
+    role: ClassVar[str] = "delineates"
+    """Of its network, as the tables of names have it: delineates, classifies, fuses or scans windows."""
+
+    @property
+    def network_input(self) -> Kind:
+        """What its network sees."""
+        return self.inputs[0]
+
+    @property
+    def follows_slices(self) -> bool:
+        """Whether it goes from slice to slice along the third axis, which then runs up or down the patient."""
+        return False
+
+    @property
+    def mirroring(self) -> list[str]:
+        """Its settings, as they are now, by which it sees classes mirrored."""
+        if self.gives == "landmarks":
+            return []
+        flip = bool(getattr(getattr(self, "augment", None), "flip", False))
+        return ["augment.flip"] * flip + ["flips"] * bool(getattr(self, "flips", False))
+
+    @property
+    def members(self) -> list[str]:
+        """Classes of the recipe that it takes for one; empty where it takes all, or keeps them apart."""
+        return list(getattr(self, "structures", []))

@@ -1,23 +1,24 @@
 """A whole cascade as data."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
-from gracile.names import PROTOCOLS
-from gracile.recipe.base import Spec
+from gracile.recipe.base import Spec, StageBase
+from gracile.recipe.checks import problems, warnings
 from gracile.recipe.landmark_stages import LandmarkHeatSpec, LandmarkRefineSpec, LandmarkWindowsSpec
 from gracile.recipe.measures import MeasureSpec
+from gracile.recipe.sides import opposite_indices
 from gracile.recipe.stages import CenterlineSpec, FuseSpec, GateSpec, SegmentSpec, SegmentVolumeSpec
 from gracile.recipe.subject import ClassSpec, InputSpec, LandmarkSpec, PrepareSpec
 from gracile.recipe.training import TrainerSpec, TrainSpec
+from gracile.recipe.wording import joined
 
-RESERVED = {"bundle", "cache", "comparison"}
-"""Folders of a training run that no stage may be named after."""
+SETTINGS_FOLLOW = "settings follow"
+"""In the context of a validation: the parts are checked, and the whole only once its settings are changed."""
 
-
-StageSpec = Annotated[
+AnyStage = (
     GateSpec
     | SegmentSpec
     | FuseSpec
@@ -25,9 +26,9 @@ StageSpec = Annotated[
     | SegmentVolumeSpec
     | LandmarkWindowsSpec
     | LandmarkHeatSpec
-    | LandmarkRefineSpec,
-    Field(discriminator="kind"),
-]
+    | LandmarkRefineSpec
+)
+StageSpec = Annotated[AnyStage, Field(discriminator="kind")]
 
 
 class Recipe(Spec):
@@ -51,62 +52,10 @@ class Recipe(Spec):
     ungated: str = Field("", description="why no gate was trained; said with every result")
 
     @model_validator(mode="after")
-    def _names_fit(self) -> "Recipe":
-        names = self.class_names
-        if len(set(names)) != len(names) or len(names) < (1 if self.landmarks else 2):
-            raise ValueError("a recipe has at least two classes with different names, the background first")
-        self._landmarks_fit()
-        for tree, members in self.trees.items():
-            unknown = set(members) - set(names)
-            if unknown:
-                raise ValueError(f"tree {tree!r} names unknown classes: {', '.join(sorted(unknown))}")
-        values = [value for c in self.classes for value in c.values]
-        if len(set(values)) != len(values) or (values and not all(c.values for c in self.classes)):
-            raise ValueError("label values are declared for every class, and each belongs to one")
-        stage_names = [stage.name for stage in self.stages]
-        if len(set(stage_names)) != len(stage_names):
-            raise ValueError("each stage has a name of its own")
-        if RESERVED & set(stage_names):
-            raise ValueError(
-                f"a stage cannot be named {' or '.join(sorted(RESERVED))}: a run has folders of these names"
-            )
-        for spec in self.stages:
-            self.train_of(spec)
-            unknown = set(spec.structures) - set(names[1:]) if isinstance(spec, GateSpec) else set()
-            if unknown:
-                raise ValueError(f"gate {spec.name!r} names unknown classes: {', '.join(sorted(unknown))}")
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(f"there is no protocol {self.protocol!r}: there are {', '.join(PROTOCOLS)}")
+    def _fits_together(self, info: ValidationInfo) -> "Recipe":
+        if not (info.context or {}).get(SETTINGS_FOLLOW) and (found := problems(self)):
+            raise ValueError(joined(found))
         return self
-
-    def _landmarks_fit(self) -> None:
-        """Raise ValueError for landmarks that cannot be told apart or found."""
-        names = self.landmark_names
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"each landmark has a name of its own: {', '.join(repeated)} is there twice")
-        if names and self.input.kind != "volume":
-            raise ValueError("landmarks are found in volumes: set input.kind to volume")
-        opposites = {landmark.name: landmark.opposite for landmark in self.landmarks if landmark.opposite}
-        for name, opposite in opposites.items():
-            if opposite not in names:
-                raise ValueError(f"the opposite of landmark {name!r}, {opposite!r}, is no landmark of the recipe")
-            if opposites.get(opposite) != name:
-                raise ValueError(f"{opposite!r} is the opposite of landmark {name!r}, but not the other way round")
-        found = False
-        for spec in self.stages:
-            if isinstance(spec, LandmarkWindowsSpec) and (not names or self.input.channels != 1):
-                raise ValueError(f"stage {spec.name!r} needs landmarks and volumes of one channel")
-            if isinstance(spec, LandmarkHeatSpec | LandmarkRefineSpec) and not names:
-                raise ValueError(f"stage {spec.name!r} needs landmarks")
-            if isinstance(spec, LandmarkHeatSpec | LandmarkRefineSpec) and spec.augment.flip and not opposites:
-                raise ValueError(
-                    f"stage {spec.name!r}: a mirrored volume has its left landmarks on the right: "
-                    "say each landmark's `opposite`, or set `augment.flip` to false"
-                )
-            if isinstance(spec, LandmarkRefineSpec) and not found:
-                raise ValueError(f"stage {spec.name!r} needs a stage before it that finds the landmarks")
-            found = found or isinstance(spec, LandmarkWindowsSpec | LandmarkHeatSpec)
 
     @property
     def landmark_names(self) -> list[str]:
@@ -125,6 +74,26 @@ class Recipe(Spec):
         if self.trees:
             return {tree: tuple(names.index(m) for m in members) for tree, members in self.trees.items()}
         return {name: (index,) for index, name in enumerate(names) if index > 0}
+
+    @property
+    def opposites(self) -> list[int]:
+        """Class that each class is in a mirror image, by index."""
+        return opposite_indices(self.classes)
+
+    @property
+    def deciding(self) -> StageSpec | None:
+        """The last stage that delineates, wherever gates stand; None where none does."""
+        return next((spec for spec in reversed(self.stages) if spec.gives == "mask"), None)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is likely wrong with it, as sentences."""
+        return warnings(self)
+
+    @staticmethod
+    def stage_kinds() -> tuple[type[StageBase], ...]:
+        """Every kind of stage."""
+        return get_args(AnyStage)
 
     @property
     def gates(self) -> list[GateSpec]:

@@ -1,11 +1,12 @@
 """The stages that find landmarks."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gracile.recipe.base import Side, Spacing, Spec, StageName
-from gracile.recipe.training import AugmentSpec, NetworkSpec
+from gracile.names import VOLUMES, Kind
+from gracile.recipe.base import Gift, Side, Spacing, Spec, StageBase, StageName
+from gracile.recipe.training import NetworkSpec, VolumeAugmentSpec
 
 
 class WindowSamplerSpec(Spec):
@@ -51,11 +52,15 @@ class ScanSpec(Spec):
         return self
 
 
-class LandmarkWindowsSpec(Spec):
+class LandmarkWindowsSpec(StageBase):
     """Find the recipe's landmarks by classifying small windows of a volume's slices, scanned over it.
 
     Wang et al., Automatic Landmark Localization in 3D Medical CT Images, ICBRA 2023.
     """
+
+    inputs: ClassVar[tuple[Kind, ...]] = VOLUMES
+    gives: ClassVar[Gift | None] = "landmarks"
+    role: ClassVar[str] = "scans windows"
 
     kind: Literal["landmark-windows"] = "landmark-windows"
     name: StageName = "windows"
@@ -81,8 +86,11 @@ class LandmarkWindowsSpec(Spec):
         return self
 
 
-class LandmarkHeatSpec(Spec):
+class LandmarkHeatSpec(StageBase):
     """Find the recipe's landmarks by heat maps over a coarse copy of a volume, and by how they lie to each other."""
+
+    inputs: ClassVar[tuple[Kind, ...]] = VOLUMES
+    gives: ClassVar[Gift | None] = "landmarks"
 
     kind: Literal["landmark-heat"] = "landmark-heat"
     name: StageName = "locate"
@@ -98,12 +106,15 @@ class LandmarkHeatSpec(Spec):
     empty: float = Field(
         0.1, ge=0, le=1, description="share of the patches that are scrambled to noise, which holds no landmark"
     )
-    augment: AugmentSpec = AugmentSpec(flip=False)
+    augment: VolumeAugmentSpec = VolumeAugmentSpec()
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
 
-class LandmarkRefineSpec(Spec):
+class LandmarkRefineSpec(StageBase):
     """Look closely at each landmark that a stage before found: a small patch in the pose of all of them together."""
+
+    inputs: ClassVar[tuple[Kind, ...]] = VOLUMES
+    gives: ClassVar[Gift | None] = "landmarks"
 
     kind: Literal["landmark-refine"] = "landmark-refine"
     name: StageName = "refine"
@@ -117,7 +128,7 @@ class LandmarkRefineSpec(Spec):
     prior: float = Field(0.03, ge=0, description="weight of the landmarks' mean shape against what a patch shows")
     passes: int = Field(2, ge=1, description="looks, each in the pose of the landmarks that the one before found")
     per_case: int = Field(64, ge=1, description="patches drawn from each case in an epoch")
-    augment: AugmentSpec = AugmentSpec(rotation=10, tilt=10, flip=False)
+    augment: VolumeAugmentSpec = VolumeAugmentSpec()
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
     @model_validator(mode="after")

@@ -1,6 +1,6 @@
 """What is measured in a result."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -46,13 +46,7 @@ class LandmarkMeasuresSpec(Spec):
 
 
 class MeasureSpec(Spec):
-    """What is measured in a result."""
+    """What is measured in a result; see `gracile.names.MEASURES`."""
 
-    name: Literal["vessels", "areas", "ultrasound", "cord", "landmarks"]
+    name: str
     options: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _options_are_known(self) -> "MeasureSpec":
-        if self.name == "landmarks":
-            LandmarkMeasuresSpec.model_validate(self.options)
-        return self

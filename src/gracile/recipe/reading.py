@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from gracile.errors import RecipeError
 from gracile.names import PACKAGE, RECIPES
-from gracile.recipe.cascade import Recipe
+from gracile.recipe.cascade import SETTINGS_FOLLOW, Recipe
+from gracile.recipe.wording import joined, sentences
 from gracile.settings import apply_setting, named_file, read_mapping, read_setting
 
 
@@ -26,9 +27,10 @@ def read_recipe(source: str | Path, settings: list[str] | None = None) -> Recipe
 
 
 def recipe_from(data: dict[str, Any], settings: list[str] | None = None) -> Recipe:
-    """Make a recipe from plain data, with settings applied. Raises RecipeError."""
-    recipe = _validated(data)
-    return recipe_with(recipe, dict(read_setting(setting) for setting in settings)) if settings else recipe
+    """Make a recipe from plain data, with settings applied: as a whole it is checked with them. Raises RecipeError."""
+    if not settings:
+        return _validated(data)
+    return recipe_with(_validated(data, settings_follow=True), dict(read_setting(setting) for setting in settings))
 
 
 def recipe_with(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
@@ -44,12 +46,9 @@ def recipe_path(source: str) -> Path:
     return named_file(source, "recipe", PACKAGE / "recipes", RECIPES)
 
 
-def _validated(data: dict[str, Any]) -> Recipe:
+def _validated(data: dict[str, Any], *, settings_follow: bool = False) -> Recipe:
     try:
-        return Recipe.model_validate(data)
+        return Recipe.model_validate(data, context={SETTINGS_FOLLOW: settings_follow})
     except ValidationError as error:
-        problems = [
-            ": ".join([*([".".join(map(str, e["loc"]))] if e["loc"] else []), e["msg"].removeprefix("Value error, ")])
-            for e in error.errors()
-        ]
-        raise RecipeError(f"The recipe is not valid: {'; '.join(problems)}.", "See docs/recipes.md.") from None
+        found = joined(sentences(error, Recipe))
+        raise RecipeError(f"The recipe is not valid: {found}", "See docs/recipes.md.") from None

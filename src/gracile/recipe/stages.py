@@ -1,11 +1,13 @@
 """The stages that close gates and delineate."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gracile.recipe.base import Side, Spacing, Spec, StageName
-from gracile.recipe.training import AugmentSpec, LossSpec, NetworkSpec
+from gracile.errors import nearest
+from gracile.names import PICTURES, VOLUMES, Kind
+from gracile.recipe.base import Gift, Side, Spacing, Spec, StageBase, StageName
+from gracile.recipe.training import AugmentSpec, LossSpec, NetworkSpec, VolumeAugmentSpec
 
 
 class SamplerSpec(Spec):
@@ -35,13 +37,16 @@ class DecisionSpec(Spec):
     fill_holes: bool = Field(False, description="volumes: fill holes of each slice across the third axis")
 
 
-class GateSpec(Spec):
+class GateSpec(StageBase):
     """Look first: are the structures there, or which kind of frame is this?
 
     Without ``classes`` the gate tells absent from present, from masks, class folders or a table. With ``classes`` it
     tells these kinds of frames apart, and the structures are there in those of ``present``. Where the gate finds them
     absent, their classes are left empty.
     """
+
+    inputs: ClassVar[tuple[Kind, ...]] = PICTURES
+    role: ClassVar[str] = "classifies"
 
     kind: Literal["gate"] = "gate"
     name: StageName = "gate"
@@ -68,15 +73,20 @@ class GateSpec(Spec):
 
     @model_validator(mode="after")
     def _frames_fit(self) -> "GateSpec":
-        if bool(self.classes) != bool(self.present) or set(self.present) - set(self.classes):
-            raise ValueError("`present` names those of the gate's `classes` in which the structures are there")
+        unknown = [name for name in self.present if name not in self.classes]
+        if bool(self.classes) != bool(self.present) or unknown:
+            hint = f". There is no {unknown[0]!r}. {nearest(unknown[0], self.classes)}" if unknown else ""
+            raise ValueError(f"`present` names those of the gate's `classes` in which the structures are there{hint}")
         if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
             raise ValueError("a gate tells at least two classes of different names apart")
         return self
 
 
-class SegmentSpec(Spec):
+class SegmentSpec(StageBase):
     """Delineate the classes with one network."""
+
+    inputs: ClassVar[tuple[Kind, ...]] = PICTURES
+    gives: ClassVar[Gift | None] = "mask"
 
     kind: Literal["segment"] = "segment"
     name: StageName = "segment"
@@ -91,11 +101,15 @@ class SegmentSpec(Spec):
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
 
-class FuseSpec(Spec):
+class FuseSpec(StageBase):
     """Artery branch, vein branch and an all-class generator whose last features are fused, trained adversarially.
 
     Zhou et al., Learning to Address Intra-segment Misclassification in Retinal Imaging, MICCAI 2021.
     """
+
+    inputs: ClassVar[tuple[Kind, ...]] = PICTURES
+    gives: ClassVar[Gift | None] = "mask"
+    role: ClassVar[str] = "fuses"
 
     kind: Literal["fuse"] = "fuse"
     name: StageName = "fuse"
@@ -115,8 +129,11 @@ class FuseSpec(Spec):
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
 
-class CenterlineSpec(Spec):
+class CenterlineSpec(StageBase):
     """Find the line along a slender structure in a volume, on a coarse copy of it."""
+
+    inputs: ClassVar[tuple[Kind, ...]] = VOLUMES
+    gives: ClassVar[Gift | None] = "line"
 
     kind: Literal["centerline"] = "centerline"
     name: StageName = "centerline"
@@ -126,11 +143,15 @@ class CenterlineSpec(Spec):
     width_mm: float = Field(4.0, gt=0, description="deviation of the heat around the line")
     patch: tuple[Side, Side, Side] = (32, 96, 64)
     per_case: int = Field(16, ge=1, description="patches drawn from each case in an epoch")
-    augment: AugmentSpec = AugmentSpec()
+    augment: VolumeAugmentSpec = VolumeAugmentSpec()
     stiffness: float = Field(1.0, ge=0, description="how much a step aside from slice to slice costs the path")
     presence: float = Field(0.3, ge=0, le=1, description="heat that a slice must reach for the line to run through it")
     extend_mm: float = Field(12.0, ge=0, description="how far the line goes on beyond the slices that reach it")
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
+
+    @property
+    def follows_slices(self) -> bool:
+        return True
 
 
 class JitterSpec(Spec):
@@ -140,8 +161,11 @@ class JitterSpec(Spec):
     wander_mm: float = Field(0.7, ge=0, description="deviation of a slow wander along the line")
 
 
-class SegmentVolumeSpec(Spec):
+class SegmentVolumeSpec(StageBase):
     """Delineate the classes of a volume: in a column along a line that a stage before found, or in the whole volume."""
+
+    inputs: ClassVar[tuple[Kind, ...]] = VOLUMES
+    gives: ClassVar[Gift | None] = "mask"
 
     kind: Literal["segment-volume"] = "segment-volume"
     name: StageName = "segment"
@@ -156,7 +180,7 @@ class SegmentVolumeSpec(Spec):
     evening_mm: float = Field(20.0, ge=0, description="reach of the slices that a column's slice is standardized by")
     jitter: JitterSpec = JitterSpec()
     per_case: int = Field(16, ge=1, description="patches drawn from each case in an epoch")
-    augment: AugmentSpec = AugmentSpec()
+    augment: VolumeAugmentSpec = VolumeAugmentSpec()
     decision: DecisionSpec = DecisionSpec()
     flips: bool = Field(False, description="average the answer with that of the volume mirrored along its first axis")
     turns: list[float] = Field(
@@ -165,3 +189,11 @@ class SegmentVolumeSpec(Spec):
     )
     smooth_mm: float = Field(0.0, ge=0, description="by which probabilities are smoothed along the volume's third axis")
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
+
+    @property
+    def network_input(self) -> Kind:
+        return "image" if self.slices else "volume"
+
+    @property
+    def follows_slices(self) -> bool:
+        return bool(self.along)

@@ -2,9 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from gracile.recipe.base import Color, Spec
+
+
+def _or_none(value: object) -> object:
+    """YAML's own nothing is the word."""
+    return NONE if value is None else value
+
+
+NONE = "none"
+"""The opposite of a class that keeps its name in a mirror image, whatever it is called."""
 
 
 class ClassSpec(Spec):
@@ -14,6 +23,9 @@ class ClassSpec(Spec):
     color: Color
     also: list[Color] = Field(default_factory=list, description="further colors that mean this class in color labels")
     values: list[int] = Field(default_factory=list, description="values that mean this class in index labels; if any")
+    opposite: Annotated[str, BeforeValidator(_or_none)] = Field(
+        "", description="the class that it is in a mirror image; none: it keeps its name there; empty: not said"
+    )
 
     @property
     def colors(self) -> list[Color]:
@@ -58,6 +70,15 @@ class InputSpec(Spec):
         return self.wrong_kind == "refuse" or (self.wrong_kind == "auto" and self.region == "fundus")
 
 
+def _one_of_each_pair(codes: str) -> str:
+    if sorted(_PAIR.get(letter, "") for letter in codes) != sorted(set(_PAIR.values())):
+        raise ValueError(f"{codes!r} is no orientation: it takes one letter of each pair L or R, A or P, S or I, as LAS")
+    return codes
+
+
+_PAIR = {"L": "LR", "R": "LR", "A": "AP", "P": "AP", "S": "SI", "I": "SI"}
+
+
 class PrepareSpec(Spec):
     """How a case is brought to the network's grid and intensities.
 
@@ -67,7 +88,7 @@ class PrepareSpec(Spec):
 
     diameter: int = Field(0, ge=0)
     margin: int = Field(4, ge=0)
-    orientation: Annotated[str, Field(pattern=r"^[LRAPSI]{3}$")] = Field(
+    orientation: Annotated[str, AfterValidator(_one_of_each_pair)] = Field(
         "LAS", description="volumes: where each axis runs to, as nibabel names it"
     )
     intensity: Literal["zscore", "unit", "percentile", "median-shift"] = "zscore"

@@ -50,6 +50,16 @@ class AugmentSpec(Spec):
     blur: float = Field(0.15, ge=0, le=1, description="share of patches that are blurred")
 
 
+class VolumeAugmentSpec(AugmentSpec):
+    """The same for volumes, which lie as `prepare.orientation` says: turned a little, and not mirrored unasked."""
+
+    rotation: float = Field(15.0, ge=0, description="largest angle in degrees about the third axis")
+    tilt: float = Field(10.0, ge=0, description="largest angle about the first and the second axis")
+    flip: bool = Field(False, description="mirror half of the samples along the first axis")
+    scale: float = Field(0.2, ge=0, description="largest change of size, as a fraction")
+    elastic: float = Field(1.0, ge=0, description="standard deviation of the local shifts in voxels of the patch")
+
+
 class PhaseSpec(Spec):
     """One part of a training in which only the layers from one on learn, at a rate of its own.
 

@@ -32,8 +32,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     model = gracile.load(arguments.model, device="cpu")
-    stage = model.pipeline.stages[-1]
-    eager = gracile.load(arguments.model, device="cpu").pipeline.stages[-1]
+    stage = model.pipeline.deciding
+    eager = gracile.load(arguments.model, device="cpu").pipeline.deciding
     eager.to(memory_format=torch.contiguous_format)
     case = read_input(arguments.picture, "picture")
     image = torch.from_numpy(prepare(case, model.recipe)[0].image)[None]

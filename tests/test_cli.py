@@ -175,7 +175,7 @@ def test_models_as_json_lists_every_name(gracile):
     assert [model["name"] for model in listing["models"]] == list(MODELS)
     assert (listing["recipes"], listing["networks"], listing["protocols"]) == (
         RECIPES,
-        NETWORKS | WINDOW_NETWORKS,
+        {name: entry.summary for name, entry in NETWORKS.items()} | WINDOW_NETWORKS,
         PROTOCOLS,
     )
 

@@ -7,9 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gracile.errors import RecipeError
-from gracile.losses import LOSSES
-from gracile.names import PROTOCOLS, RECIPES, WINDOW_NETWORKS
-from gracile.networks.zoo import OWN
+from gracile.names import LOSSES, NETWORKS, PROTOCOLS, RECIPES, WINDOW_NETWORKS
 from gracile.recipe import GateSpec, read_recipe, recipe_from
 
 
@@ -22,9 +20,9 @@ def test_every_shipped_recipe_reads_and_names_only_what_exists(name):
     for stage in recipe.stages:
         if isinstance(stage, GateSpec):
             library, _, network = stage.network.name.rpartition(":")
-            assert network in (OWN if library == "map" else timm.list_models())
+            assert network in (NETWORKS if library == "map" else timm.list_models())
         else:
-            assert stage.network.name in {**OWN, **WINDOW_NETWORKS}
+            assert stage.network.name in {**NETWORKS, **WINDOW_NETWORKS}
         assert {term.name for term in getattr(stage, "losses", [])} <= set(LOSSES)
 
 

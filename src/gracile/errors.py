@@ -1,7 +1,10 @@
 """The errors a user may meet. Each says what is wrong and what to do about it."""
 
 import difflib
-from collections.abc import Iterable
+import inspect
+import typing
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 
 class GracileError(Exception):
@@ -52,3 +55,55 @@ def nearest(word: str, words: Iterable[str]) -> str:
     if close:
         return f"Did you mean {' or '.join(folded[one] for one in close)}?"
     return f"There are: {', '.join(known)}." if known else "There are none."
+
+
+def require_options(
+    what: str, kind: Callable[..., Any], options: Mapping[str, Any], given: Collection[str], further: bool = False
+) -> None:
+    """Raise RecipeError for options that something built by a recipe does not have, lacks, or cannot take.
+
+    Args:
+        what: That is built, such as ``network 'unet'``.
+        kind: What builds it; its annotations say of which type each option is.
+        options: The options that the recipe gives.
+        given: Arguments that follow from the rest of the recipe and are no options.
+        further: Whether it takes options that it does not name.
+    """
+    parameters = inspect.signature(kind).parameters
+    takes = [n for n, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    takes = [n for n in takes if n not in given]
+    unknown = [option for option in options if option not in takes and (option in given or not further)]
+    if unknown:
+        raise RecipeError(f"The {what} has no option {unknown[0]!r}.", nearest(unknown[0], takes))
+    missing = [n for n in takes if parameters[n].default is inspect.Parameter.empty and n not in options]
+    if missing:
+        raise RecipeError(f"The {what} needs {' and '.join(missing)}.", "State them among its options.")
+    annotations = _annotations(kind)
+    for name, value in options.items():
+        if name in annotations and (why := _why_not(value, annotations[name])):
+            raise RecipeError(f"The {what} cannot take {value!r} as its option {name!r}: {why}.", "Correct it.")
+
+
+def _annotations(kind: Callable[..., Any]) -> dict[str, Any]:
+    """Types of what a class or function takes; none where a library's own cannot be resolved."""
+    try:
+        return typing.get_type_hints(kind.__init__ if inspect.isclass(kind) else kind)
+    except (NameError, TypeError, AttributeError):
+        return {}
+
+
+def _why_not(value: Any, annotation: Any) -> str:
+    """Why a value from YAML is not of a type; empty where it is, or where that cannot be told."""
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+    from pydantic.errors import PydanticUserError
+
+    try:
+        accepts = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+    except (PydanticUserError, TypeError, NameError):
+        return ""
+    try:
+        accepts.validate_python(value)
+    except ValidationError as error:
+        messages = dict.fromkeys(problem["msg"] for problem in error.errors())
+        return " or ".join(message[:1].lower() + message[1:] for message in messages)
+    return ""

@@ -4,7 +4,6 @@ Every loss is called with ``logits`` ``(batch, classes, height, width)``, ``trut
 share of a pixel) and ``region`` ``(batch, 1, height, width)`` (1 where it counts), and gives a scalar.
 """
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gracile.errors import RecipeError
+from gracile.errors import RecipeError, nearest, require_options
+from gracile.names import LOSSES
 
 Structures = Mapping[str, tuple[int, ...]]
 """Class indices of each structure; classes may be shared, as crossings are by both vessel trees."""
@@ -250,24 +250,11 @@ def soft_skeleton(shares: Tensor, iterations: int) -> Tensor:
     return skeleton
 
 
-LOSSES: dict[str, type[nn.Module]] = {
-    "cross-entropy": CrossEntropy,
-    "dice": Dice,
-    "tree": Tree,
-    "cldice": CenterlineDice,
-    "bce-dice": BinaryDice,
-    "focal": Focal,
-    "tversky": Tversky,
-    "focal-tversky": FocalTversky,
-}
-
-
 def build_loss(name: str, structures: Structures, **options: Any) -> nn.Module:
-    """The loss of that name. Raises RecipeError for an unknown name or option."""
+    """The loss of that name. Raises RecipeError for an unknown name, or an option that it has not or cannot take."""
     if name not in LOSSES:
-        close = difflib.get_close_matches(name, LOSSES, n=2)
-        raise RecipeError(f"There is no loss {name!r}.", f"There are: {', '.join(close or LOSSES)}.")
-    try:
-        return LOSSES[name](structures, **options)
-    except TypeError as error:
-        raise RecipeError(f"The loss {name!r} cannot be built: {error}.", "Check its options.") from None
+        raise RecipeError(f"There is no loss {name!r}.", nearest(name, LOSSES))
+    loss = LOSSES[name].load()
+    require_options(f"loss {name!r}", loss, options, ("structures",))
+    module: nn.Module = loss(structures, **options)
+    return module

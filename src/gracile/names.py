@@ -101,9 +101,7 @@ LOSSES: dict[str, Named] = {
         "gracile.losses:Tree",
         ANY,
     ),
-    "cldice": Named(
-        "soft centerline Dice of each structure (Shit et al. 2021)", "gracile.losses:CenterlineDice", ANY
-    ),
+    "cldice": Named("soft centerline Dice of each structure (Shit et al. 2021)", "gracile.losses:CenterlineDice", ANY),
     "bce-dice": Named("binary cross-entropy and soft Dice of each structure", "gracile.losses:BinaryDice", ANY),
     "focal": Named("cross-entropy that counts what is easy less (Lin et al. 2017)", "gracile.losses:Focal", ANY),
     "tversky": Named(
@@ -111,9 +109,7 @@ LOSSES: dict[str, Named] = {
         "gracile.losses:Tversky",
         ANY,
     ),
-    "focal-tversky": Named(
-        "a power of the Tversky loss (Abraham and Khan 2019)", "gracile.losses:FocalTversky", ANY
-    ),
+    "focal-tversky": Named("a power of the Tversky loss (Abraham and Khan 2019)", "gracile.losses:FocalTversky", ANY),
 }
 """Losses, by name; each takes the ``structures`` first."""
 

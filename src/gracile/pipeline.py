@@ -61,9 +61,10 @@ class Pipeline:
                     finding = stage.find(prepared, finding)
                 if finding.closed and len(finding.closed) == len(self.recipe.classes) - 1:
                     break
+        line = next(reversed(finding.lines.values()), None)
         result = Result(
             case.id, "found", case.grid, self.recipe.class_names, region=region, gates=finding.gates,
-            gate_decisions=finding.decisions, extras=finding.extras, centerline=finding.centerline,
+            gate_decisions=finding.decisions, extras=finding.extras, centerline=line,
             landmarks=finding.landmarks, flags=[*(prepared.flags or []), *finding.notes], seconds=seconds,
         )  # fmt: skip
         if self.recipe.ungated:
@@ -116,7 +117,7 @@ class Pipeline:
         assert finding.probabilities is not None
         assert isinstance(prepared.placement, Placement)
         probabilities = prepared.placement.restore(finding.probabilities, outside=self._background)
-        return self.stages[-1].decide(probabilities), lambda: probabilities
+        return self.decide(probabilities), lambda: probabilities
 
     def _volume_mask(self, result: Result, finding: Finding, prepared: Prepared) -> tuple[np.ndarray, Maps]:
         """Decided in the part that was looked at; the rest of the volume is background."""
@@ -124,8 +125,8 @@ class Pipeline:
         assert found is not None
         assert isinstance(orientation, Orientation)
         box = finding.box or (slice(None), slice(None), slice(None))
-        part = self.stages[-1].decide(found)
-        result.flags += self.stages[-1].tidy(part)
+        part = self.decide(found)
+        result.flags += self.deciding.tidy(part)
         mask = np.zeros(orientation.oriented.shape, dtype=np.uint8)
         mask[box] = part
 
@@ -136,6 +137,16 @@ class Pipeline:
             return orientation.restore(whole)
 
         return orientation.restore(mask), probabilities
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """``(classes, *spatial)`` probabilities to ``(*spatial)`` uint8 class indices, as the recipe says."""
+        return self.deciding.decide(probabilities)
+
+    @property
+    def deciding(self) -> Stage:
+        """The last stage that delineates, wherever gates stand: it turns probabilities into classes."""
+        spec = self.recipe.deciding
+        return next(stage for stage in self.stages if spec is not None and stage.name == spec.name)
 
     @property
     def _background(self) -> tuple[float, ...]:

@@ -114,7 +114,7 @@ class StudySpec(Spec):
     pruning: PruningSpec | None = PruningSpec()
     seeds: int = Field(1, ge=1, description="trainings of each trial, whose scores are averaged; one is pruned by")
     seed: int = Field(0, description="of what the sampler draws")
-    stage: str = Field("", description="the stage that is tuned and judged; empty: the last one")
+    stage: str = Field("", description="the stage that is tuned and judged; empty: the last one that delineates")
 
     @model_validator(mode="after")
     def _grid_is_finite(self) -> "StudySpec":
@@ -138,7 +138,9 @@ class StudySpec(Spec):
         names = [spec.name for spec in recipe.stages]
         if self.stage and self.stage not in names:
             raise RecipeError(f"The study tunes the stage {self.stage!r}.", f"The recipe has: {', '.join(names)}.")
-        return recipe.stages[names.index(self.stage) if self.stage else -1]
+        if self.stage:
+            return recipe.stages[names.index(self.stage)]
+        return recipe.deciding or recipe.stages[-1]
 
     def apply(self, recipe: Recipe, given: Mapping[str, Value]) -> Recipe:
         """The recipe of a trial. Raises RecipeError where a setting is not the recipe's or cannot have that value."""

@@ -7,11 +7,12 @@ from gracile.case import Case
 from gracile.errors import RecipeError
 from gracile.geometry import Grid
 from gracile.measure import measure
-from gracile.measure.landmarks import landmark_measurements
-from gracile.recipe import LandmarkMeasuresSpec, read_recipe
+from gracile.measure.by_recipe import require_measures
+from gracile.measure.landmarks import Landmarks, landmark_measurements
+from gracile.recipe import read_recipe
 from gracile.result import Landmark, Result
 
-SPEC = LandmarkMeasuresSpec.model_validate(
+SPEC = Landmarks.model_validate(
     {
         "distances": {"width": ["a", "b"], "depth": ["a", "c"]},
         "angles": {"opening": ["b", "a", "c"]},
@@ -87,4 +88,6 @@ def test_the_a_value_gives_the_duct_s_length_where_both_points_are_marked():
 )
 def test_measures_that_make_no_sense_are_refused_with_the_recipe(options, message):
     with pytest.raises(RecipeError, match=message):
-        read_recipe("cochlea-landmarks-published", [f"measure=[{{name: landmarks, options: {options}}}]"])
+        require_measures(
+            read_recipe("cochlea-landmarks-published", [f"measure=[{{name: landmarks, options: {options}}}]"])
+        )

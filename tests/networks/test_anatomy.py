@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from gracile.names import WINDOW_NETWORKS
+from gracile.names import NETWORKS, WINDOW_NETWORKS
 from gracile.networks.anatomy import anatomy_of
 from gracile.networks.classifiers import build_classifier
 from gracile.networks.smicnet import build_window_network
-from gracile.networks.zoo import OWN, build_network
+from gracile.networks.zoo import build_network
 
 SMALL = {
     "refining-unet": {"widths": [8, 12, 16]},
@@ -40,7 +40,7 @@ def shapes(name: str, channels: int, classes: int) -> dict[str, tuple[int, ...]]
 
 
 def test_every_network_of_ours_is_tested_here():
-    assert set(OWN) - JUDGES == {name for name in SMALL if ":" not in name}
+    assert set(NETWORKS) - JUDGES == {name for name in SMALL if ":" not in name}
 
 
 @pytest.mark.parametrize("name", [name for name in SMALL if ":" not in name])

@@ -17,7 +17,7 @@ def listing(context: typer.Context, as_json: AsJson = False) -> None:
     """List the shipped models, recipes, networks and studies; or import a model."""
     if context.invoked_subcommand:
         return
-    networks = NETWORKS | WINDOW_NETWORKS
+    networks = {name: entry.summary for name, entry in NETWORKS.items()} | WINDOW_NETWORKS
     if as_json:
         content = {
             "models": [vars(model) for model in MODELS.values()], "recipes": RECIPES, "networks": networks,

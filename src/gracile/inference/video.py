@@ -91,7 +91,7 @@ def predict_video(
         stack.enter_context(_torch_threads(options.threads))
         video = source if isinstance(source, Video) else stack.enter_context(open_video(source))
         truth = ClipTruth(options.truth, name, pipeline.recipe) if options.truth else None
-        smoother = Smoother(options.smooth, pipeline.stages[-1].decide) if options.smooth else None
+        smoother = Smoother(options.smooth, pipeline.decide) if options.smooth else None
         files = {"video": f"{name}.{options.format}", "frames": f"{name}.csv"}
         size = (video.size[0], video.size[1] * (2 if truth else 1))
         totals = _Totals(pipeline.recipe.structures, truth, smoother is not None)

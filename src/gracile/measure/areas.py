@@ -3,7 +3,20 @@
 import numpy as np
 from scipy import ndimage
 
-from gracile.result import Measurement
+from gracile.case import Case
+from gracile.measure.base import Measure, MicrometersPerPixel, mask_of, pixel_spacing_mm
+from gracile.recipe import Recipe
+from gracile.result import Measurement, Result
+
+
+class Areas(Measure):
+    """Area, number of islands and center of each class."""
+
+    um_per_pixel: MicrometersPerPixel = None
+
+    def add(self, case: Case, result: Result, recipe: Recipe) -> None:
+        spacing = pixel_spacing_mm(result, self.um_per_pixel)
+        result.measurements += area_measurements(mask_of(result), recipe.class_names, spacing)
 
 
 def area_measurements(mask: np.ndarray, classes: list[str], spacing_mm: tuple[float, ...] | None) -> list[Measurement]:

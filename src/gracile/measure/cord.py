@@ -6,14 +6,19 @@ from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 from scipy import ndimage
 
+from gracile.case import Case
 from gracile.errors import GeometryError
 from gracile.geometry import Centerline, Grid, Slices, axial_slices, centerline_from_mask
 from gracile.geometry.centerline import SMOOTHING_MM
+from gracile.io.level_volumes import read_levels
+from gracile.measure.base import Measure, mask_of, structure_members
 from gracile.measure.cross_sections import CrossSection, Plane, cross_sections
 from gracile.measure.vertebral_levels import level_name, slice_levels
-from gracile.result import Measurement
+from gracile.recipe import Recipe
+from gracile.result import Measurement, Result
 
 Row = dict[str, Any]
 
@@ -23,6 +28,40 @@ LARGEST_JUMP = 0.3
 _C2_C3 = (2, 3)
 _TIP = 0.25  # of the median area: below, a structure tapers off
 _SHAPE = "of the ellipse with the same second moments"
+
+
+class Cord(Measure):
+    """A slender structure along its own course; see `measure_cord`."""
+
+    structure: str = Field("", description="the one that is measured; empty: the first")
+    plane: Plane = Field("projected", description="how sections at a right angle are made")
+    smoothing_mm: float = Field(SMOOTHING_MM, ge=0, description="bandwidth of the smoothing of the centerline")
+    largest_jump: float = Field(LARGEST_JUMP, gt=0, description="change of area, over the mean, that is flagged")
+    partial_volume: bool = Field(False, description="count probabilities, where they were kept, not whole voxels")
+    levels: str | None = Field(None, description="vertebral levels: a label volume or a folder; given at prediction")
+
+    def require_fit(self, recipe: Recipe) -> None:
+        structure_members(recipe, self.structure or next(iter(recipe.structures)))
+
+    def add(self, case: Case, result: Result, recipe: Recipe) -> None:
+        name = self.structure or next(iter(recipe.structures))
+        members = structure_members(recipe, name)
+        maps = result.probabilities if self.partial_volume else None
+        levels = None
+        if self.levels:
+            levels = read_levels(self.levels, result.grid, result.case_id)
+            if levels is None:
+                result.flags.append(f"no vertebral levels: {self.levels} holds none for {result.case_id}")
+        measures = measure_cord(
+            np.isin(mask_of(result), members), result.grid, structure=name, levels=levels, plane=self.plane,
+            shares=None if maps is None else maps[members].sum(axis=0), smoothing_mm=self.smoothing_mm,
+            largest_jump=self.largest_jump,
+        )  # fmt: skip
+        result.measurements += measures.measurements
+        result.flags += measures.flags
+        result.tables["cord"] = measures.rows
+        if measures.levels:
+            result.tables["cord_levels"] = measures.levels
 
 
 @dataclass

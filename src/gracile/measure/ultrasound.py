@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import Field
 from scipy import ndimage
 
-from gracile.result import Measurement
+from gracile.case import Case
+from gracile.measure.base import Measure, MicrometersPerPixel, mask_of, pixel_spacing_mm, region_of
+from gracile.recipe import Recipe
+from gracile.result import Measurement, Result
 from gracile.transforms.scan import find_skin_line
 
 RING_MM = 1.5
@@ -14,6 +18,22 @@ RING_MM = 1.5
 
 RING_PX = 10.0
 """Width of that ring where it is not, in pixels of the input."""
+
+
+class Ultrasound(Measure):
+    """Size, depth and contrast of each class; see `ultrasound_measurements`."""
+
+    ring_mm: float = Field(RING_MM, gt=0, description="width of the ring of background where the pixel size is known")
+    ring_px: float = Field(RING_PX, gt=0, description="its width where that is not known, in pixels of the input")
+    um_per_pixel: MicrometersPerPixel = None
+
+    def add(self, case: Case, result: Result, recipe: Recipe) -> None:
+        measurements, marks = ultrasound_measurements(
+            case.image, mask_of(result), region_of(result), recipe.class_names,
+            pixel_spacing_mm(result, self.um_per_pixel), self.ring_mm, self.ring_px,
+        )  # fmt: skip
+        result.measurements += measurements
+        result.marks.update(marks)
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,39 @@ from typing import Any
 
 import numpy as np
 
+from gracile.case import Case
 from gracile.errors import DataError
 from gracile.geometry import curves
 from gracile.geometry.skeleton import SkeletonGraph, distance_to_background, skeleton_graph
 from gracile.measure import central
+from gracile.measure.base import Measure, MicrometersPerPixel, mask_of, region_of
 from gracile.measure.caliber import WidthSamples, sample_widths
 from gracile.measure.disc import CONFIDENT, Disc, find_disc
 from gracile.measure.fractal import box_sizes, fractal_dimension
-from gracile.result import Measurement
+from gracile.recipe import Recipe
+from gracile.result import Measurement, Result
 
 DETECTED_FLAG = "optic disc detected, not given: check it in the picture"
 _SMOOTHING = 0.005
 _SHORTEST = 0.04
 _SPUR = 0.008
+
+
+class Vessels(Measure):
+    """The vessel trees of a fundus photograph; see `fundus_measurements`."""
+
+    um_per_pixel: MicrometersPerPixel = None
+    disc: tuple[float, float, float] | None = None
+    """Row, column and diameter in input pixels; given at prediction."""
+
+    def add(self, case: Case, result: Result, recipe: Recipe) -> None:
+        measurements, marks, flags = fundus_measurements(
+            case.image, mask_of(result), region_of(result), trees=recipe.structures, um_per_pixel=self.um_per_pixel,
+            disc=Disc(*self.disc) if self.disc else None, probabilities=result.probabilities,
+        )  # fmt: skip
+        result.measurements += measurements
+        result.marks.update(marks)
+        result.flags += flags
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gracile.errors import RecipeError
+from gracile.errors import RecipeError, nearest, require_options
 from gracile.names import WINDOW_NETWORKS
 from gracile.networks.anatomy import Anatomy, answers
 
@@ -171,7 +171,8 @@ def build_window_network(name: str, out_channels: int, **options: Any) -> SMICNe
         RecipeError: Unknown name or option.
     """
     if name not in _BUILDERS:
-        raise RecipeError(f"There is no network {name!r} of windows.", f"There are: {', '.join(WINDOW_NETWORKS)}.")
+        raise RecipeError(f"There is no network {name!r} of windows.", nearest(name, WINDOW_NETWORKS))
+    require_options(f"network {name!r}", SMICNet, options, ("in_channels", "out_channels", "padded"))
     try:
         return _BUILDERS[name](1, out_channels, **options)
     except (TypeError, ValueError) as error:

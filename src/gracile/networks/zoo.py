@@ -1,7 +1,5 @@
 """Builds any network by name: ours, segmentation-models-pytorch's and MONAI's."""
 
-import difflib
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -9,26 +7,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gracile.errors import RecipeError
+from gracile.errors import RecipeError, nearest, require_options
 from gracile.names import NETWORKS
 from gracile.networks.anatomy import Anatomy, library_anatomy
-
-OWN: dict[str, tuple[str, str]] = {
-    "refining-unet": ("gracile.networks.refining_unet", "RefiningUNet"),
-    "fusion-av": ("gracile.networks.fusion", "FusionGenerator"),
-    "unet": ("gracile.networks.unet", "UNet"),
-    "attention-unet": ("gracile.networks.attention", "AttentionUNet"),
-    "r2u-net": ("gracile.networks.attention", "R2UNet"),
-    "r2-attention-unet": ("gracile.networks.attention", "R2AttentionUNet"),
-    "res-unet": ("gracile.networks.res_unet", "ResUNet"),
-    "multires-unet": ("gracile.networks.multires_unet", "MultiResUNet"),
-    "double-unet": ("gracile.networks.double_unet", "DoubleUNet"),
-    "light-unet": ("gracile.networks.light_unet", "LightUNet"),
-    "light-unet-3d": ("gracile.networks.light_unet_3d", "LightUNet3d"),
-    "unet-3d": ("gracile.networks.unet_3d", "UNet3d"),
-    "unet-discriminator": ("gracile.networks.fusion", "UNetDiscriminator"),
-}
-"""Module and class of each network of our own; each takes ``in_channels`` and ``out_channels`` first."""
 
 
 def build_network(name: str, in_channels: int, out_channels: int, *, initial: str = "", **options: Any) -> nn.Module:
@@ -51,18 +32,17 @@ def build_network(name: str, in_channels: int, out_channels: int, *, initial: st
     if initial and name != "double-unet" and library != "smp":
         raise RecipeError(f"The network {name!r} takes no first weights.", "Leave `initial` out; --from takes bundles.")
     try:
-        if name in OWN:
-            module, attribute = OWN[name]
-            if initial:
-                options["weights"] = initial
-            return getattr(importlib.import_module(module), attribute)(in_channels, out_channels, **options)
+        if name in NETWORKS:
+            kind = NETWORKS[name].load()
+            require_options(f"network {name!r}", kind, options, ("in_channels", "out_channels"))
+            return kind(in_channels, out_channels, **options, **({"weights": initial} if initial else {}))
         if library == "smp":
             return _smp(rest, in_channels, out_channels, initial, options)
         if library == "monai":
             return _monai(rest, in_channels, out_channels, options)
     except (TypeError, KeyError, ValueError) as error:
         raise RecipeError(f"The network {name!r} cannot be built: {error}.", "Check its options.") from None
-    raise RecipeError(f"There is no network {name!r}.", _nearest(name, [*NETWORKS, "smp:Unet:resnet18", "monai:UNet"]))
+    raise RecipeError(f"There is no network {name!r}.", nearest(name, [*NETWORKS, "smp:Unet:resnet18", "monai:UNet"]))
 
 
 class AnySize(nn.Module):
@@ -111,10 +91,10 @@ def _smp(rest: str, in_channels: int, out_channels: int, initial: str, options: 
     decoder, _, encoder = rest.partition(":")
     decoders = {n: c for n, c in vars(smp).items() if inspect.isclass(c) and issubclass(c, nn.Module)}
     if decoder not in decoders:
-        raise RecipeError(f"There is no decoder {decoder!r}.", _nearest(decoder, list(decoders)))
-    unknown = sorted(set(options) - set(inspect.signature(decoders[decoder]).parameters))
-    if unknown and not encoder.startswith("tu-"):  # only timm's encoders take further options; others pass them over
-        raise TypeError(f"{decoder} has no option {unknown[0]!r}")
+        raise RecipeError(f"There is no decoder {decoder!r}.", nearest(decoder, decoders))
+    # Only timm's encoders take further options; others pass them over.
+    given = ("in_channels", "classes", "encoder_name", "encoder_weights")
+    require_options(f"network 'smp:{rest}'", decoders[decoder], options, given, further=encoder.startswith("tu-"))
     settings = {"encoder_name": encoder or "resnet18", **options}
 
     def build(channels: int, classes: int, weights: str | None = None) -> nn.Module:
@@ -133,12 +113,8 @@ def _monai(rest: str, in_channels: int, out_channels: int, options: dict[str, An
     from monai.networks import nets
 
     if not hasattr(nets, rest):
-        raise RecipeError(f"MONAI has no network {rest!r}.", _nearest(rest, [n for n in dir(nets) if n[0].isupper()]))
+        raise RecipeError(f"MONAI has no network {rest!r}.", nearest(rest, [n for n in dir(nets) if n[0].isupper()]))
     kind = getattr(nets, rest)
+    require_options(f"network 'monai:{rest}'", kind, options, ("in_channels", "out_channels"))
     return AnySize(lambda channels, classes: kind(in_channels=channels, out_channels=classes, **options),
                    in_channels, out_channels)  # fmt: skip
-
-
-def _nearest(word: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(word, names, n=3, cutoff=0.4)
-    return f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(names)}."

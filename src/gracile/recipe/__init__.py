@@ -9,7 +9,7 @@ from gracile.recipe.landmark_stages import (
     ScanSpec,
     WindowSamplerSpec,
 )
-from gracile.recipe.measures import FormulaSpec, LandmarkMeasuresSpec, MeasureSpec
+from gracile.recipe.measures import MeasureSpec
 from gracile.recipe.reading import read_recipe, recipe_from, recipe_path, recipe_with
 from gracile.recipe.stages import (
     CenterlineSpec,
@@ -29,13 +29,11 @@ __all__ = [
     "CenterlineSpec",
     "ClassSpec",
     "DecisionSpec",
-    "FormulaSpec",
     "FuseSpec",
     "GateSpec",
     "InputSpec",
     "JitterSpec",
     "LandmarkHeatSpec",
-    "LandmarkMeasuresSpec",
     "LandmarkRefineSpec",
     "LandmarkSpec",
     "LandmarkWindowsSpec",

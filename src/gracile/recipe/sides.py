@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from gracile.errors import nearest
 from gracile.recipe.subject import NONE, ClassSpec
 
-WORDS = (("left", "right"), ("lt", "rt"), ("l", "r"), ("lh", "rh"), ("lhs", "rhs"), ("sinister", "dexter"), ("os", "od"))
+WORDS = (
+    ("left", "right"),
+    ("lt", "rt"),
+    ("l", "r"),
+    ("lh", "rh"),
+    ("lhs", "rhs"),
+    ("sinister", "dexter"),
+    ("os", "od"),
+)
 """Words for the two sides."""
 
 _OTHER = {a: b for pair in WORDS for a, b in (pair, pair[::-1])}

@@ -72,7 +72,9 @@ class InputSpec(Spec):
 
 def _one_of_each_pair(codes: str) -> str:
     if sorted(_PAIR.get(letter, "") for letter in codes) != sorted(set(_PAIR.values())):
-        raise ValueError(f"{codes!r} is no orientation: it takes one letter of each pair L or R, A or P, S or I, as LAS")
+        raise ValueError(
+            f"{codes!r} is no orientation: it takes one letter of each pair L or R, A or P, S or I, as LAS"
+        )
     return codes
 
 

@@ -30,7 +30,7 @@ def joined(problems: Iterable[str]) -> str:
 
 def _sentence(problem: Any, root: type[BaseModel], above: Place) -> str:
     place, kind, context = problem["loc"], problem["type"], problem.get("ctx", {})
-    dotted = ".".join(str(part) for part in (*above, *place))
+    dotted = ".".join(str(part) for part in (*above, *_typed(root, place)))
     if kind == "extra_forbidden":
         part = part_at(root, place[:-1])
         known = list(part.model_fields) if part is not None else []
@@ -47,6 +47,15 @@ def _sentence(problem: Any, root: type[BaseModel], above: Place) -> str:
             return f"{dotted}: there is no {problem['input']!r}. {nearest(problem['input'], known)}"
     said = str(problem["msg"]).removeprefix("Value error, ")
     return f"{dotted}: {said}" if dotted else said
+
+
+def _typed(root: type[BaseModel], place: Place) -> list[str | int]:
+    """A place as one types it: without the kind that pydantic puts behind the number of one of several."""
+    return [
+        step
+        for number, step in enumerate(place)
+        if number == 0 or not isinstance(place[number - 1], int) or part_at(root, place[:number]) is not None
+    ]
 
 
 def part_at(root: Any, place: Place) -> type[BaseModel] | None:

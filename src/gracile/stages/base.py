@@ -27,7 +27,7 @@ class Finding:
     Args:
         probabilities: ``(classes, *spatial)`` float32, or None before anything was delineated.
         box: The part of a prepared volume that ``probabilities`` cover; None where they cover all.
-        centerline: The line along the structure, where a stage looked for one.
+        lines: The line along a structure, by the stage that found it.
         landmarks: Every landmark that a stage looked for, found or not.
         landmark_maps: Gives the ``(*spatial)`` float32 probabilities of the landmark of a number on the whole prepared
             grid; each is computed when it is asked for.
@@ -40,7 +40,7 @@ class Finding:
 
     probabilities: np.ndarray | None = None
     box: tuple[slice, slice, slice] | None = None
-    centerline: Centerline | None = None
+    lines: dict[str, Centerline] = field(default_factory=dict)
     landmarks: list[Landmark] = field(default_factory=list)
     landmark_maps: Callable[[int], np.ndarray] | None = None
     gates: dict[str, float] = field(default_factory=dict)

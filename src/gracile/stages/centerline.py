@@ -134,7 +134,7 @@ class CenterlineStage(Stage):
             assert prepared.affine is not None
             # The coarse copy may end up to a step of its own before the volume does.
             slices = axial_slices(prepared.image[0], prepared.affine)
-            _, finding.centerline = line.on_slices(slices, beyond_mm=self.spec.spacing_mm[2])
+            _, finding.lines[self.name] = line.on_slices(slices, beyond_mm=self.spec.spacing_mm[2])
         return finding
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:

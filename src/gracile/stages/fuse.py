@@ -45,7 +45,7 @@ class FuseStage(Stage):
         )
 
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
-        return WholeImageSamples(cases, self.spec.size, self.spec.augment, seed)
+        return WholeImageSamples(cases, self.spec.size, self.spec.augment, seed, opposites=self.recipe.opposites)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms of the generators' loss."""

@@ -229,7 +229,9 @@ class GateSamples(Dataset[Batch]):
         case = members[int(torch.randint(len(members), (), generator=generator))]
         # An index of the frames that shows this case, with variations of its own.
         sample = self.frames[case + index * len(self.frames.cases)]
-        image = augment_frame(sample["image"], self.spec.operations, self.spec.magnitude, generator)
+        image = augment_frame(
+            sample["image"], self.spec.operations, self.spec.magnitude, generator, mirror=self.spec.augment.flip
+        )
         return {"image": image, "target": torch.tensor(target), **self._mask(sample)}
 
     def _mask(self, sample: Batch) -> Batch:

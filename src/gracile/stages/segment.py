@@ -47,8 +47,10 @@ class SegmentStage(Stage):
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
         sampler = self.spec.sampler
         if sampler.whole:
-            return WholeImageSamples(cases, sampler.patch, self.spec.augment, seed, sampler.per_case)
-        return PatchSamples(cases, sampler, self.spec.augment, seed)
+            return WholeImageSamples(
+                cases, sampler.patch, self.spec.augment, seed, sampler.per_case, self.recipe.opposites
+            )
+        return PatchSamples(cases, sampler, self.spec.augment, seed, self.recipe.opposites)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         answers = self.network(batch["image"])
@@ -77,7 +79,8 @@ class SegmentStage(Stage):
 def predict_probabilities(stage: Stage, image: Tensor, flips: bool | str, largest_input: int) -> np.ndarray:
     """Class probabilities of one prepared image ``(1, channels, height, width)``, averaged over flips if asked.
 
-    ``flips``: True for all four, ``horizontal`` for two, where up and down are not alike.
+    ``flips``: True for all four, ``horizontal`` for two, where up and down are not alike. In an answer that was
+    mirrored once, each class is its opposite; mirrored twice is turned, and keeps them.
 
     Images above ``largest_input`` pixels are predicted in overlapping tiles with Gaussian weights.
 
@@ -95,7 +98,9 @@ def predict_probabilities(stage: Stage, image: Tensor, flips: bool | str, larges
 
     both: list[tuple[int, ...]] = [(), (3,), (2,), (2, 3)]
     turned = both[:2] if flips == "horizontal" else both if flips else both[:1]
+    opposites = stage.recipe.opposites
     answers = [torch.flip(answer(torch.flip(image, axes)).softmax(dim=1), axes) for axes in turned]
+    answers = [one[:, opposites] if len(axes) == 1 else one for one, axes in zip(answers, turned, strict=True)]
     return torch.stack(answers).mean(dim=0)[0].cpu().numpy()
 
 

@@ -76,7 +76,9 @@ class SegmentVolumeStage(Stage):
             parts.append(part)
             centers.append(np.argwhere(part.truth.sum(axis=0) > 0.5) * part.spacing_mm)
         augment, per_case = self.spec.augment, self.spec.per_case
-        return _WithBackground(PointSamples(parts, centers, self.patch, augment, seed, per_case))
+        return _WithBackground(
+            PointSamples(parts, centers, self.patch, augment, seed, per_case, opposites=self.recipe.opposites)
+        )
 
     def _along_lines(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
         parts, lines, scales, spacings = [], [], [], []
@@ -98,11 +100,13 @@ class SegmentVolumeStage(Stage):
                             for array in (case.image, case.truth[1:]))  # fmt: skip
             start = np.array([part.start for part in box])
             parts.append(VolumePart(image, truth, start, shape, own))
-            lines.append(line.in_voxels(case.affine) * own)
+            places = line.in_voxels(case.affine)
+            lines.append(places[np.argsort(places[:, 2])] * own)  # the third axis may run down the patient
             spacings.append(self.spacing_of(case))
         spec = self.spec
         return LineSamples(
-            parts, lines, scales, self.patch, spacings, spec.jitter, spec.augment, seed, spec.per_case
+            parts, lines, scales, self.patch, spacings, spec.jitter, spec.augment, seed, spec.per_case,
+            self.recipe.opposites,
         )  # fmt: skip
 
     def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
@@ -159,7 +163,8 @@ class SegmentVolumeStage(Stage):
         def seen_both_ways(volume: Tensor) -> Tensor:
             if not self.spec.flips:
                 return tiled(volume)
-            return (tiled(volume) + torch.flip(tiled(torch.flip(volume, (2,))), (2,))) / 2
+            mirrored = torch.flip(tiled(torch.flip(volume, (2,))), (2,))
+            return (tiled(volume) + mirrored[:, self.recipe.opposites]) / 2
 
         views = [seen_both_ways(image)]
         views += [turned(seen_both_ways(turned(image, angle)), -angle) for angle in self.spec.turns]
@@ -172,8 +177,8 @@ class SegmentVolumeStage(Stage):
             coarse, steps = resample_to_spacing(image, prepared.spacing_mm, self.spec.spacing_mm)
             found = self.predict(torch.from_numpy(coarse)[None].to(self.device))[0].cpu()
             finding.probabilities = restore_spacing(found.numpy(), steps, image.shape[1:], outside)
-        elif finding.centerline is not None:
-            column = self.column(prepared, finding.centerline)
+        elif self.spec.along in finding.lines:
+            column = self.column(prepared, finding.lines[self.spec.along])
             seen = torch.from_numpy(self.evened(column, column.cut(image)))[None].to(self.device)
             found = self.predict(seen)[0].cpu()
             finding.probabilities, finding.box = column.restore(found.numpy(), outside), column.box

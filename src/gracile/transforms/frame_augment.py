@@ -21,7 +21,7 @@ Warp = Callable[[float, Generator], Tensor]
 Tone = Callable[[Tensor, float, Generator], Tensor]
 
 
-def augment_frame(image: Tensor, n: int, magnitude: float, generator: Generator) -> Tensor:
+def augment_frame(image: Tensor, n: int, magnitude: float, generator: Generator, mirror: bool = True) -> Tensor:
     """Vary a frame by ``n`` random operations.
 
     Args:
@@ -29,6 +29,7 @@ def augment_frame(image: Tensor, n: int, magnitude: float, generator: Generator)
         n: Number of operations; 0 leaves the frame as it is.
         magnitude: From 0, which leaves the frame as it is, to 10.
         generator: Source of all randomness; the same state gives the same frame.
+        mirror: Whether ``flip`` is among the operations.
 
     Returns:
         A frame of the same shape. What comes in from beyond its border is 0, the mean of a standardized frame.
@@ -44,7 +45,7 @@ def augment_frame(image: Tensor, n: int, magnitude: float, generator: Generator)
     strength = magnitude / LARGEST_MAGNITUDE
     if strength == 0:
         return image
-    names = [*WARPS, *TONES]
+    names = [name for name in (*WARPS, *TONES) if mirror or name != "flip"]
     chosen = [names[int(i)] for i in torch.randint(len(names), (n,), generator=generator)]
     warp = torch.eye(3)
     for name in chosen:

@@ -72,9 +72,16 @@ class WholeImageSamples(Dataset[dict[str, Tensor]]):
     """
 
     def __init__(
-        self, cases: Sequence[Prepared], size: tuple[int, int], augment: AugmentSpec, seed: int, per_case: int = 1
+        self,
+        cases: Sequence[Prepared],
+        size: tuple[int, int],
+        augment: AugmentSpec,
+        seed: int,
+        per_case: int = 1,
+        opposites: Sequence[int] = (),
     ) -> None:
         self.cases = cases
+        self.opposites = opposites
         self.per_case = per_case
         self.size = size
         self.augment = augment
@@ -92,7 +99,7 @@ class WholeImageSamples(Dataset[dict[str, Tensor]]):
         if self.augment.shift:
             turns = 2.0 * torch.rand(2, generator=generator).numpy() - 1.0
             center = center + self.augment.shift * np.array(self.size) * turns
-        patch = cut_patch(_shrunk(case, frame), center, self.size, self.augment, generator)
+        patch = cut_patch(_shrunk(case, frame), center, self.size, self.augment, generator, self.opposites)
         channels = len(case.image)
         region = (patch[-1:] > 0.5).float()
         image = vary_intensities(patch[:channels], self.augment, generator) * region

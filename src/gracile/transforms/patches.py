@@ -29,8 +29,16 @@ class PatchSamples(Dataset[dict[str, Tensor]]):
     ``(classes, height, width)`` with each class's share of the pixel, and ``region`` ``(1, height, width)``.
     """
 
-    def __init__(self, cases: Sequence[Prepared], sampler: SamplerSpec, augment: AugmentSpec, seed: int) -> None:
+    def __init__(
+        self,
+        cases: Sequence[Prepared],
+        sampler: SamplerSpec,
+        augment: AugmentSpec,
+        seed: int,
+        opposites: Sequence[int] = (),
+    ) -> None:
         self.cases = cases
+        self.opposites = opposites
         self.sampler = sampler
         self.augment = augment
         self.seed = seed
@@ -52,7 +60,7 @@ class PatchSamples(Dataset[dict[str, Tensor]]):
         between = (np.array(self.sampler.patch) + 1) % 2 / 2
         center = points[int(torch.randint(len(points), (), generator=generator))] - between
         channels, classes = len(case.image), len(_truth(case))
-        patch = cut_patch(case, center, self.sampler.patch, self.augment, generator)
+        patch = cut_patch(case, center, self.sampler.patch, self.augment, generator, self.opposites)
         region = (patch[-1:] > 0.5).float()
         image = vary_intensities(patch[:channels], self.augment, generator) * region
         return {"image": image, "truth": patch[channels : channels + classes], "region": region}
@@ -103,7 +111,12 @@ class WholeSamples(Dataset[dict[str, Tensor]]):
 
 
 def cut_patch(
-    case: Prepared, center: np.ndarray, shape: tuple[int, int], augment: AugmentSpec, generator: Generator
+    case: Prepared,
+    center: np.ndarray,
+    shape: tuple[int, int],
+    augment: AugmentSpec,
+    generator: Generator,
+    opposites: Sequence[int] = (),
 ) -> Tensor:
     """One warped patch around a center: ``(channels + classes + 1, height, width)``, linearly interpolated.
 
@@ -113,9 +126,11 @@ def cut_patch(
         shape: (height, width) of the patch.
         augment: Strength of the warp.
         generator: Source of randomness.
+        opposites: Class that each class is in a mirror image; empty where none changes.
     """
+    linear = _linear_map(augment, generator)
     rows, columns = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in shape), indexing="ij")
-    grid = torch.stack((columns, rows), dim=-1) @ _linear_map(augment, generator).T
+    grid = torch.stack((columns, rows), dim=-1) @ linear.T
     if augment.elastic:
         shifts = augment.elastic * torch.randn(1, 2, ELASTIC_CELLS, ELASTIC_CELLS, generator=generator)
         grid = grid + functional.interpolate(shifts, shape, mode="bicubic", align_corners=True)[0].permute(1, 2, 0)
@@ -129,6 +144,10 @@ def cut_patch(
         [part[:, top:bottom, left:right] for part in (case.image, _truth(case), case.region[None])],
         axis=0, dtype=np.float32,
     )  # fmt: skip
+    if len(opposites) and len(_truth(case)) and torch.linalg.det(linear) < 0:
+        # A turn keeps left and right; whatever is mirrored, along one axis or another, changes them.
+        first = len(case.image)
+        window[first:-1] = window[first:-1][np.asarray(opposites)]
     origin = torch.tensor([left, top])
     size = torch.tensor([right - left, bottom - top])
     # Pixel centers in the convention of align_corners=False.

@@ -77,6 +77,7 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         augment: How pieces are varied; ``elastic`` is in steps of the piece.
         seed: Of all randomness.
         per_case: Pieces of an epoch by case.
+        opposites: Class that each class is in a mirror image; empty where none changes.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         augment: AugmentSpec,
         seed: int,
         per_case: int,
+        opposites: Sequence[int] = (),
     ) -> None:
         self.parts = parts
+        self.opposites = opposites
         self.lines = lines
         self.scales = scales
         self.size = size
@@ -112,7 +115,8 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         low, high = line[0, 2], line[-1, 2]
         # A piece may begin a little beyond the ends, so that these are seen at every place of a piece.
         height = _uniform(generator, low + min(half, (high - low) / 2) / 2, high - min(half, (high - low) / 2) / 2)
-        offsets = warp(self.size, spacing, self.augment, generator).offsets
+        way = warp(self.size, spacing, self.augment, generator)
+        offsets = way.offsets
         heights = height + (torch.arange(self.size[2]) - (self.size[2] - 1) / 2) * float(spacing[2])
         middle = torch.from_numpy(
             np.stack([np.interp(heights.numpy(), line[:, 2], line[:, axis]) for axis in (0, 1)], axis=1)
@@ -125,6 +129,7 @@ class LineSamples(Dataset[dict[str, Tensor]]):
             torch.from_numpy(np.interp(heights.numpy(), levels[:, 0], levels[:, i])).float() for i in (1, 2)
         )
         image = vary_intensities((image - mean) / deviation, self.augment, generator) * region
+        truth = way.named_anew(truth, self.opposites)
         truth = torch.cat([1.0 - truth.sum(dim=0, keepdim=True), truth])
         return {"image": image, "truth": truth, "region": region}
 
@@ -157,8 +162,10 @@ class PointSamples(Dataset[dict[str, Tensor]]):
         seed: int,
         per_case: int,
         share: float = 0.75,
+        opposites: Sequence[int] = (),
     ) -> None:
         self.parts = parts
+        self.opposites = opposites
         self.centers = centers
         self.size = size
         self.augment = augment
@@ -180,8 +187,9 @@ class PointSamples(Dataset[dict[str, Tensor]]):
         else:
             whole = torch.tensor(part.shape) * torch.from_numpy(part.spacing_mm).float()
             center = whole * torch.rand(3, generator=generator)
-        points = warp(self.size, part.spacing_mm, self.augment, generator).offsets + center
-        image, truth, region = part.cut(points)
+        way = warp(self.size, part.spacing_mm, self.augment, generator)
+        image, truth, region = part.cut(way.offsets + center)
+        truth = way.named_anew(truth, self.opposites)
         image = vary_intensities(image, self.augment, generator) * region
         return {"image": image, "truth": truth, "region": region}
 
@@ -212,6 +220,12 @@ class Warp:
             return offsets
         shifts = functional.interpolate(self.knots, self.size, mode="trilinear", align_corners=True)[0]
         return offsets + shifts.permute(1, 2, 3, 0)
+
+    def named_anew(self, truth: Tensor, opposites: Sequence[int]) -> Tensor:
+        """``(foreground classes, *size)`` of a warped sample: each class is its opposite where it was mirrored."""
+        if not len(opposites) or torch.linalg.det(self.matrix) > 0:
+            return truth
+        return truth[[index - 1 for index in opposites[1:]]]
 
     def samples_at(self, offsets_mm: Tensor) -> Tensor:
         """``(n, 3)`` mm from the patch's center to the samples that show them, by repeated correction."""

@@ -1,0 +1,58 @@
+"""Whether the stages of a recipe can be built and answer, told before anything long is started."""
+
+import torch
+
+from gracile.errors import GracileError, RecipeError
+from gracile.recipe import Recipe, StageSpec
+from gracile.stages import Stage, build_stage
+
+_SIDE = {2: 64, 3: 32}
+"""Samples along each axis of what a network is tried on."""
+
+
+def require_buildable(recipe: Recipe) -> list[Stage]:
+    """Build every stage of a recipe, untrained, and try its losses and, where it delineates, its network.
+
+    Raises:
+        RecipeError: A network or a loss does not exist, has not or cannot take one of its options, or does not answer
+            as its stage needs it; names the stage.
+    """
+    stages = []
+    for spec in recipe.stages:
+        try:
+            with torch.random.fork_rng():
+                stages.append(build_stage(spec, recipe))
+            _try(stages[-1], spec, recipe)
+        except GracileError as error:
+            raise RecipeError(f"Stage {spec.name!r}: {error.message}", error.remedy) from None
+    return stages
+
+
+@torch.inference_mode()
+def _try(stage: Stage, spec: StageSpec, recipe: Recipe) -> None:
+    if spec.gives not in ("mask", "line"):
+        return
+    axes = 3 if "volume" in spec.inputs else 2
+    spatial = (_SIDE[axes],) * axes
+    classes = len(recipe.classes) if spec.gives == "mask" else 1
+    try:
+        answer = stage.eval().logits(torch.zeros(1, recipe.input.channels, *spatial))
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        raise RecipeError(
+            f"the network {spec.network.name!r} cannot look at what the stage sees: {error}.", "Check its options."
+        ) from None
+    if tuple(answer.shape) != (1, classes, *spatial):
+        raise RecipeError(
+            f"the network {spec.network.name!r} answers {tuple(answer.shape[1:])} where {(classes, *spatial)} is "
+            "needed: channels and sizes.",
+            "Check its options.",
+        )
+    truth = torch.zeros(1, classes, *(8,) * axes)
+    truth[:, 0] = 1.0
+    for term, loss in getattr(stage, "terms", []):
+        try:
+            loss(torch.zeros_like(truth), truth, torch.ones_like(truth[:, :1]))
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            raise RecipeError(
+                f"the loss {term.name!r} cannot compare {classes} classes: {error}.", "Check its options."
+            ) from None

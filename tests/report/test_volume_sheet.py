@@ -9,7 +9,7 @@ from PIL import Image
 
 from gracile.case import Case
 from gracile.errors import DataError
-from gracile.geometry import Centerline, Grid, axial_slices
+from gracile.geometry import Centerline, Grid, axial_slices, centerline_from_mask
 from gracile.report import case_layers, case_overlay, volume_layers
 from gracile.report.volume_panels import along_panels, axial_panel
 from gracile.result import Result
@@ -120,7 +120,10 @@ def test_the_sheet_does_not_depend_on_the_order_of_the_axes(code):
 
 def test_layers_are_outlines_of_mask_and_truth_and_the_line():
     mask, truth = ball(0, 0, 0, 12), ball(2, 0, 0, 12)
-    base, layers = volume_layers(*case_of(places()[..., 0], AFFINE, mask), COLORS, truth.astype(np.uint8))
+    line = Centerline(np.array([[0.0, 0, -12], [0, 0, 12]]))
+    base, layers = volume_layers(
+        *case_of(places()[..., 0], AFFINE, mask, centerline=line), COLORS, truth.astype(np.uint8)
+    )
     assert [(layer.group, layer.name) for layer in layers] == [
         ("Found", "cord"), ("Truth", "cord"), ("Marks", "Centerline"),
     ]  # fmt: skip
@@ -145,9 +148,16 @@ def test_a_centerline_of_the_result_is_shown_only_where_it_runs():
 def test_without_mask_or_line_the_volume_is_shown_as_it_lies():
     case, result = case_of(places()[..., 0], AFFINE)
     base, layers = volume_layers(case, result, COLORS)
-    assert [layer.name for layer in layers] == ["Centerline"]
-    assert not seen(layers[0]).any()
+    assert not layers
     assert np.asarray(opened(base)).std() > 10
+
+
+def test_no_line_is_drawn_where_no_stage_found_one_and_the_views_cut_what_was_found():
+    mask = ball(-9, 4, 0, 5) | ball(9, 4, 0, 7)
+    _, layers = volume_layers(*case_of(places()[..., 0], AFFINE, mask), COLORS)
+    assert [layer.name for layer in layers] == ["cord"]
+    sagittal = seen(layers[0])[:, :150]
+    assert sagittal.any()  # between the two there would be nothing
 
 
 def test_single_slices_and_flat_gray_are_drawn():
@@ -199,7 +209,10 @@ def test_a_real_cord_fills_its_views(real_data):
     case = read_volume(folder / "t2.nii.gz", "errsm_11")
     classes = [ClassSpec(name=name, color=color) for name, color in zip(NAMES, COLORS, strict=True)]
     mask = read_volume_labels(folder / "t2_seg-manual.nii.gz", classes, case.grid).values
-    base, layers = volume_layers(case, Result("errsm_11", "found", case.grid, NAMES, mask=mask), COLORS)
+    line = centerline_from_mask(mask > 0, case.grid.affine)
+    base, layers = volume_layers(
+        case, Result("errsm_11", "found", case.grid, NAMES, mask=mask, centerline=line), COLORS
+    )
     assert len(base) + sum(len(layer.png) for layer in layers) < 250_000
     picture = np.asarray(opened(base))
     assert picture.shape[0] == 680

@@ -17,7 +17,7 @@ from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, TrainSpec, read_recipe, recipe_from
 from gracile.stages import LandmarkWindowsStage, build_stage
 from gracile.training.fit import fit_stage
-from gracile.training.run import require_lessons
+from gracile.training.lessons import require_lessons
 from gracile.training.sampling import prepared_case
 from gracile.transforms import Prepared, prepare
 

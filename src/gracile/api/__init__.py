@@ -1,11 +1,14 @@
 """The functions that ``gracile`` exports. The command line runs the same ones."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from gracile.api.checking import check_data as check_data
+from gracile.api.checking import check_recipe as check_recipe
 from gracile.api.experiments import compare as compare
 from gracile.api.experiments import compare_held_back
 from gracile.api.experiments import tune as tune
@@ -24,10 +27,13 @@ from gracile.inference.answering import answer
 from gracile.inference.journal import read_predictions
 from gracile.inference.predict import Observer, read_input
 from gracile.io.naming import VOLUME_SUFFIXES, image_files, stem
+from gracile.measure.by_recipe import require_measures
 from gracile.pipeline import Pipeline
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
 from gracile.result import Result
 from gracile.stages import build_stage
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +45,9 @@ class Model:
     """A loaded bundle: call it with a picture to get a result."""
 
     def __init__(self, bundle: Bundle, device: str = "auto") -> None:
+        require_measures(bundle.recipe)
+        for warning in bundle.recipe.warnings:
+            log.warning("%s", warning)
         self.recipe = bundle.recipe
         self.card = bundle.card
         self.checksums = bundle.checksums
@@ -130,6 +139,8 @@ def train(
         if settings and recipe_from(recorded.model_dump(mode="json"), list(settings)) != recorded:
             raise UsageError("A resumed run keeps the settings it was started with.", "Leave --set out, or start anew.")
         chosen = recorded
+    else:
+        check_recipe(chosen)
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = find_cases([Path(source) for source in sources], chosen)
     found = select(found, include=cases, exclude=exclude)

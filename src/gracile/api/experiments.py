@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gracile.api.checking import check_recipe
 from gracile.data import CaseFiles, find_cases, select
 from gracile.data.splits import read_split
 from gracile.errors import GracileError, UsageError
@@ -133,6 +134,7 @@ def tune(
     if workers < 1:
         raise UsageError(f"{workers} workers do nothing.", "Give one at least.")
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
+    check_recipe(chosen)
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = select(find_cases([Path(source) for source in sources], chosen), include=cases, exclude=exclude)
     plan = begin(read_study(study), chosen, found, Path(out), start=start, split=split, threads=threads)

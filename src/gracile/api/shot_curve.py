@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gracile.api.checking import check_recipe
 from gracile.api.landmarks import true_points
 from gracile.data import CaseFiles, find_cases, labeled, select
 from gracile.data.case_files import case_names
@@ -77,6 +78,7 @@ def few_shot(
         UsageError: Sizes or repeats that make no sense, or ``out`` holds another curve.
     """
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
+    check_recipe(chosen)
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = labeled(select(find_cases([Path(source) for source in sources], chosen), exclude=exclude))
     tested = select(found, include=test)

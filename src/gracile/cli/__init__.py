@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from gracile.cli import data, experiments, models, service
 from gracile.cli.options import EXIT_CODES, AsJson, Device, Setting, numbers
 from gracile.errors import GracileError, UsageError
-from gracile.names import MODELS, PROTOCOLS, VERSION, demo_folder
+from gracile.names import MODELS, PROTOCOLS, RECIPES, VERSION, demo_folder
 
 if TYPE_CHECKING:
     from gracile.inference import Summary
@@ -281,10 +281,14 @@ def recipe(
     name: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.")],
     settings: Setting = None,
 ) -> None:
-    """Print a recipe as YAML, to start one of your own from."""
+    """Check a recipe and print it as YAML, to start one of your own from."""
     from gracile.recipe import read_recipe, recipe_path
 
     chosen = read_recipe(name, settings)
+    if settings or name not in RECIPES:  # the shipped ones are tested, and come at once
+        from gracile.api.checking import check_recipe
+
+        check_recipe(chosen)
     typer.echo(chosen.to_yaml() if settings else recipe_path(name).read_text(encoding="utf-8"), nl=False)
 
 

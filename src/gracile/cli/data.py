@@ -21,7 +21,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """List every problem of a data set at once, those that are alike as one; exit 1 when there are errors."""
-    from gracile.data import check_data, problem_lines
+    from gracile.api.checking import check_data
+    from gracile.data import problem_lines
     from gracile.recipe import read_recipe
 
     report = check_data(sources, read_recipe(recipe, settings), split)

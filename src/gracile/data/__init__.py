@@ -1,7 +1,7 @@
 """Data sets: which files make a case, what is wrong with them, how they are split, and what identifies them."""
 
 from gracile.data.case_files import CaseFiles, labeled, read_case, select
-from gracile.data.check import Problem, Report, check_data
+from gracile.data.check import Problem, Report, check_cases, check_data
 from gracile.data.fingerprint import fingerprint
 from gracile.data.layouts import LAYOUTS, find_cases
 from gracile.data.problem_lines import problem_lines
@@ -12,6 +12,7 @@ __all__ = [
     "CaseFiles",
     "Problem",
     "Report",
+    "check_cases",
     "check_data",
     "find_cases",
     "fingerprint",

@@ -3,14 +3,17 @@
 import difflib
 import json
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from gracile.case import Case
 from gracile.data.case_points import read_case_points
-from gracile.errors import DataError
+from gracile.errors import DataError, nearest
 from gracile.io import (
     read_case_file,
     read_labels,
@@ -21,6 +24,8 @@ from gracile.io import (
 )
 from gracile.io.naming import telling_folders
 from gracile.recipe import Recipe
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -51,40 +56,108 @@ class CaseFiles:
         return (self.image.resolve(), *self.points)
 
 
+@dataclass
+class CaseParts:
+    """What could be read of a case, and why the rest could not.
+
+    Args:
+        case: The case, without what does not fit; None where its image cannot be read.
+        truth: Class indices of its label, whether or not it fits the image.
+        label_notes: What was changed to read the label.
+        faults: What is wrong with which file.
+    """
+
+    case: Case | None = None
+    truth: np.ndarray | None = None
+    label_notes: list[str] = field(default_factory=list)
+    faults: list[tuple[Path, DataError]] = field(default_factory=list)
+
+    def take(self, path: Path | None, reader: Callable[[Path], Found]) -> Found | None:
+        """What a reader makes of a file; None without one, and where it finds fault, which is kept."""
+        try:
+            return None if path is None else reader(path)
+        except DataError as fault:
+            self.faults.append((path or Path(), fault))
+            return None
+
+
 def read_case(files: CaseFiles, recipe: Recipe) -> Case:
     """Read a case's image and, where there are any, its label, region and points.
 
     Raises:
-        DataError: A file is unreadable or of the wrong kind, a label holds an unknown value, or sizes or grids differ.
+        DataError: What `read_parts` finds first.
     """
-    case = read_case_file(files.image, files.id, recipe.input)
-    case.subject, case.frame_class = files.subject, files.frame_class
+    parts = read_parts(files, recipe)
+    if parts.faults:
+        raise parts.faults[0][1]
+    assert parts.case is not None
+    return parts.case
+
+
+def read_parts(files: CaseFiles, recipe: Recipe) -> CaseParts:
+    """Read all of a case, whatever is wrong with some of it: checks and trainings read by this alone.
+
+    Faults are files that are unreadable or of the wrong kind, labels with unknown values, other sizes or grids than the
+    image's, empty regions, landmarks that are missing, named twice or outside of the volume, and a kind of frame that a
+    gate does not know.
+    """
+    parts = CaseParts()
+    case = parts.take(files.image, lambda path: read_case_file(path, files.id, recipe.input))
     if recipe.input.kind == "volume":
-        return _with_volume_truth(case, files, recipe)
-    size = case.grid.shape
-    truth = read_labels(files.label, recipe.classes) if files.label is not None else None
-    region = read_region(files.region) if files.region is not None else None
-    for path, array in ((files.label, truth), (files.region, region)):
-        if path is not None and array is not None:
-            require_size(files.image, size, path, array)
-    case.truth = truth
-    if region is not None:
-        case.region = region
-    return case
+        _add_volume_truth(parts, case, files, recipe)
+    else:
+        parts.truth = parts.take(files.label, lambda path: read_labels(path, recipe.classes))
+        region = parts.take(files.region, lambda path: _not_empty(read_region(path)))
+        for path, array, name in ((files.label, parts.truth, "truth"), (files.region, region, "region")):
+            if case is not None and path is not None and array is not None:
+                setattr(case, name, parts.take(path, partial(_of_size, files.image, case.grid.shape, array)))
+    parts.take(files.image, lambda _: require_frame_class(files.frame_class, recipe))
+    if case is not None:
+        case.subject, case.frame_class = files.subject, files.frame_class
+    parts.case = case
+    return parts
 
 
-def _with_volume_truth(case: Case, files: CaseFiles, recipe: Recipe) -> Case:
-    """A volume's case with its label and region, turned to its axes."""
-    if files.label is not None:
-        labels = read_volume_labels(files.label, recipe.classes, case.grid)
-        case.truth = labels.values
-        case.notes += labels.notes
-    if files.region is not None:
-        case.region = read_volume_region(files.region, case.grid)
-    if files.points and recipe.landmarks:
-        ids = (files.id, stem(files.image))
-        case.points = read_case_points(files.points, ids, recipe.landmark_names, case.grid.affine)
-    return case
+def _add_volume_truth(parts: CaseParts, case: Case | None, files: CaseFiles, recipe: Recipe) -> None:
+    """A volume's label, region and points, turned to its axes."""
+    grid = None if case is None else case.grid
+    labels = parts.take(files.label, lambda path: read_volume_labels(path, recipe.classes, grid))
+    parts.truth = None if labels is None else labels.values
+    ids, names = (files.id, stem(files.image)), recipe.landmark_names
+    points = None
+    if files.points and names:
+        affine = None if grid is None else grid.affine
+        points = parts.take(files.points[0], lambda _: read_case_points(files.points, ids, names, affine))
+    if case is None:
+        return
+    case.truth = parts.truth
+    parts.label_notes = [] if labels is None else labels.notes
+    case.notes += parts.label_notes
+    case.region = parts.take(files.region, lambda path: _not_empty(read_volume_region(path, case.grid)))
+    if points is not None:
+        case.points = points
+        parts.take(files.points[0], lambda _: case.landmark_voxels(names, case.grid))
+
+
+def _of_size(image: Path, size: tuple[int, ...], array: np.ndarray, path: Path) -> np.ndarray:
+    require_size(image, size, path, array)
+    return array
+
+
+def _not_empty(region: np.ndarray) -> np.ndarray:
+    if not region.any():
+        raise DataError("The field of view is empty.", "Mark the part that counts above zero.")
+    return region
+
+
+def require_frame_class(name: str, recipe: Recipe) -> None:
+    """Raise DataError for a kind of frame that one of the recipe's gates does not know."""
+    for gate in recipe.gates:
+        if name and gate.classes and name.casefold() not in [known.casefold() for known in gate.classes]:
+            raise DataError(
+                f"There is no frame class {name!r}: the gate {gate.name!r} tells {', '.join(gate.classes)} apart.",
+                nearest(name, gate.classes),
+            )
 
 
 def require_size(image: Path, size: tuple[int, ...], other: Path, array: np.ndarray) -> None:

@@ -1,30 +1,31 @@
 """Everything that is wrong with a data set, found at once and before anything long is started."""
 
 import hashlib
+import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 
-from gracile.case import Case
-from gracile.data.case_files import CaseFiles, require_size, size_text, unique_ids
-from gracile.data.case_points import read_case_points
+from gracile.data.case_files import CaseFiles, CaseParts, labeled, read_parts, size_text, unique_ids
 from gracile.data.layouts import list_files, sources
-from gracile.data.splits import read_split
+from gracile.data.splits import load_split
 from gracile.errors import DataError
-from gracile.geometry import Grid, axis_codes
-from gracile.io import read_case_file, read_labels, read_region, read_volume_labels, stem
+from gracile.geometry import axis_codes
+from gracile.io.unknown_labels import UnknownLabels, what_to_type
 from gracile.recipe import Recipe
 
-_NO_LABEL, _LABEL_REMEDY = "The image has no label.", "Add one of the same name, or remove the image."
+_LABEL_REMEDY = "Give a label the name of its image."
+
+LISTED = 3
+"""Sizes, spacings or orientations that are listed one by one; more are summed up."""
 
 OUTSIDE_SHARE = 0.01
 """Share of a label's foreground that may lie outside the field of view before it is worth a word."""
 
-Found = TypeVar("Found")
 Severity = Literal["error", "warning"]
 
 
@@ -92,60 +93,91 @@ class Report:
 
 
 def _counts(numbers: dict[str, int]) -> str:
-    return ", ".join(f"{what} ({count})" for what, count in numbers.items()) or "none"
+    """How often each of a few kinds is there; of many, between which they lie and the most frequent one."""
+    if len(numbers) <= LISTED:
+        return ", ".join(f"{what} ({count})" for what, count in numbers.items()) or "none"
+    most = max(numbers, key=lambda what: numbers[what])
+    often = f"most often {most} ({numbers[most]} of {sum(numbers.values())})"
+    if not all(part.replace(".", "", 1).isdecimal() for what in numbers for part in what.split(" x ")):
+        return f"{len(numbers)} kinds, {often}"
+    ordered = sorted(numbers, key=lambda what: math.prod(float(part) for part in what.split(" x ")))
+    return f"{ordered[0]} to {ordered[-1]}, {often}"
 
 
 def check_data(source: str | Path | Sequence[str | Path], recipe: Recipe, split: str | Path | None = None) -> Report:
     """List every problem of a data set; nothing is raised for what is wrong with the data.
-
-    Reads one case at a time. Found are: sources of no known layout, images without label and the reverse, unclear
-    pairs, unreadable files, differing sizes, unknown label values, labels that are empty or all of one class, classes
-    that never occur, images with equal pixels, and fields of view that are missing, empty, or cut labels off; of
-    volumes also labels on another grid than their image, and what was changed to read them.
 
     Args:
         source: A folder or CSV file, or several.
         recipe: Whose classes the labels are read by.
         split: A split saved by `save_split`, whose sides must share no image and no subject.
     """
-    checking = _Checking(recipe)
-    cases = checking.list_cases(sources(source))
-    report = Report(cases=len(cases), subjects=len({case.subject for case in cases}))
-    report.labeled = sum(case.label is not None or bool(case.points) for case in cases)
-    report.with_region = sum(case.region is not None for case in cases)
-    for case in cases:
-        checking.check_case(case, regions_expected=report.with_region > 0)
-    report.sizes = dict(sorted(checking.sizes.items()))
-    report.spacings = dict(sorted(checking.spacings.items()))
-    report.orientations = dict(sorted(checking.orientations.items()))
-    report.pixels = dict(zip(recipe.class_names, checking.pixels.tolist(), strict=True))
-    place = ", ".join(str(path) for path in sources(source))
-    if any(report.pixels.values()):
-        for name, count in report.pixels.items():
-            if count == 0:
-                checking.add(
-                    "warning", place, f"The class {name} never occurs.", "It cannot be learned from this data."
-                )
-    sides = checking.read_sides(Path(split), cases) if split is not None else {}
-    checking.check_duplicates(cases, sides)
-    report.problems = sorted(dict.fromkeys(checking.problems), key=lambda p: (p.severity != "error", p.file, p.message))
-    return report
+    checking = _Checking(recipe, ", ".join(str(path) for path in sources(source)))
+    return checking.report(checking.list_cases(sources(source)), split)
+
+
+def check_cases(cases: Sequence[CaseFiles], recipe: Recipe, split: str | Path | None = None) -> Report:
+    """List every problem of cases that were found: what a training refuses, and what it passes over, is the same here.
+
+    Reads one case at a time, by `read_parts` alone. Errors are files that cannot be used as they are, a data set
+    without a label, and a split that does not fit. Warnings are cases that are left out, labels that are empty or all
+    of one class, classes that never occur, images with equal pixels, fields of view that are missing or cut labels
+    off, and what was changed to read a volume.
+
+    Args:
+        cases: As `find_cases` gives them.
+        recipe: Whose classes the labels are read by.
+        split: A split whose sides must share no image and no subject.
+    """
+    return _Checking(recipe, "the data").report(list(cases), split)
 
 
 class _Checking:
     """A check under way: what it has seen so far."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, place: str) -> None:
         self.recipe = recipe
+        self.place = place
         self.problems: list[Problem] = []
         self.pixels = np.zeros(len(recipe.classes), np.int64)
         self.sizes: Counter[str] = Counter()
         self.spacings: Counter[str] = Counter()
         self.orientations: Counter[str] = Counter()
         self.by_content: dict[str, list[str]] = defaultdict(list)
+        self.unknown: dict[int, UnknownLabels] = {}
 
     def add(self, severity: Severity, file: str | Path, message: str, remedy: str = "") -> None:
         self.problems.append(Problem(severity, str(file), message, remedy))
+
+    def add_fault(self, file: str | Path, fault: DataError) -> None:
+        if isinstance(fault, UnknownLabels):
+            self.unknown[len(self.problems)] = fault
+        self.add("error", file, fault.message, fault.remedy)
+
+    def report(self, cases: list[CaseFiles], split: str | Path | None) -> Report:
+        """Check the cases and sum up."""
+        report = Report(cases=len(cases), subjects=len({case.subject for case in cases}))
+        report.labeled = sum(case.label is not None or bool(case.points) for case in cases)
+        report.with_region = sum(case.region is not None for case in cases)
+        usable = labeled(cases)
+        if cases and not usable:
+            self.add("error", self.place, "None of the cases has a label.", _LABEL_REMEDY)
+        for case in usable:
+            self.check_case(case, regions_expected=report.with_region > 0)
+        self.add_left_out(cases, usable)
+        report.sizes = dict(sorted(self.sizes.items()))
+        report.spacings = dict(sorted(self.spacings.items()))
+        report.orientations = dict(sorted(self.orientations.items()))
+        report.pixels = dict(zip(self.recipe.class_names, self.pixels.tolist(), strict=True))
+        for name, count in report.pixels.items() if any(report.pixels.values()) else ():
+            if count == 0:
+                remedy = "It cannot be learned from this data."
+                self.add("warning", self.place, f"The class {name} never occurs.", remedy)
+        self.check_duplicates(usable, {} if split is None else self.sides_of(Path(split), usable))
+        self.name_unknown_labels()
+        order = sorted(dict.fromkeys(self.problems), key=lambda p: (p.severity != "error", p.file, p.message))
+        report.problems = order
+        return report
 
     def list_cases(self, paths: list[Path]) -> list[CaseFiles]:
         """All cases of all sources, with ids of their own."""
@@ -154,162 +186,94 @@ class _Checking:
             try:
                 listing = list_files(source, self.recipe)
             except DataError as fault:
-                self.add("error", source, fault.message, fault.remedy)
+                self.add_fault(source, fault)
                 continue
             for found in listing.faults:
-                self.add("error", source, found.message, found.remedy)
+                self.add_fault(source, found)
             for path, remark in listing.remarks.items():
                 remedy = "Remove the others." if self.recipe.landmarks else "Remove the others, or set input.labels."
                 self.add("warning", path, remark, remedy)
             for stray in listing.strays:
-                self.add("error", stray, "It belongs to no image.", "Add the image, or give both the same name.")
+                remedy = "It is left out: add the image, or give both the same name."
+                self.add("warning", stray, "It belongs to no image.", remedy)
             for case in listing.cases:
                 if cases.setdefault(case.key, case) is not case:
                     self.add("error", case.image, "The image is named twice.", "Name it in one source only, and once.")
         try:
             return unique_ids(list(cases.values()))
         except DataError as fault:
-            self.add("error", paths[0], fault.message, fault.remedy)
+            self.add_fault(paths[0], fault)
             return list(cases.values())
 
-    def check_case(self, case: CaseFiles, *, regions_expected: bool) -> None:
-        """Read the files of one case and note what is wrong with each and between them."""
-        if self.recipe.input.kind == "volume":
-            self._check_volume(case)
+    def add_left_out(self, cases: list[CaseFiles], usable: list[CaseFiles]) -> None:
+        """Note what teaches nothing: cases without a label or, where landmarks are learned, without points."""
+        taken = {case.id for case in usable}
+        for case in cases if usable else ():
+            if case.id not in taken:
+                remedy = "It is left out. " + _LABEL_REMEDY
+                self.add("warning", case.image, "The image has no label.", remedy)
+            elif self.recipe.landmarks and not case.points:
+                remedy = "No landmark is learned from it. Add a file of the same name."
+                self.add("warning", case.image, "The volume has no points.", remedy)
+
+    def check_case(self, files: CaseFiles, *, regions_expected: bool) -> None:
+        """Read one case and note what is wrong with its files, and what is to be looked at."""
+        parts = read_parts(files, self.recipe)
+        for path, fault in parts.faults:
+            self.add_fault(path, fault)
+        if files.region is None and regions_expected:
+            remedy = "Add it; otherwise it is found from the image."
+            self.add("warning", files.image, "The image has no field of view file, others have.", remedy)
+        if parts.case is not None:
+            self._note_image(files, parts)
+        if parts.truth is None or any(path == files.label for path, _ in parts.faults):
             return
-        image = self._read(case.image, lambda path: read_case_file(path, case.id, self.recipe.input).image)
-        size = None if image is None else image.shape[1:]
-        if image is not None:
-            self._note_content(case.id, image)
-        region = self._region(case, size, expected=regions_expected)
-        if case.label is None and case.frame_class:
-            return
-        if case.label is None:
-            self.add("error", case.image, _NO_LABEL, _LABEL_REMEDY)
-            return
-        label = self._read(case.label, lambda path: read_labels(path, self.recipe.classes))
-        if label is None or not self._fits(case.image, size, case.label, label):
-            return
-        counts = np.bincount(label.ravel(), minlength=len(self.pixels))
+        assert files.label is not None
+        counts = np.bincount(parts.truth.ravel(), minlength=len(self.pixels))
         self.pixels += counts
-        self._check_content(case.label, counts)
-        if region is not None and region.shape == label.shape and counts[1:].sum():
-            outside = float((label[~region] > 0).sum() / counts[1:].sum())
+        self._check_content(files.label, counts)
+        region = None if parts.case is None else parts.case.region
+        if region is not None and files.region is not None and counts[1:].sum():
+            outside = float((parts.truth[~region] > 0).sum() / counts[1:].sum())
             if outside > OUTSIDE_SHARE:
-                message = f"{outside:.1%} of the foreground lies outside the field of view {case.region}."
-                self.add("warning", case.label, message, "Check that both belong to this image.")
+                message = f"{outside:.1%} of the foreground lies outside the field of view {files.region}."
+                self.add("warning", files.label, message, "Check that both belong to this image.")
 
-    def _check_volume(self, files: CaseFiles) -> None:
-        case = self._read(files.image, lambda path: read_case_file(path, files.id, self.recipe.input))
-        grid = None
-        if case is not None:
-            grid = case.grid
-            assert grid.affine is not None
-            assert grid.spacing_mm is not None
-            self._note_content(files.id, case.image)
-            self.spacings[" x ".join(f"{spacing:.3g}" for spacing in grid.spacing_mm)] += 1
-            self.orientations[axis_codes(grid.affine)] += 1
-            for note in case.notes:
-                self.add("warning", files.image, f"It was read with a change: {note}.")
-        if self.recipe.landmarks:
-            self._check_points(files, grid)
-        if files.label is None:
-            if not self.recipe.landmarks:
-                self.add("error", files.image, _NO_LABEL, _LABEL_REMEDY)
+    def _note_image(self, files: CaseFiles, parts: CaseParts) -> None:
+        """Keep the size, the grid and a checksum of what an image shows."""
+        case = parts.case
+        assert case is not None
+        self.sizes[size_text(case.image.shape[1:])] += 1
+        content = hashlib.sha256(f"{case.image.shape}".encode())
+        content.update(np.ascontiguousarray(case.image).data)
+        self.by_content[content.hexdigest()].append(files.id)
+        if case.grid.affine is None or case.grid.spacing_mm is None:
             return
-        labels = self._read(files.label, lambda path: read_volume_labels(path, self.recipe.classes, grid))
-        if labels is not None:
-            counts = np.bincount(labels.values.ravel(), minlength=len(self.pixels))
-            self.pixels += counts
-            self._check_content(files.label, counts)
-            for note in labels.notes:
-                self.add("warning", files.label, f"It was read with a change: {note}.")
-
-    def _check_points(self, files: CaseFiles, grid: Grid | None) -> None:
-        """Note landmarks that are missing, named twice, or outside of their volume."""
-        if not files.points:
-            self.add("error", files.image, "The volume has no points.", "Add a file of the same name, or remove it.")
-            return
-        ids, names = (files.id, stem(files.image)), self.recipe.landmark_names
-        affine = None if grid is None else grid.affine
-        points = self._read(files.points[0], lambda _: read_case_points(files.points, ids, names, affine))
-        if points is not None and grid is not None:
-            case = Case(files.id, np.empty((1, *grid.shape), np.float32), grid, points=points)
-            self._read(files.points[0], lambda _: case.landmark_voxels(names, grid))
-
-    def _note_content(self, id: str, image: np.ndarray) -> None:
-        """Keep the size and a checksum of what an image shows."""
-        self.sizes[size_text(image.shape[1:])] += 1
-        content = hashlib.sha256(f"{image.shape}".encode())
-        content.update(np.ascontiguousarray(image).data)
-        self.by_content[content.hexdigest()].append(id)
-
-    def _region(self, case: CaseFiles, size: tuple[int, ...] | None, *, expected: bool) -> np.ndarray | None:
-        if case.region is None:
-            if expected:
-                remedy = "Add it; otherwise it is found from the image."
-                self.add("warning", case.image, "The image has no field of view file, others have.", remedy)
-            return None
-        region = self._read(case.region, read_region)
-        if region is None or not self._fits(case.image, size, case.region, region):
-            return None
-        if not region.any():
-            self.add("error", case.region, "The field of view is empty.", "Mark the part that counts above zero.")
-            return None
-        return region
-
-    def _read(self, path: Path, reader: Callable[[Path], Found]) -> Found | None:
-        try:
-            return reader(path)
-        except DataError as fault:
-            self.add("error", path, fault.message, fault.remedy)
-            return None
-
-    def _fits(self, image: Path, size: tuple[int, ...] | None, other: Path, array: np.ndarray) -> bool:
-        if size is None:
-            return True
-        try:
-            require_size(image, size, other, array)
-        except DataError as fault:
-            self.add("error", other, fault.message, fault.remedy)
-            return False
-        return True
+        self.spacings[" x ".join(f"{spacing:.3g}" for spacing in case.grid.spacing_mm)] += 1
+        self.orientations[axis_codes(case.grid.affine)] += 1
+        for note in case.notes:
+            place = files.label if note in parts.label_notes and files.label else files.image
+            self.add("warning", place, f"It was read with a change: {note}.")
 
     def _check_content(self, path: Path, counts: np.ndarray) -> None:
         present = np.flatnonzero(counts)
         if present.size != 1:
             return
-        if present[0] == 0 and self.recipe.gates:
-            return  # a gate learns from frames without the structure
-        if present[0] == 0:
-            self.add("error", path, "The label is empty: all background.", "Label the case or leave it out.")
-        else:
+        if present[0]:
             name = self.recipe.class_names[present[0]]
-            self.add("error", path, f"The label is {name} all over.", "Check that it is a label of this recipe.")
+            self.add("warning", path, f"The label is {name} all over.", "Check that it is a label of this recipe.")
+        elif not self.recipe.gates:  # a gate learns from frames without the structure
+            remedy = "It is learned from as a case without the structure: label it, where that was forgotten."
+            self.add("warning", path, "The label is empty: all background.", remedy)
 
-    def read_sides(self, path: Path, cases: list[CaseFiles]) -> dict[str, str]:
-        """The side of each case in a split; notes subjects that are on both."""
+    def sides_of(self, path: Path, cases: list[CaseFiles]) -> dict[str, str]:
+        """The side of each case in a split; notes why a training would refuse it."""
         try:
-            train, validation = read_split(path)
+            train, validation = load_split(path, cases)
         except DataError as fault:
-            self.add("error", path, fault.message, fault.remedy)
+            self.add_fault(path, fault)
             return {}
-        sides = dict.fromkeys(train, "train")
-        for id in validation:
-            if id in sides:
-                self.add("error", path, f"The case {id} is on both sides of the split.", "Make a new split.")
-            sides[id] = "validation"
-        known = {case.id for case in cases}
-        for id in sorted(sides.keys() - known):
-            self.add("error", path, f"The split names {id}, which the data lacks.", "Use the data it was made for.")
-        found: dict[str, set[str]] = defaultdict(set)
-        for case in cases:
-            if case.id in sides:
-                found[case.subject].add(sides[case.id])
-        for subject, both in found.items():
-            if len(both) > 1:
-                self.add("error", path, f"The subject {subject} is on both sides of the split.", "Make a new split.")
-        return sides
+        return dict.fromkeys([case.id for case in train], "train") | {case.id: "validation" for case in validation}
 
     def check_duplicates(self, cases: list[CaseFiles], sides: dict[str, str]) -> None:
         """Note images with equal pixels, and those that are on both sides of a split."""
@@ -319,7 +283,16 @@ class _Checking:
                 if images[id] == images[ids[0]]:
                     continue  # one volume with the points of either side
                 message = f"The image has the same pixels as {images[ids[0]]}."
-                self.add("error", images[id], message, "Keep one of them.")
+                self.add("warning", images[id], message, "Keep one of them.")
             if len({sides[id] for id in ids if id in sides}) > 1:
                 message = f"The same picture is on both sides of the split: {', '.join(ids)}."
                 self.add("error", images[ids[0]], message, "Keep one of them, or give both one subject and split anew.")
+
+    def name_unknown_labels(self) -> None:
+        """Give all labels with unknown values one remedy: what to type for all of them together."""
+        found = {one for fault in self.unknown.values() for one in fault.found}
+        kinds = {isinstance(one, tuple) for one in found}
+        if len(kinds) == 1:
+            remedy = what_to_type(self.recipe.classes, found)
+            for number in self.unknown:
+                self.problems[number] = replace(self.problems[number], remedy=remedy)

@@ -53,6 +53,7 @@ def find_cases(source: str | Path | Sequence[str | Path], recipe: Recipe) -> lis
     """
     cases: list[CaseFiles] = []
     remarks: dict[Path, str] = {}
+    strays: list[Path] = []
     for path in sources(source):
         listing = list_files(path, recipe)
         remarks |= listing.remarks
@@ -60,18 +61,15 @@ def find_cases(source: str | Path | Sequence[str | Path], recipe: Recipe) -> lis
             first, *more = listing.faults
             also = f" {len(more)} more: run gracile data check." if more else ""
             raise DataError(first.message, first.remedy + also)
-        if listing.strays and not any(case.label or case.points for case in listing.cases):
-            image, stray = listing.cases[0].image.name, listing.strays[0].name
-            raise DataError(
-                f"{path} holds no pair: no label's name fits an image's, e.g. {image} and {stray}.",
-                "Give a label the name of its image, or name the pairs in a CSV.",
-            )
+        strays += listing.strays
         cases.extend(listing.cases)
     _refuse_repeats(cases)
     if remarks:
         where = next(iter(remarks))
         also = f" ({len(remarks) - 1} more cases)" if len(remarks) > 1 else ""
         log.warning("%s: %s%s", where, remarks[where], also)
+    if strays:
+        log.warning("%d labels belong to no image and are left out, such as %s.", len(strays), strays[0])
     return unique_ids(cases)
 
 
@@ -92,6 +90,14 @@ def list_files(source: Path, recipe: Recipe) -> Listing:
     for find in layouts.values():
         listing = find(source, recipe)
         if listing is not None:
+            if listing.strays and listing.cases and not any(case.label or case.points for case in listing.cases):
+                image, stray = listing.cases[0].image.name, listing.strays[0].name
+                listing.faults.append(
+                    DataError(
+                        f"{source} holds no pair: no label's name fits an image's, e.g. {image} and {stray}.",
+                        "Give a label the name of its image, or name the pairs in a CSV.",
+                    )
+                )
             return listing
     if source.is_file():
         raise DataError(f"{source} is no data set.", "Name a folder or a .csv file of paths.")

@@ -15,10 +15,10 @@ from gracile.evaluation import Evaluation, Protocol, find_protocol
 from gracile.evaluation.comparison import region_folder
 from gracile.evaluation.label_files import label_files
 from gracile.evaluation.outcome import interval_text
-from gracile.geometry import Grid
+from gracile.geometry import Centerline, Grid
 from gracile.inference.predict import read_input
 from gracile.inference.reporting import PICTURES
-from gracile.io import is_volume, pair_files, read_labels, read_region, read_volume_labels, stem
+from gracile.io import is_volume, pair_files, read_centerline, read_labels, read_region, read_volume_labels, stem
 from gracile.measure import measure_cord
 from gracile.names import VERSION
 from gracile.recipe import ClassSpec, InputSpec
@@ -212,7 +212,7 @@ def _charts(cases: list[ReportCase], headline: tuple[str, ...]) -> list[tuple[st
 
 
 def _draw(entry: ReportCase, files: CaseFiles, classes: Sequence[ClassSpec]) -> None:
-    """Show a case with its truth; of a structure in volumes also the area along it."""
+    """Show a case with its truth; along the line that a stage found in a volume also the area."""
     volume = is_volume(files.image)
     wanted = InputSpec(kind="volume", fourth_axis="first") if volume else InputSpec()
     case: Case = read_input(files.image, stem(files.truth), wanted=wanted)
@@ -226,9 +226,17 @@ def _draw(entry: ReportCase, files: CaseFiles, classes: Sequence[ClassSpec]) -> 
     mask = np.zeros_like(truth) if files.prediction is None else labels(files.prediction, False)
     region = None if files.region is None or volume else read_region(files.region)
     grid = case.grid if volume else Grid(truth.shape)
-    result = Result(case.id, "found", grid, [spec.name for spec in classes], mask=mask, region=region)
+    line = _line_beside(files.prediction) if volume and files.prediction is not None else None
+    names = [spec.name for spec in classes]
+    result = Result(case.id, "found", grid, names, mask=mask, region=region, centerline=line)
     colors = [spec.color for spec in classes]
     entry.base, entry.layers = case_layers(case, result, colors, truth)
-    if volume and len(classes) == 2:
+    if line is not None and len(classes) == 2:
         found, true = ({"cord": measure_cord(one > 0, grid).rows} for one in (mask, truth))
         entry.figures = case_figures(found, true, visible_color(colors[1]))
+
+
+def _line_beside(prediction: Path) -> Centerline | None:
+    """The line that was written with a mask, where its recipe looks for one."""
+    path = prediction.parent / "centerline" / f"{stem(prediction)}.csv"
+    return read_centerline(path) if path.is_file() else None

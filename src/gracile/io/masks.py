@@ -2,30 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from gracile.errors import DataError
 from gracile.io.decoding import Decoded, decode
 from gracile.io.images import write_png
+from gracile.io.unknown_labels import LabelClass, UnknownLabels
 
 RGB = tuple[int, int, int]
 COLOR_TOLERANCE = 40
 _SHOWN = 8
-
-
-class LabelClass(Protocol):
-    """What a reader must know of a class: its name, and the colors and index values that stand for it in labels."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def colors(self) -> Sequence[Sequence[int]]: ...
-
-    @property
-    def values(self) -> Sequence[int]: ...
 
 
 def read_labels(path: Path | str, classes: Sequence[LabelClass], *, recoded: bool = True) -> np.ndarray:
@@ -95,7 +82,7 @@ def class_indices(
     """
     codes = _codes(classes) if recoded else {}
     if codes:
-        values = _decoded_indices(path, values, codes, samples)
+        values = _decoded_indices(path, values, classes, samples)
     return _from_indices(path, values, classes, lossy, samples)
 
 
@@ -112,14 +99,15 @@ def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(values, return_counts=True)
 
 
-def _decoded_indices(path: Path, values: np.ndarray, codes: dict[int, int], samples: str) -> np.ndarray:
+def _decoded_indices(path: Path, values: np.ndarray, classes: Sequence[LabelClass], samples: str) -> np.ndarray:
     """Class indices of label values by the declared table."""
+    codes = _codes(classes)
     found, counts = _counted(values)
-    unknown = [f"{v} ({n} {samples})" for v, n in zip(found.tolist(), counts.tolist(), strict=True) if v not in codes]
+    unknown = {v: n for v, n in zip(found.tolist(), counts.tolist(), strict=True) if v not in codes}
     if unknown:
-        raise DataError(
-            f"{path} holds label values that no class has: {', '.join(unknown[:_SHOWN])}. Known: {sorted(codes)}.",
-            "Correct the label or declare the value.",
+        listed = ", ".join([f"{v} ({n} {samples})" for v, n in unknown.items()][:_SHOWN])
+        raise UnknownLabels(
+            f"{path} holds label values that no class has: {listed}. Known: {sorted(codes)}.", classes, unknown
         )
     return np.array([codes[v] for v in found.tolist()], np.uint8)[np.searchsorted(found, values)]
 
@@ -164,11 +152,10 @@ def _from_indices(
             for value, count in zip(found[unknown][:_SHOWN], counts[unknown][:_SHOWN], strict=True)
         )
         more = f" and {int(unknown.sum()) - _SHOWN} others" if unknown.sum() > _SHOWN else ""
-        raise DataError(
+        raise UnknownLabels(
             f"{path} holds label values that no class has: {listed}{more}. Known: {_known(classes)}.",
-            "A mask of 0 and 255 needs a recipe of two classes, or `values` in its classes."
-            if set(found.tolist()) == {0, 255}
-            else "Correct the label or declare the class.",
+            classes,
+            found[unknown].tolist(),
         )
     return values.astype(np.uint8)
 
@@ -203,9 +190,12 @@ def _nearest_class(
         order = np.argsort(-counts[far])[:_SHOWN]
         listed = ", ".join(f"{tuple(colors[far][i].tolist())} ({counts[far][i]} pixels)" for i in order)
         more = f" and {int(far.sum()) - _SHOWN} others" if far.sum() > _SHOWN else ""
-        raise DataError(
-            f"{path} holds colors that no class has: {listed}{more}. Known: {_known(classes)}.",
-            "Declare the colors, or save the label as PNG (JPEG mixes colors at edges).",
+        red, green, blue = colors[far].T.tolist()
+        raise UnknownLabels(
+            f"{path} holds colors that no class has: {listed}{more} (a JPEG mixes colors at edges: save PNG). "
+            f"Known: {_known(classes)}.",
+            classes,
+            list(zip(red, green, blue, strict=True)),
         )
     indices = np.array([index for index, _ in table], np.uint8)
     return indices[difference.argmin(axis=1)][inverse]

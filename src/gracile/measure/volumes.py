@@ -1,4 +1,4 @@
-"""Volume, islands, place, extent and brightness of each structure: the measurements that suit any of them in a volume."""
+"""Volume, islands, place, extent and brightness of each structure: what suits any of them in a volume."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -47,10 +47,10 @@ def volume_measurements(
         connectivity: Neighbors of a voxel that count to its island: by faces (6), edges too (18), corners too (26).
 
     Returns:
-        Per structure ``volume`` (ml); ``islands``; ``centroid_r``, ``centroid_a``, ``centroid_s`` (mm to the right, front
-        and top, RAS+); ``extent_r``, ``extent_a``, ``extent_s`` (mm from end to end along these directions, the voxels
-        as a whole); ``intensity_mean`` in the input's own values, of several channels one each. Of a structure that is
-        absent all but the first two have no value.
+        Per structure ``volume`` (ml); ``islands``; ``centroid_r``, ``centroid_a``, ``centroid_s`` (mm to the right,
+        front and top, RAS+); ``extent_r``, ``extent_a``, ``extent_s`` (mm from end to end along these directions, the
+        voxels as a whole); ``intensity_mean`` in the input's own values, of several channels one each. Of a structure
+        that is absent all but the first two have no value.
 
     Raises:
         GeometryError: The place of the volume in the patient is not known, or sizes differ.
@@ -100,7 +100,7 @@ def _of_one(
 
 
 def _extent_mm(part: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """``(3,)`` mm from end to end along R, A and S; the ends of the rows along the last axis are enough to know them."""
+    """``(3,)`` mm from end to end along R, A and S, by the ends of the rows along the last axis."""
     i, j = np.nonzero(part.any(axis=2))
     low = part.argmax(axis=2)[i, j]
     high = part.shape[2] - 1 - part[:, :, ::-1].argmax(axis=2)[i, j]

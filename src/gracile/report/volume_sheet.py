@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from gracile.case import Case
 from gracile.errors import DataError
-from gracile.geometry import Slices, axial_slices, centerline_from_mask
+from gracile.geometry import Slices, axial_slices
 from gracile.report.contents import ReportLayer
 from gracile.report.layers import DIFFERENCES, RGB, jpeg, laid_over, layer_png, visible_color
 from gracile.report.volume_panels import Panel, along_panels, axial_panel
@@ -25,6 +25,7 @@ _PERCENTILES = (1.0, 99.5)
 _GAMMA = 0.65
 _COLUMNS = 3
 _NARROW = 120
+_MARGIN_MM = 16.0
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -50,30 +51,29 @@ def volume_layers(
     """Draw a volume for the page: a sagittal and a coronal view along the line, and axial slices around it.
 
     The sagittal view is cut where the line runs from right to left on each slice, the coronal one where it runs from
-    front to back, so that both show the structure in full however it bends. Slices are seen as a radiologist sees
+    front to back, so that both show the structure in full however it bends. Where no stage looked for a line, none is
+    drawn, and both are planes through most of what was found. Slices are seen as a radiologist sees
     them: from the feet, the patient's right on the left. Millimeters are equal in all directions of a view. Borders
     are those of the voxels. Each view has a window of its own, between the 1st and the 99.5th percentile, as coils
     leave the ends of a scan darker; the two long views are also lightened by a gamma of 0.65.
 
     Args:
         case: The volume, ``(channels, I, J, K)``; its first channel is shown.
-        result: Its mask, and its centerline where there is one; else the line is that of the mask, else of the truth.
+        result: Its mask, and its centerline where a stage found one.
         colors: RGB by class index.
         truth: ``(I, J, K)`` class indices, drawn as outlines too.
         axial: Number of axial slices.
         axial_mm: Side of each.
 
     Returns:
-        The base as JPEG and the layers, all of one size: outlines of the classes, of the truth, and the line.
+        The base as JPEG and the layers, all of one size: outlines of the classes, of the truth, and the line where there is one.
 
     Raises:
         DataError: Sizes that do not fit together, no affine, or a class without color.
     """
     slices = _checked(case, result, colors, truth)
-    line, known = _line(slices, case, result, truth)
-    whole_mm = max(n * s for n, s in zip(slices.volume.shape[1:], slices.spacing_mm[1:], strict=True))
-    side_mm = min(axial_mm if known.any() else 3 * axial_mm, whole_mm)
-    sheet = _arranged(slices, line, known, _shown(slices, result, truth), axial, side_mm)
+    course = _course(slices, case, result, truth, axial_mm)
+    sheet = _arranged(slices, course, _shown(slices, result, truth), axial)
     base = jpeg([Image.fromarray(_gray_sheet(sheet, slices.volume))], quality=88)
     size = (sheet.size[1], sheet.size[0])
     layers = []
@@ -86,6 +86,8 @@ def volume_layers(
             width = 2 if group == "Found" else 1  # so that both are seen where they are the same
             outline = _assembled(sheet, [_outline(panel.labels(labels) == index, width) for panel in sheet.panels])
             layers.append(ReportLayer(name, color, png=layer_png(outline, color, size), group=group))
+    if result.centerline is None:
+        return base, layers
     line = _assembled(sheet, [_line_drawn(panel) for panel in sheet.panels])
     layers.append(ReportLayer("Centerline", _LINE_COLOR, png=layer_png(line, _LINE_COLOR, size), group="Marks"))
     return base, layers
@@ -112,21 +114,49 @@ def _oriented(labels: np.ndarray | None, case: Case) -> np.ndarray | None:
     return None if labels is None else axial_slices(labels, case.grid.affine).volume
 
 
-def _line(slices: Slices, case: Case, result: Result, truth: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """``(slices, 2)`` row and column to look at on every slice, and ``(slices,)`` whether the line runs through it.
+@dataclass(frozen=True)
+class _Course:
+    """Where a volume is looked at.
 
-    Beyond the line's ends these are the ends' places; without any line they are the middle of the volume.
+    Args:
+        places: ``(slices, 2)`` row and column on every slice.
+        known: ``(slices,)`` whether a line runs through the slice.
+        side_mm: Side of the axial views.
+    """
+
+    places: np.ndarray
+    known: np.ndarray
+    side_mm: float
+
+
+def _course(slices: Slices, case: Case, result: Result, truth: np.ndarray | None, side_mm: float) -> _Course:
+    """Along the line that a stage found, beyond its ends at the ends' places.
+
+    Without one, straight through the row and the column that show most of the mask, else of the truth, and wide enough
+    for all of it; without either, through the middle of the volume.
     """
     assert case.grid.affine is not None
-    line = result.centerline
-    for labels in (result.mask, truth):
-        if line is None and labels is not None and labels.any():
-            line = centerline_from_mask(labels > 0, case.grid.affine)
+    spacing = np.array(slices.spacing_mm[1:])
+    whole_mm = float((np.array(slices.volume.shape[1:]) * spacing).max())
     known = np.zeros(len(slices.volume), dtype=bool)
-    if line is None:
-        return np.tile((np.array(slices.volume.shape[1:]) - 1) / 2, (len(known), 1)), known
-    known[line.on_slices(slices)[0]] = True
-    return slices.to_places(line.on_slices(slices, beyond_mm=np.inf)[1].points_mm)[:, 1:], known
+    if result.centerline is not None:
+        line = result.centerline
+        known[line.on_slices(slices)[0]] = True
+        places = slices.to_places(line.on_slices(slices, beyond_mm=np.inf)[1].points_mm)[:, 1:]
+        return _Course(places, known, min(side_mm, whole_mm))
+    for labels in (result.mask, truth):
+        if labels is None or not labels.any():
+            continue
+        seen = axial_slices(labels, case.grid.affine).volume
+        sums = [np.count_nonzero(seen, axis=axes) for axes in ((0, 2), (0, 1))]
+        place = np.array([int(counts.argmax()) for counts in sums])
+        reach = max(
+            float(np.abs(np.flatnonzero(counts) - at).max() * step)
+            for counts, at, step in zip(sums, place, spacing, strict=True)
+        )
+        return _Course(np.tile(place, (len(known), 1)), known, min(max(side_mm, 2 * reach + _MARGIN_MM), whole_mm))
+    middle = (np.array(slices.volume.shape[1:]) - 1) / 2
+    return _Course(np.tile(middle, (len(known), 1)), known, min(3 * side_mm, whole_mm))
 
 
 def _shown(slices: Slices, result: Result, truth: np.ndarray | None) -> tuple[int, int]:
@@ -140,13 +170,11 @@ def _shown(slices: Slices, result: Result, truth: np.ndarray | None) -> tuple[in
     return (int(at[0]), int(at[-1])) if len(at) else (0, len(present) - 1)
 
 
-def _arranged(
-    slices: Slices, line: np.ndarray, known: np.ndarray, shown: tuple[int, int], axial: int, side_mm: float
-) -> _Sheet:
+def _arranged(slices: Slices, course: _Course, shown: tuple[int, int], axial: int) -> _Sheet:
     """The views side by side: sagittal, coronal, and the axial ones in rows from above to below."""
     tall = len(slices.volume) * slices.spacing_mm[0]
     height = max(1, round(min(_TALLEST, _FINEST * tall)))
-    sagittal, coronal = along_panels(slices, line, known, height=height)
+    sagittal, coronal = along_panels(slices, course.places, course.known, height=height)
     count = min(axial, shown[1] - shown[0] + 1)
     picks = np.linspace(shown[1], shown[0], 2 * count + 1)[1::2]  # the middles of equal parts
     rows = -(-count // _COLUMNS)
@@ -156,7 +184,8 @@ def _arranged(
     corners = [(0, 0), (0, sagittal.size[1] + _GAP)]
     left = corners[1][1] + coronal.size[1] + _GAP
     for number, index in enumerate(np.rint(picks).astype(int)):
-        panels.append(axial_panel(slices, int(index), line[index], bool(known[index]), side=side, side_mm=side_mm))
+        place, known = course.places[index], bool(course.known[index])
+        panels.append(axial_panel(slices, int(index), place, known, side=side, side_mm=course.side_mm))
         row, column = divmod(number, _COLUMNS)
         corners.append((row * (side + _GAP), left + column * (side + _GAP)))
     bottom = max(corner[0] + panel.size[0] for corner, panel in zip(corners, panels, strict=True))

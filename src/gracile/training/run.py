@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from gracile.bundle import Bundle, read_bundle, write_bundle
-from gracile.data import CaseFiles, labeled, load_split, save_split, split_by_subject
+from gracile.data import CaseFiles, labeled, save_split
 from gracile.errors import BundleError, DataError, UsageError
 from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
 from gracile.stages import GateStage, Stage, build_stage
 from gracile.training.fit import fit_stage
+from gracile.training.lessons import require_lessons, require_sound, sides_of
 from gracile.training.phases import Phases
 from gracile.training.record import (
     is_first,
@@ -25,7 +26,6 @@ from gracile.training.record import (
     write_record,
 )
 from gracile.training.sampling import prepared_case
-from gracile.training.schedule import require_validation
 from gracile.training.transfer import Transfer, begin_from
 from gracile.transforms import Prepared
 
@@ -71,7 +71,11 @@ def train(
         raise UsageError(f"{out} already holds a run.", "Add --resume to continue it, or choose another --out.")
     if resume and is_first():
         require_same_data(usable, recipe, out / "data.json")
-    training, validation = _split(usable, recipe, out, out / "split.json" if resume else split)
+    else:
+        require_sound(cases, recipe, split)
+    training, validation = sides_of(usable, recipe, out / "split.json" if resume else split)
+    if is_first():
+        save_split(out / "split.json", training, validation, recipe.train.seed)
     source = read_bundle(start) if start else None
     if resume and is_first():
         require_same_start(source, out, recipe)
@@ -108,18 +112,6 @@ def train(
         card = model_card(trained, out, figures, transfers.values())
         write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
     return out / "bundle"
-
-
-def require_lessons(stage: Stage, cases: list[Prepared]) -> None:
-    """Raise DataError when no case can teach a stage what it is to find; a gate is left out instead."""
-    if isinstance(stage, GateStage):
-        return
-    lessons = [case for case in cases if stage.learns_from(case)]
-    if not lessons:
-        raise DataError(f"No case can train the stage {stage.name!r}.", "Give a source with masks or points as well.")
-    masks = [case.truth for case in lessons if case.truth is not None]
-    if len(masks) == len(lessons) and not any((mask[1:] > 0.5).any() for mask in masks):
-        raise DataError("Every mask is empty.", "A structure is learned from masks that show it.")
 
 
 def _why_ungated(stage: GateStage, cases: list[Prepared]) -> str:
@@ -211,17 +203,3 @@ def _require_layers(recipe: Recipe, stages: Sequence[Stage], transfers: Mapping[
     for spec, stage in zip(recipe.stages, stages, strict=True):
         how = how_trained(spec, recipe, transfers.get(stage.name))
         Phases(stage, how.train.phases, how.learning)
-
-
-def _split(
-    cases: list[CaseFiles], recipe: Recipe, out: Path, given: str | Path | None
-) -> tuple[list[CaseFiles], list[CaseFiles]]:
-    if given:
-        training, validation = load_split(given, cases)
-    else:
-        training, validation = split_by_subject(cases, recipe.train.validation, recipe.train.seed)
-    for spec in recipe.stages:
-        require_validation(recipe.train_of(spec), len(validation))
-    if is_first():
-        save_split(out / "split.json", training, validation, recipe.train.seed)
-    return training, validation

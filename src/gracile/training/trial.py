@@ -19,7 +19,8 @@ from gracile.recipe import Recipe, StageSpec, TrainerSpec, recipe_with
 from gracile.stages import STAGES, Stage
 from gracile.study import StudySpec, Value
 from gracile.training.fit import fit_stage
-from gracile.training.run import begin_stage, how_trained, require_lessons
+from gracile.training.lessons import require_lessons
+from gracile.training.run import begin_stage, how_trained
 from gracile.training.sampling import prepared_case
 from gracile.transforms import Prepared
 

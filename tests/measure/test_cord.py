@@ -182,7 +182,7 @@ def recipe(**options):
             "title": "Cord",
             "input": {"kind": "volume", "channels": 1},
             "classes": [{"name": "background", "color": [0, 0, 0]}, {"name": "cord", "color": [255, 200, 0]}],
-            "stages": [{"kind": "segment", "network": {"name": "unet"}, "losses": [{"name": "dice"}]}],
+            "stages": [{"kind": "segment-volume", "network": {"name": "unet-3d"}, "losses": [{"name": "dice"}]}],
             "measure": [{"name": "cord", "options": options}],
         }
     )

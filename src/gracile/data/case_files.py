@@ -98,8 +98,7 @@ def read_parts(files: CaseFiles, recipe: Recipe) -> CaseParts:
     """Read all of a case, whatever is wrong with some of it: checks and trainings read by this alone.
 
     Faults are files that are unreadable or of the wrong kind, labels with unknown values, other sizes or grids than the
-    image's, empty regions, landmarks that are missing, named twice or outside of the volume, and a kind of frame that a
-    gate does not know.
+    image's, and empty regions.
     """
     parts = CaseParts()
     case = parts.take(files.image, lambda path: read_case_file(path, files.id, recipe.input))
@@ -111,7 +110,6 @@ def read_parts(files: CaseFiles, recipe: Recipe) -> CaseParts:
         for path, array, name in ((files.label, parts.truth, "truth"), (files.region, region, "region")):
             if case is not None and path is not None and array is not None:
                 setattr(case, name, parts.take(path, partial(_of_size, files.image, case.grid.shape, array)))
-    parts.take(files.image, lambda _: require_frame_class(files.frame_class, recipe))
     if case is not None:
         case.subject, case.frame_class = files.subject, files.frame_class
     parts.case = case
@@ -136,7 +134,6 @@ def _add_volume_truth(parts: CaseParts, case: Case | None, files: CaseFiles, rec
     case.region = parts.take(files.region, lambda path: _not_empty(read_volume_region(path, case.grid)))
     if points is not None:
         case.points = points
-        parts.take(files.points[0], lambda _: case.landmark_voxels(names, case.grid))
 
 
 def _of_size(image: Path, size: tuple[int, ...], array: np.ndarray, path: Path) -> np.ndarray:
@@ -150,14 +147,18 @@ def _not_empty(region: np.ndarray) -> np.ndarray:
     return region
 
 
-def require_frame_class(name: str, recipe: Recipe) -> None:
-    """Raise DataError for a kind of frame that one of the recipe's gates does not know."""
+def add_lesson_faults(parts: CaseParts, files: CaseFiles, recipe: Recipe) -> None:
+    """Add why a stage would refuse to learn from a case that can be read.
+
+    Landmarks that are missing or outside of the volume, and a kind of frame that a gate does not know.
+    """
+    case, name = parts.case, files.frame_class
+    if case is not None and case.points:
+        parts.take(files.points[0], lambda _: case.landmark_voxels(recipe.landmark_names, case.grid))
     for gate in recipe.gates:
         if name and gate.classes and name.casefold() not in [known.casefold() for known in gate.classes]:
-            raise DataError(
-                f"There is no frame class {name!r}: the gate {gate.name!r} tells {', '.join(gate.classes)} apart.",
-                nearest(name, gate.classes),
-            )
+            said = f"There is no frame class {name!r}: the gate {gate.name!r} tells {', '.join(gate.classes)} apart."
+            parts.faults.append((files.image, DataError(said, nearest(name, gate.classes))))
 
 
 def require_size(image: Path, size: tuple[int, ...], other: Path, array: np.ndarray) -> None:

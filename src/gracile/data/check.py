@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gracile.data.case_files import CaseFiles, CaseParts, labeled, read_parts, size_text, unique_ids
+from gracile.data.case_files import CaseFiles, CaseParts, add_lesson_faults, labeled, read_parts, size_text, unique_ids
 from gracile.data.layouts import list_files, sources
 from gracile.data.splits import load_split
 from gracile.errors import DataError
@@ -209,16 +209,16 @@ class _Checking:
         """Note what teaches nothing: cases without a label or, where landmarks are learned, without points."""
         taken = {case.id for case in usable}
         for case in cases if usable else ():
-            if case.id not in taken:
-                remedy = "It is left out. " + _LABEL_REMEDY
-                self.add("warning", case.image, "The image has no label.", remedy)
-            elif self.recipe.landmarks and not case.points:
-                remedy = "No landmark is learned from it. Add a file of the same name."
+            if self.recipe.landmarks and not case.points:
+                remedy = "No landmark is learned from it: add a file of the same name."
                 self.add("warning", case.image, "The volume has no points.", remedy)
+            elif case.id not in taken:
+                self.add("warning", case.image, "The image has no label.", "It is left out. " + _LABEL_REMEDY)
 
     def check_case(self, files: CaseFiles, *, regions_expected: bool) -> None:
         """Read one case and note what is wrong with its files, and what is to be looked at."""
         parts = read_parts(files, self.recipe)
+        add_lesson_faults(parts, files, self.recipe)
         for path, fault in parts.faults:
             self.add_fault(path, fault)
         if files.region is None and regions_expected:

@@ -66,7 +66,7 @@ def _members(recipe: "Recipe") -> list[str]:
     """Classes and structures that the recipe names without having them."""
     groups = {f"tree {tree!r}": (members, recipe.class_names) for tree, members in recipe.trees.items()}
     for spec in recipe.stages:
-        known = recipe.class_names[1:] if isinstance(spec, GateSpec) else list(recipe.structures)
+        known = recipe.class_names[1:] if isinstance(spec, GateSpec) else list(recipe.trees) or recipe.class_names[1:]
         groups[f"stage {spec.name!r}"] = (spec.members, known)
         if isinstance(spec, FuseSpec):
             named = {f"branch {branch!r}": (classes, recipe.class_names) for branch, classes in spec.branches.items()}
@@ -97,13 +97,15 @@ def _inputs(recipe: "Recipe") -> list[str]:
             found.append(f"there is no measure {measure.name!r}. {nearest(measure.name, MEASURES)}")
         elif kind not in MEASURES[measure.name].inputs:
             fitting = ", ".join(name for name, entry in MEASURES.items() if kind in entry.inputs)
-            found.append(f"the measure {measure.name!r} is not for these: {looks}. There are: {fitting}.")
+            what = _LOOKS_AT[MEASURES[measure.name].inputs[0]]
+            found.append(f"the measure {measure.name!r} is for {what}, and {looks}. There are: {fitting}.")
     inputs = PROTOCOL_INPUTS.get(recipe.protocol, (kind,))
     if recipe.protocol not in PROTOCOLS:
         found.append(f"there is no protocol {recipe.protocol!r}. {nearest(recipe.protocol, PROTOCOLS)}")
     elif kind not in inputs:
         fitting = ", ".join(name for name in PROTOCOLS if kind in PROTOCOL_INPUTS.get(name, (kind,)))
-        found.append(f"the protocol {recipe.protocol!r} is not for these: {looks}. There are: {fitting}.")
+        what = _LOOKS_AT[inputs[0]]
+        found.append(f"the protocol {recipe.protocol!r} is for {what}, and {looks}. There are: {fitting}.")
     return found
 
 
@@ -196,7 +198,9 @@ def _delineator(where: str, network: NetworkSpec, kind: Kind, role: str) -> list
         return [f"{where}: there is no network {network.name!r}. {nearest(network.name, known)}"]
     if network.name not in fitting:
         entry = NETWORKS[network.name]
-        why = f"is for {_LOOKS_AT[entry.inputs[0]]}" if kind not in entry.inputs else f"{entry.role}"
+        why = (
+            f"is for {_LOOKS_AT[entry.inputs[0]]}" if kind not in entry.inputs else f"{entry.role}, and here one {role}"
+        )
         return [f"{where}: the network {network.name!r} {why}. {nearest('', fitting)}"]
     return []
 
@@ -287,7 +291,7 @@ def _classes_of(recipe: "Recipe", structure: str) -> list[str]:
     """The classes of a structure, or the one of that name."""
     if structure in recipe.class_names:
         return [structure]
-    return [recipe.class_names[index] for index in recipe.structures.get(structure, ())]
+    return recipe.trees.get(structure, [])
 
 
 def _mirroring(recipe: "Recipe") -> list[str]:

@@ -38,6 +38,8 @@ def recipe_with(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     full = recipe.model_dump(mode="json")
     for key, value in values.items():
         apply_setting(full, key, value)
+        if isinstance(value, list | dict):  # what it leaves out has its own values, which later settings may change
+            full = _validated(full, settings_follow=True).model_dump(mode="json")
     return _validated(full)
 
 

@@ -11,6 +11,8 @@ from gracile.errors import nearest
 
 Place = Sequence[str | int]
 
+_WORD = re.compile(r"[a-z]+ ")
+
 
 def sentences(error: ValidationError, root: type[BaseModel], above: Place = ()) -> list[str]:
     """What an error says, a sentence for each problem.
@@ -24,8 +26,9 @@ def sentences(error: ValidationError, root: type[BaseModel], above: Place = ()) 
 
 
 def joined(problems: Iterable[str]) -> str:
-    """Sentences in a row."""
-    return " ".join(text if text.endswith((".", "?")) else f"{text}." for text in problems)
+    """Sentences in a row, each with its full stop; all but the first begin with a capital, unless with a setting."""
+    ended = [text if text.endswith((".", "?")) else f"{text}." for text in problems]
+    return " ".join(text[0].upper() + text[1:] if n and _WORD.match(text) else text for n, text in enumerate(ended))
 
 
 def _sentence(problem: Any, root: type[BaseModel], above: Place) -> str:

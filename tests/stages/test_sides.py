@@ -1,0 +1,72 @@
+"""Answers of mirror images are named anew; a gate behind the stage that delineates takes nothing from it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gracile.case import Case
+from gracile.pipeline import Pipeline
+from gracile.recipe import read_recipe
+from gracile.stages import build_stage
+from gracile.stages.segment import predict_probabilities
+
+CLASSES = (
+    "classes=[{name: background, color: [0, 0, 0]}, {name: left, color: [1, 0, 0], opposite: right}, "
+    "{name: right, color: [2, 0, 0], opposite: left}]"
+)
+
+
+class Sides(nn.Module):
+    """Answers left and right as one does who faces where a picture grows brighter, along its rows."""
+
+    def forward(self, images):
+        facing = torch.sign(images.diff(dim=2).mean(dim=(1, *range(2, images.ndim)), keepdim=True))
+        ramp = torch.linspace(-1, 1, images.shape[3]).view(1, 1, 1, -1, *[1] * (images.ndim - 4))
+        ramp = (ramp * facing).expand(len(images), 1, *images.shape[2:])
+        return 4 * torch.cat([0 * ramp, -ramp, ramp], dim=1)
+
+
+@pytest.mark.parametrize("flips", [True, "horizontal"])
+def test_answers_of_mirrored_pictures_agree_with_those_of_the_picture(flips):
+    recipe = read_recipe("structure-2d", [CLASSES, f"stages.segment.flips={flips}"])
+    stage = build_stage(recipe.stages[0], recipe).eval()
+    stage.network = Sides()
+    image = torch.arange(32.0)[:, None].expand(1, 3, 32, 32)
+    alone = predict_probabilities(stage, image, False, 10**6)
+    assert (alone[1, :, 0] > 0.9).all()
+    np.testing.assert_allclose(predict_probabilities(stage, image, flips, 10**6), alone, atol=1e-6)
+
+
+def test_answers_of_mirrored_volumes_agree_with_those_of_the_volume():
+    settings = [
+        "stages.cord.flips=true",
+        "stages.cord.turns=[]",
+        "stages.cord.smooth_mm=0",
+        "stages.cord.size=[16, 16]",
+    ]
+    recipe = read_recipe("spinal-cord", [CLASSES, *settings, "stages.cord.length=8"])
+    stage = build_stage(recipe.stages[1], recipe).eval()
+
+    class Lying(Sides):  # it faces along the second axis, and the first is mirrored
+        def forward(self, images):
+            return super().forward(images.transpose(2, 3)).transpose(2, 3)
+
+    stage.network = Lying()
+    volume = torch.arange(16.0)[None, :, None].expand(1, 1, 16, 16, 8)
+    with torch.inference_mode():
+        both = stage.predict(volume)
+        stage.spec = stage.spec.model_copy(update={"flips": False})
+        torch.testing.assert_close(both, stage.predict(volume))
+    assert (both[0, 1, 0] > 0.9).all()
+
+
+def test_a_gate_may_stand_behind_the_stage_that_delineates():
+    recipe = read_recipe("surgical-tool")
+    turned = recipe.model_copy(update={"stages": recipe.stages[::-1]})
+    assert turned.deciding.name == "structures"
+    stages = [build_stage(spec, turned) for spec in turned.stages]
+    stages[1].threshold.fill_(0.0)
+    result = Pipeline(turned, stages)(Case.from_array(np.full((48, 64, 3), 90, np.uint8)))
+    assert result.mask.shape == (48, 64)
+    assert "presence" in "".join(result.seconds)

@@ -1,0 +1,85 @@
+"""Left and right: a sample that was mirrored has its classes named anew, and one that was turned has not."""
+
+import numpy as np
+import pytest
+import torch
+
+from gracile.recipe import AugmentSpec, JitterSpec, SamplerSpec
+from gracile.transforms import Placement, Prepared
+from gracile.transforms.frames import WholeImageSamples
+from gracile.transforms.patches import PatchSamples
+from gracile.transforms.volume_samples import LineSamples, PointSamples, VolumePart
+
+STILL = AugmentSpec(
+    rotation=0, flip=True, scale=0, shear=0, elastic=0, gain=0, channel_gain=0, bias=0, channel_bias=0, curve=0,
+    illumination=0, noise=0, blur=0,
+)  # fmt: skip
+OPPOSITES = [0, 2, 1, 3]
+
+
+def picture() -> Prepared:
+    """Class 1 left, 2 right, 3 in the middle; the image shows where they are, and is bright above."""
+    classes = np.zeros((32, 32), int)
+    classes[12:20, 4:10], classes[12:20, 22:28], classes[12:20, 14:18] = 1, 2, 3
+    truth = np.stack([classes == index for index in range(4)]).astype(np.float32)
+    rows = np.broadcast_to(np.arange(32, dtype=np.float32)[:, None], (32, 32))
+    image = np.stack([np.arange(32, dtype=np.float32) + 0 * rows, rows]) - 15.5
+    return Prepared(image, np.ones((32, 32), bool), Placement((32, 32), (0, 0, 32, 32), (32, 32)), truth=truth)
+
+
+def samples(kind, augment, opposites):
+    cases = [picture()]
+    if kind == "whole":
+        return WholeImageSamples(cases, (32, 32), augment, 3, 1, opposites)
+    return PatchSamples(cases, SamplerSpec(patch=(32, 32), per_case=1), augment, 3, opposites)
+
+
+@pytest.mark.parametrize("kind", ["whole", "patches"])
+@pytest.mark.parametrize("rotation", [0, 180])
+def test_in_a_mirrored_picture_each_class_is_its_opposite(kind, rotation):
+    augment = STILL.model_copy(update={"rotation": rotation})
+    named, plain = samples(kind, augment, OPPOSITES), samples(kind, augment, ())
+    mirrored = 0
+    for index in range(12):
+        one, other = named[index], plain[index]
+        assert torch.equal(one["image"], other["image"])
+        # Which way the columns' and the rows' values grow says whether the sample is a mirror image.
+        inside = one["region"][0, 1:, 1:] > 0.5
+        slopes = [
+            [part.diff(dim=1)[1:][inside].median(), part.diff(dim=0)[:, 1:][inside].median()] for part in one["image"]
+        ]
+        is_mirror = torch.linalg.det(torch.tensor(slopes)) < 0
+        mirrored += int(is_mirror)
+        assert torch.equal(one["truth"], other["truth"][OPPOSITES] if is_mirror else other["truth"])
+    assert 0 < mirrored < 12
+
+
+def part() -> VolumePart:
+    truth = np.zeros((3, 20, 20, 20), np.float32)
+    truth[0, 2:8, 8:12], truth[1, 12:18, 8:12], truth[2, 9:11, 8:12] = 1, 1, 1
+    image = np.broadcast_to(np.arange(20, dtype=np.float32)[:, None, None], (1, 20, 20, 20)) - 9.5
+    return VolumePart(np.ascontiguousarray(image), truth, np.zeros(3, int), (20, 20, 20), np.ones(3))
+
+
+def points(opposites):
+    return PointSamples([part()], [np.full((1, 3), 9.5)], (16, 16, 16), STILL, 1, 8, 1.0, opposites=opposites)
+
+
+def lines(opposites):
+    line = np.stack([np.full(20, 9.5), np.full(20, 9.5), np.arange(20.0)], axis=1)
+    levels = np.array([[0.0, 0, 1], [19.0, 0, 1]])
+    still = JitterSpec(offset_mm=0, wander_mm=0)
+    return LineSamples([part()], [line], [levels], (16, 16, 8), [np.ones(3)], still, STILL, 1, 8, opposites)
+
+
+@pytest.mark.parametrize(("make", "shift"), [(points, 1), (lines, 0)])
+def test_in_a_mirrored_volume_each_class_is_its_opposite(make, shift):
+    named, plain = make(OPPOSITES), make(())
+    mirrored = 0
+    for index in range(8):
+        one, other = named[index], plain[index]
+        is_mirror = bool(one["image"][0].diff(dim=0).mean() < 0)
+        mirrored += int(is_mirror)
+        order = [index - shift for index in OPPOSITES[shift:]]  # along a line the background is among the classes
+        assert torch.equal(one["truth"], other["truth"][order] if is_mirror else other["truth"])
+    assert 0 < mirrored < 8

@@ -53,8 +53,8 @@ def test_the_lines_to_type_end_the_complaint():
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ("left nerve", "right nerve"), ("Nerve_L", "nerve_r"), ("kidneyLeft", "kidneyRight"), ("leftkidney", "rightkidney"),
-        ("L vagus", "R vagus"), ("optic LEFT disc", "optic right disc"),
+        ("left nerve", "right nerve"), ("Nerve_L", "nerve_r"), ("kidneyLeft", "kidneyRight"),
+        ("leftkidney", "rightkidney"), ("L vagus", "R vagus"), ("optic LEFT disc", "optic right disc"),
     ],
 )  # fmt: skip
 def test_names_that_differ_only_in_their_side_are_known(first, second):

@@ -66,7 +66,7 @@ def volume_layers(
         axial_mm: Side of each.
 
     Returns:
-        The base as JPEG and the layers, all of one size: outlines of the classes, of the truth, and the line where there is one.
+        The base as JPEG and the layers, all of one size: outlines of the classes, of the truth, and the line, if any.
 
     Raises:
         DataError: Sizes that do not fit together, no affine, or a class without color.

@@ -8,9 +8,9 @@ import numpy as np
 
 from gracile.api.experiments import compare as compare
 from gracile.api.experiments import compare_held_back
+from gracile.api.experiments import few_shot as few_shot
 from gracile.api.experiments import tune as tune
 from gracile.api.landmarks import evaluate_points
-from gracile.api.shot_curve import few_shot as few_shot
 from gracile.bundle import Bundle, read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select
@@ -22,7 +22,8 @@ from gracile.inference import Options, Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
 from gracile.inference.answering import answer
 from gracile.inference.journal import read_predictions
-from gracile.inference.predict import Observer, read_input
+from gracile.inference.predict import Observer
+from gracile.io import read_case_file
 from gracile.io.naming import VOLUME_SUFFIXES, image_files, stem
 from gracile.pipeline import Pipeline
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
@@ -68,7 +69,7 @@ class Model:
             DataError: The picture cannot be read or is of the wrong kind.
         """
         if isinstance(image, str | Path):
-            case = read_input(Path(image), stem(image), wanted=self.recipe.input)
+            case = read_case_file(Path(image), stem(image), self.recipe.input)
         elif isinstance(image, Case):
             case = image
         elif self.recipe.input.kind == "volume":
@@ -164,7 +165,7 @@ def predict(
         credits: Whose pictures they are, for the foot of the report.
         progress: Called with (done, all, record) after each input.
     """
-    from gracile.inference.reporting import ReportWriter
+    from gracile.pages.predictions import ReportWriter
 
     patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
@@ -187,7 +188,7 @@ def predict(
     identity = {"name": name, "weights": loaded.checksums}
     summary = predict_inputs(loaded.pipeline, identity, found, Path(out), options, observer)
     if writer:
-        summary.report = writer.write(shard=options.shard)
+        summary.report = writer.write(options.shard.label if options.shard else "")
     return summary
 
 
@@ -224,7 +225,7 @@ def explain(
 
 def merge(out: str | Path) -> Summary:
     """Join the predictions and the reports of array jobs (``--shard``) in one folder. Raises DataError."""
-    from gracile.inference.reporting import ReportWriter
+    from gracile.pages.predictions import ReportWriter
 
     predictions = merge_shards(Path(out))
     content = read_predictions(predictions)
@@ -304,7 +305,7 @@ def evaluate(
     files = {}
     classifies = rules.score_case is None
     if images is not None and not classifies and isinstance(labels, Path):
-        from gracile.inference.evaluation_report import find_case_files
+        from gracile.pages.mask_scores import find_case_files
 
         files = find_case_files(runs[0], Path(truth), Path(images), Path(fov) if fov else None, protocol)
     evaluation = evaluate_folders(
@@ -312,14 +313,14 @@ def evaluate(
         min_area=min_area,
     )  # fmt: skip
     if report is not None and classifies:
-        from gracile.inference.classification_report import write_classification_report
+        from gracile.pages.classification_scores import write_classification_scores
 
-        write_classification_report(evaluation, Path(report), Path(images) if images else None, str(truth))
+        write_classification_scores(evaluation, Path(report), Path(images) if images else None, str(truth))
     elif report is not None:
-        from gracile.inference.evaluation_report import write_evaluation_report
+        from gracile.pages.mask_scores import write_mask_scores
 
         sources = {"predictions": [str(run) for run in runs], "truth": str(truth), "fov": str(fov) if fov else None}
-        write_evaluation_report(evaluation, chosen, Path(report), files, sources)
+        write_mask_scores(evaluation, chosen, Path(report), files, sources)
     return evaluation
 
 

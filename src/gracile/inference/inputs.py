@@ -64,6 +64,11 @@ class Shard:
             raise UsageError(f"{text!r} is no shard.", "Write it as 2/8: the second of eight parts.")
         return cls(int(number), int(count))
 
+    @property
+    def label(self) -> str:
+        """``2of8``, as files of this part bear it in their names."""
+        return f"{self.number}of{self.count}"
+
     def part(self, inputs: list[Input]) -> list[Input]:
         """Every ``count``-th input, so that parts are alike in size."""
         return inputs[self.number - 1 :: self.count]

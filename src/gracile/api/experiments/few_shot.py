@@ -15,9 +15,9 @@ from gracile.evaluation import Evaluation, evaluate_landmarks, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
 from gracile.inference import Input, Options
 from gracile.inference import predict as predict_inputs
-from gracile.inference.few_shot_page import write_few_shot_page
-from gracile.inference.landmark_report import write_landmark_report
 from gracile.io import write_json, write_table, write_text
+from gracile.pages.few_shot import write_few_shot_page
+from gracile.pages.landmark_scores import write_landmark_scores
 from gracile.recipe import Recipe, read_recipe, recipe_with
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _scored(model: "Model", tested: list[CaseFiles], protocol: str, folder: Path
         evaluation = evaluate_landmarks([out], truth, recipe.landmark_names, missing="worst")
         evaluation.notes[:0] = notes
         volumes = {files.id: files.image for files in tested}
-        write_landmark_report(evaluation, folder / "report.html", truth, volumes, out, {"predictions": str(out)})
+        write_landmark_scores(evaluation, folder / "report.html", truth, volumes, out, {"predictions": str(out)})
         return evaluation
     masks = {files.id: files.label for files in tested if files.label is not None}
     if rules.score_case is not None:

@@ -87,7 +87,10 @@ def find_inputs(patterns: list[str], takes: Literal["image", "volume"] = "image"
 
     Raises:
         DataError: Nothing matches, or two inputs cannot be told apart by name.
+        UsageError: Nothing is asked for.
     """
+    if not patterns:
+        raise UsageError("Nothing is named to look at.", "Name files, folders or quoted patterns.")
     paths: dict[Path, None] = {}
     for pattern in patterns:
         for path in _matches(pattern) if takes == "image" else matching_volumes(pattern):

@@ -3,22 +3,21 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from gracile.api.arguments import checked
+from gracile.api.model import Model, load
 from gracile.data import CaseFiles, find_cases, select
 from gracile.data.splits import read_split
 from gracile.errors import GracileError
-
-if TYPE_CHECKING:
-    from gracile.api import Model
-    from gracile.inference.before_after import Compared, Contender
+from gracile.inference.before_after import Compared, Contender, compare_models
 
 log = logging.getLogger(__name__)
 
 
+@checked
 def compare(
-    before: "str | Path | Model",
-    after: "str | Path | Model",
+    before: str | Path | Model,
+    after: str | Path | Model,
     data: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
@@ -26,7 +25,7 @@ def compare(
     cases: str = "",
     exclude: str = "",
     device: str = "auto",
-) -> "Compared":
+) -> Compared:
     """Set two models side by side on labeled cases, such as one before and after its fine-tuning.
 
     Args:
@@ -39,8 +38,6 @@ def compare(
         exclude: Those to leave out.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    from gracile.inference.before_after import compare_models
-
     sides = [_contender(model, device) for model in (before, after)]
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = find_cases([Path(source) for source in sources], sides[1].pipeline.recipe)
@@ -48,10 +45,7 @@ def compare(
     return compare_models(before=sides[0], after=sides[1], cases=chosen, out=Path(out), protocol=protocol)
 
 
-def _contender(model: "str | Path | Model", device: str) -> "Contender":
-    from gracile.api import Model, load
-    from gracile.inference.before_after import Contender
-
+def _contender(model: str | Path | Model, device: str) -> Contender:
     loaded = model if isinstance(model, Model) else load(model, device=device)
     path = Path("model" if isinstance(model, Model) else model)
     name = path.parent.name if path.name == "bundle" else path.name
@@ -60,8 +54,6 @@ def _contender(model: "str | Path | Model", device: str) -> "Contender":
 
 def compare_held_back(before: str | Path, after: Path, cases: Sequence[CaseFiles], out: Path) -> None:
     """Compare a fine-tuned bundle with the one it started from on the cases held back; says why where it cannot."""
-    from gracile.inference.before_after import compare_models
-
     held_back = set(read_split(out / "split.json")[1])
     if not held_back:
         return

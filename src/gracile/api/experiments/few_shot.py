@@ -5,9 +5,11 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gracile.api.arguments import checked
 from gracile.api.landmarks import true_points
+from gracile.api.model import Model, load
 from gracile.data import CaseFiles, find_cases, labeled, select
 from gracile.data.case_files import case_names
 from gracile.errors import DataError, UsageError
@@ -20,9 +22,6 @@ from gracile.pages.few_shot import write_few_shot_page
 from gracile.pages.landmark_scores import write_landmark_scores
 from gracile.recipe import Recipe, read_recipe, recipe_with
 
-if TYPE_CHECKING:
-    from gracile.api import Model
-
 
 @dataclass(frozen=True)
 class FewShot:
@@ -32,6 +31,7 @@ class FewShot:
     report: Path
 
 
+@checked
 def few_shot(
     recipe: str | Path | Recipe,
     data: str | Path | Sequence[str | Path],
@@ -116,7 +116,6 @@ def _trained(
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """Train once and score the bundle; gives the row of the curve."""
-    from gracile.api import load
     from gracile.training import train
 
     size, repeat = number
@@ -137,7 +136,7 @@ def _trained(
     }
 
 
-def _scored(model: "Model", tested: list[CaseFiles], protocol: str, folder: Path, notes: Sequence[str]) -> Evaluation:
+def _scored(model: Model, tested: list[CaseFiles], protocol: str, folder: Path, notes: Sequence[str]) -> Evaluation:
     """Predict the test cases from their images alone, and score what was written."""
     recipe = model.recipe
     out = folder / "predictions"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from gracile.api.arguments import checked
 from gracile.data import find_cases, select
 from gracile.errors import GracileError, UsageError
 from gracile.recipe import Recipe, read_recipe
@@ -16,6 +17,7 @@ GRACE_SECONDS = 5
 """How long workers that were interrupted may take to leave their trials in order."""
 
 
+@checked
 def tune(
     study: str | Path,
     recipe: str | Path | Recipe,

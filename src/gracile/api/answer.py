@@ -86,7 +86,7 @@ class Answer(Result):
                 f'<img alt="{escape(self.case_id)} with what was found" src="{_data_address(self.overlay())}">'
             )
         rows = [
-            f"<tr><td>{escape(m.structure)}</td><td>{escape(m.name)}</td><td>{number(m.value, 4)}</td>"
+            f"<tr><td>{escape(m.structure)}</td><td>{escape(m.name)}</td><td>{number(m.value)}</td>"
             f"<td>{escape(m.unit)}</td><td>{escape(m.note)}</td></tr>"
             for m in self.measurements
         ]

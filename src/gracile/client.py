@@ -19,6 +19,12 @@ from gracile.names import VERSION
 
 _CHUNK = 1 << 20
 _LOCAL = ("localhost", "127.0.0.1", "::1")
+_OF_A_PROXY = {
+    413: "A proxy in front of the server takes no uploads of this size: raise its limit (nginx: client_max_body_size).",
+    502: "The proxy in front of the server does not reach it.",
+    504: "The proxy in front of the server did not wait for its answer (nginx: proxy_read_timeout).",
+}
+"""What the answers mean that are not the server's own."""
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -43,7 +49,7 @@ class _Staying(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> None:
         wanted = newurl.partition("/api/")[0].removesuffix("/health")
-        raise ServerError(f"{req.host} sends clients on to {wanted}; give that address if you know it.", code)
+        raise ServerError(f"{req.host} sends its clients on to {wanted}: if that is right, give that address.", code)
 
 
 class Client:
@@ -209,7 +215,7 @@ def _told(error: urllib.error.HTTPError) -> ServerError:
         content = json.loads(error.read())
         message = content.get("error") or str(content.get("detail", error.reason))
     except (ValueError, AttributeError, OSError):
-        message = str(error.reason)
+        message = _OF_A_PROXY.get(error.code, str(error.reason))
     retry = error.headers.get("Retry-After", "")
     return ServerError(message, error.code, float(retry) if retry.isdecimal() else None)
 

@@ -1,8 +1,8 @@
 """A worker process: takes one request after another as lines of JSON, and answers with such.
 
 A request is ``{"id", "request"}``; every line about it bears its id: ``{"id", "news"}`` any number of times, then
-``{"id", "answer"}`` or ``{"id", "error"}``. It never prints: its standard output is the channel. It ends when its standard input does, so that no worker outlives
-its server.
+``{"id", "answer"}`` or ``{"id", "error"}``. It never prints: its standard output is the channel. It ends when its
+standard input does, so that no worker outlives its server.
 """
 
 import argparse

@@ -13,6 +13,7 @@ from gracile.client import Client, ServerError
 from gracile.errors import DataError
 from gracile.serve.jobs import JobStore
 from gracile.serve.process import WorkerProcess
+from gracile.serve.settings import ListenSettings
 from gracile.serve.viewing import create_viewer
 from gracile.serve.worker import _told, without_paths
 from tests.serve.conftest import listening, picture
@@ -274,3 +275,15 @@ def test_the_client_follows_no_redirect_with_its_token(monkeypatch: pytest.Monke
         with pytest.raises(ServerError, match=r"on to https://gracile\.example\.org/gracile: if that is right"):
             Client(f"http://127.0.0.1:{server.server_port}", token="secret").models()
         thread.join()
+
+
+def test_a_viewer_with_a_token_tells_nothing_before_it_is_shown(picture_results: Path, tmp_path: Path) -> None:
+    app = create_viewer(picture_results, tmp_path / "cache", listen=ListenSettings(token="secret"))
+    with listening(app) as address:
+        assert request(address, "GET", "/api/cases")[0] == 401
+        session = json.loads(request(address, "GET", "/api/session")[2])
+        assert not session["known"]
+        assert "title" not in session
+        shown = {"Authorization": "Bearer secret"}
+        assert json.loads(request(address, "GET", "/api/session", **shown)[2])["title"] == "Made by hand"
+        assert request(address, "GET", "/api/cases", **shown)[0] == 200

@@ -210,6 +210,7 @@ def test_a_browser_enters_the_token_once_and_uploads(documented: Proxy, upload: 
         page.goto(documented.address)
         page.get_by_label("Token").fill("secret")
         page.get_by_role("button", name="Enter").click()
+        page.locator("html[data-ready]").wait_for()
         page.locator("#file").set_input_files(upload(picture(), "eye.png"))
         page.locator('#look[data-shown="eye.png"]').wait_for()
         (cookie,) = page.context.cookies()

@@ -4,7 +4,6 @@ Every loss is called with ``logits`` ``(batch, classes, *spatial)``, ``truth`` o
 a pixel or voxel) and ``region`` ``(batch, 1, *spatial)`` (1 where it counts), and gives a scalar.
 """
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gracile.errors import RecipeError
+from gracile.errors import RecipeError, nearest, require_options
 
 Structures = Mapping[str, tuple[int, ...]]
 """Class indices of each structure; classes may be shared, as crossings are by both vessel trees."""
@@ -263,8 +262,8 @@ LOSSES: dict[str, type[nn.Module]] = {
 def build_loss(name: str, structures: Structures, **options: Any) -> nn.Module:
     """The loss of that name. Raises RecipeError for an unknown name or option."""
     if name not in LOSSES:
-        close = difflib.get_close_matches(name, LOSSES, n=2)
-        raise RecipeError(f"There is no loss {name!r}.", f"There are: {', '.join(close or LOSSES)}.")
+        raise RecipeError(f"There is no loss {name!r}.", nearest(name, LOSSES))
+    require_options(f"loss {name!r}", LOSSES[name], options, ("structures",))
     try:
         return LOSSES[name](structures, **options)
     except TypeError as error:

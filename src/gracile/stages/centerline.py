@@ -41,7 +41,9 @@ class CenterlineStage(Stage):
         self.name = spec.name
         network = spec.network
         initial = network.initial if initialize else ""
-        self.network = build_network(network.name, recipe.input.channels, 1, initial=initial, **network.options)
+        self.network = build_network(
+            network.name, recipe.input.channels, 1, initial=initial, dimensions=3, **network.options
+        )
         names = spec.structures or list(recipe.structures)
         self.members = sorted({index for name in names for index in recipe.structures[name]})
 

@@ -19,7 +19,7 @@ from gracile.networks.slices import SliceNetwork
 from gracile.networks.zoo import build_network
 from gracile.recipe import Recipe, SegmentVolumeSpec
 from gracile.stages.base import Batch, Finding, Stage
-from gracile.stages.segment import decide
+from gracile.stages.segment import decide, weighted_losses
 from gracile.transforms import Prepared
 from gracile.transforms.column import Column
 from gracile.transforms.volume import resample_to_spacing, restore_spacing, smoothed_for
@@ -43,8 +43,14 @@ class SegmentVolumeStage(Stage):
         self.name = spec.name
         network = spec.network
         channels = recipe.input.channels * max(1, spec.slices)
-        initial = network.initial if initialize else ""
-        self.network = build_network(network.name, channels, len(recipe.classes), initial=initial, **network.options)
+        self.network = build_network(
+            network.name,
+            channels,
+            len(recipe.classes),
+            initial=network.initial if initialize else "",
+            dimensions=2 if spec.slices else 3,
+            **network.options,
+        )
         if spec.slices:
             self.network = SliceNetwork(self.network, spec.slices)
         self.terms = [(term, build_loss(term.name, recipe.structures, **term.options)) for term in spec.losses]
@@ -136,10 +142,7 @@ class SegmentVolumeStage(Stage):
         return VolumePart(image, truth, np.zeros(3, dtype=int), image.shape[1:], case.spacing_mm * steps)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self.logits(batch["image"]).float()
-        return {
-            term.name: term.weight * loss(logits, batch["truth"], batch["region"]) for term, loss in self.terms
-        }  # fmt: skip
+        return weighted_losses(self.network(batch["image"]), batch, self.terms)
 
     def logits(self, images: Tensor) -> Tensor:
         answers = self.network(images)

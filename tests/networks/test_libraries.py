@@ -1,4 +1,4 @@
-"""Networks of MONAI and segmentation-models-pytorch: any size in two and three dimensions, and what their options say."""
+"""Networks of MONAI and segmentation-models-pytorch: any size in 2D and 3D, and what is said of wrong options."""
 
 from typing import Any
 
@@ -41,6 +41,8 @@ TINY: dict[str, dict[str, Any]] = {
     "VNet": {},
 }  # fmt: skip
 """Small ones of every class that is offered."""
+
+DECODERS = ["Unet", "UnetPlusPlus", "MAnet", "Linknet", "FPN", "PSPNet", "PAN", "DeepLabV3Plus", "UPerNet", "Segformer"]
 
 LARGE = {"FlexibleUNet", "SwinUNETR", "UNETR", "VNet"}
 """Those that have many weights or layers at any setting; each is built once, for volumes."""
@@ -127,8 +129,7 @@ def test_a_size_below_the_least_is_made_up():
     assert Needs((32,), least=128).padding((53, 130)) == [75, 30]
 
 
-@pytest.mark.parametrize("decoder", ["Unet", "UnetPlusPlus", "MAnet", "Linknet", "FPN", "PSPNet", "PAN", "DeepLabV3Plus",
-                                     "UPerNet", "Segformer"])  # fmt: skip
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_decoders_for_pictures_take_odd_sizes(decoder):
     network = build_network(f"smp:{decoder}:mobilenet_v2", 1, 2, dimensions=2).eval()
     with torch.inference_mode():

@@ -91,8 +91,8 @@ class AnySize(nn.Module):
         answers = self._listed(self.network(padded), images.ndim)
         if not self.training:
             answers = answers[-1:]
-        inside = (..., *(slice(size) for size in sizes))
-        logits = [_enlarged(answer, padded.shape[2:])[inside] for answer in answers]
+        inside = tuple(slice(size) for size in sizes)
+        logits = [_enlarged(answer, padded.shape[2:])[(slice(None), slice(None), *inside)] for answer in answers]
         return logits[0] if len(logits) == 1 else logits
 
     def _listed(self, answers: Tensor | Sequence[Tensor], axes: int) -> list[Tensor]:

@@ -43,7 +43,7 @@ class SegmentStage(Stage):
     def learns_from(self, case: Prepared) -> bool:
         if case.truth is None:
             return False
-        return not self.spec.positives_only or bool((case.truth[1:] > 0.5).any())
+        return not self.spec.positives_only or case.shows(range(1, len(self.recipe.classes)))
 
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
         sampler = self.spec.sampler
@@ -59,7 +59,7 @@ class SegmentStage(Stage):
         return answers[-1] if isinstance(answers, list | tuple) else answers
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
-        image = torch.from_numpy(prepared.image)[None].to(self.device)
+        image = torch.from_numpy(np.asarray(prepared.image))[None].to(self.device)
         finding.probabilities = predict_probabilities(self, image, self.spec.flips, self.spec.largest_input)
         return finding
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gracile.cli.options import AsJson
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, WINDOW_NETWORKS
+from gracile.names import MODELS, MONAI_NETWORKS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, WINDOW_NETWORKS
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -17,7 +17,7 @@ def listing(context: typer.Context, as_json: AsJson = False) -> None:
     """List the shipped models, recipes, networks and studies; or import a model."""
     if context.invoked_subcommand:
         return
-    networks = NETWORKS | WINDOW_NETWORKS
+    networks = NETWORKS | WINDOW_NETWORKS | {f"monai:{name}": text for name, text in MONAI_NETWORKS.items()}
     if as_json:
         content = {
             "models": [vars(model) for model in MODELS.values()], "recipes": RECIPES, "networks": networks,

@@ -117,8 +117,8 @@ def require_lessons(stage: Stage, cases: list[Prepared]) -> None:
     lessons = [case for case in cases if stage.learns_from(case)]
     if not lessons:
         raise DataError(f"No case can train the stage {stage.name!r}.", "Give a source with masks or points as well.")
-    masks = [case.truth for case in lessons if case.truth is not None]
-    if len(masks) == len(lessons) and not any((mask[1:] > 0.5).any() for mask in masks):
+    foreground = range(1, len(stage.recipe.classes))
+    if all(case.has_masks for case in lessons) and not any(case.shows(foreground) for case in lessons):
         raise DataError("Every mask is empty.", "A structure is learned from masks that show it.")
 
 

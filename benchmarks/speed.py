@@ -18,7 +18,7 @@ import torch
 
 import gracile
 from gracile.devices import has_fast_bf16
-from gracile.inference.predict import read_input
+from gracile.io import read_case_file
 from gracile.transforms import prepare
 
 
@@ -35,11 +35,11 @@ def main() -> None:
     stage = model.pipeline.deciding
     eager = gracile.load(arguments.model, device="cpu").pipeline.deciding
     eager.to(memory_format=torch.contiguous_format)
-    case = read_input(arguments.picture, "picture")
+    case = read_case_file(arguments.picture, "picture")
     image = torch.from_numpy(prepare(case, model.recipe)[0].image)[None]
     fast = image.contiguous(memory_format=torch.channels_last)
     steps: dict[str, Callable[[], object]] = {
-        "prediction": lambda: model.pipeline(read_input(arguments.picture, "picture")),
+        "prediction": lambda: model.pipeline(read_case_file(arguments.picture, "picture")),
         "network": lambda: _answer(stage, fast, has_fast_bf16(torch.device("cpu"))),
         "network, float32 eager": lambda: _answer(eager, image, False),
     }

@@ -3,8 +3,10 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from gracile.errors import RecipeError
 from gracile.losses import build_loss, joined
@@ -34,9 +36,37 @@ def value(
     return build_loss(name, TREES, **options)(logits, truth, region).item()
 
 
-def random_truth(size: int = 16, batch: int = 2) -> torch.Tensor:
-    """Soft shares that sum to one."""
-    return torch.rand(batch, 4, size, size, generator=torch.Generator().manual_seed(0)).pow(4).softmax(dim=1)
+def random_truth(*size: int) -> torch.Tensor:
+    """Two of soft shares that sum to one, pictures of 16 by 16 unless another size is given."""
+    shape = size or (16, 16)
+    return torch.rand(2, 4, *shape, generator=torch.Generator().manual_seed(0)).pow(4).softmax(dim=1)
+
+
+def random_logits(seed: int, *size: int) -> torch.Tensor:
+    return torch.randn(2, 4, *(size or (16, 16)), generator=torch.Generator().manual_seed(seed))
+
+
+SIZES = [(16, 16), (9, 8, 11)]
+"""Of pictures and of volumes."""
+
+
+def skeleton_by_scipy(shares: np.ndarray, iterations: int) -> np.ndarray:
+    """The paper's soft skeleton: erosion by the nearest neighbors along the axes, dilation by all neighbors."""
+    cross = ndimage.generate_binary_structure(shares.ndim, 1)
+    cube = np.ones((3,) * shares.ndim)
+
+    def lost(image: np.ndarray) -> np.ndarray:
+        # Beyond the border nothing counts, neither for the smallest nor for the largest.
+        eroded = ndimage.grey_erosion(image, footprint=cross, mode="constant", cval=np.inf)
+        opened = ndimage.grey_dilation(eroded, footprint=cube, mode="constant", cval=-np.inf)
+        return np.maximum(image - opened, 0)
+
+    skeleton = lost(shares)
+    for _ in range(iterations):
+        shares = ndimage.grey_erosion(shares, footprint=cross, mode="constant", cval=np.inf)
+        rest = lost(shares)
+        skeleton = skeleton + np.maximum(rest - skeleton * rest, 0)
+    return skeleton
 
 
 VESSELS = one_hot(*[[0, 1, 1, 0, 2, 2, 0, 3] for _ in range(12)])
@@ -104,6 +134,40 @@ def test_centerline_dice_sees_a_gap_that_dice_hardly_sees():
                     for name in ("cldice", "dice"))  # fmt: skip
     assert lines["gap"] > lines["thin"]
     assert areas["gap"] < areas["thin"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_centerline_dice_is_the_published_one(size):
+    logits, truth = random_logits(4, *size), random_truth(*size)
+    p, t = (part[:, 1].double().numpy() for part in (logits.softmax(dim=1), truth))
+    found, true = (np.stack([skeleton_by_scipy(one, 3) for one in part]) for part in (p, t))
+    precision = ((found * t).sum() + 1) / (found.sum() + 1)
+    sensitivity = ((true * p).sum() + 1) / (true.sum() + 1)
+    loss = build_loss("cldice", {"first": (1,)}, iterations=3)(logits, truth, everywhere(truth))
+    assert loss.item() == pytest.approx(1 - 2 * precision * sensitivity / (precision + sensitivity), rel=1e-5)
+
+
+def test_centerline_dice_sees_a_gap_in_a_tube_that_dice_hardly_sees():
+    truth = torch.zeros(1, 4, 11, 11, 30)
+    truth[:, 1, 3:8, 3:8] = 1
+    broken, thinner = truth.clone(), truth.clone()
+    broken[:, 1, ..., 13:18], thinner[:, 1, 3], thinner[:, 1, :, 7] = 0, 0, 0
+    for part in (truth, broken, thinner):
+        part[:, 0] = 1 - part[:, 1]
+    lines, shares = ({"gap": value(name, sure(broken), truth), "thin": value(name, sure(thinner), truth)}
+                     for name in ("cldice", "dice"))  # fmt: skip
+    assert lines["gap"] > lines["thin"]
+    assert shares["gap"] < shares["thin"]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_volume_of_one_slice_costs_what_its_picture_does(name):
+    logits, truth = random_logits(5), random_truth()
+    region = (torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(6)) > 0.3).float()
+    flat = value(name, logits, truth, region)
+    for axis in (2, 3, 4):
+        volume = value(name, *(part.unsqueeze(axis) for part in (logits, truth, region)))
+        assert volume == pytest.approx(flat, rel=1e-5)
 
 
 def test_binary_entropy_and_dice_by_hand():
@@ -199,15 +263,16 @@ def test_a_gamma_that_makes_no_sense_is_refused(name, gamma):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_perfect_answer_costs_nearly_nothing_and_a_wrong_one_much(name):
-    assert value(name, sure(VESSELS), VESSELS) == pytest.approx(0, abs=1e-3)
-    assert value(name, sure(VESSELS.flip(-1)), VESSELS) > 0.3
+    for truth in (VESSELS, VESSELS.unsqueeze(2).repeat(1, 1, 7, 1, 1)):
+        assert value(name, sure(truth), truth) == pytest.approx(0, abs=1e-3)
+        assert value(name, sure(truth.flip(-1)), truth) > 0.3
 
 
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", LOSSES)
-def test_what_lies_outside_the_region_is_ignored(name):
-    truth = random_truth()
-    logits = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(1))
-    region = torch.ones(2, 1, 16, 16)
+def test_what_lies_outside_the_region_is_ignored(name, size):
+    truth, logits = random_truth(*size), random_logits(1, *size)
+    region = torch.ones(2, 1, *size)
     region[..., :6] = 0
     other = torch.where(region > 0, logits, 7.0 - 5.0 * logits)
     other_truth = torch.where(region > 0, truth, truth.flip(1))
@@ -215,18 +280,19 @@ def test_what_lies_outside_the_region_is_ignored(name):
     assert value(name, other, truth) != pytest.approx(value(name, logits, truth), rel=1e-3)
 
 
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", LOSSES)
-def test_an_empty_region_gives_a_finite_loss(name):
-    truth = random_truth()
-    assert math.isfinite(value(name, torch.zeros_like(truth), truth, torch.zeros(2, 1, 16, 16)))
+def test_an_empty_region_gives_a_finite_loss(name, size):
+    truth = random_truth(*size)
+    assert math.isfinite(value(name, torch.zeros_like(truth), truth, torch.zeros(2, 1, *size)))
 
 
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("scale", [1.0, 50.0, 1e4])
-def test_gradients_are_finite_for_logits_of_half_precision(name, scale):
-    drawn = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(2))
-    logits = (scale * drawn).bfloat16().requires_grad_()
-    truth = random_truth()
+def test_gradients_are_finite_for_logits_of_half_precision(name, scale, size):
+    logits = (scale * random_logits(2, *size)).bfloat16().requires_grad_()
+    truth = random_truth(*size)
     loss = build_loss(name, TREES)(logits.float(), truth, everywhere(truth))
     loss.backward()
     assert torch.isfinite(loss)

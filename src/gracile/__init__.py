@@ -7,6 +7,7 @@ Example:
 """
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gracile.names import VERSION as __version__
@@ -15,22 +16,55 @@ from gracile.names import VERSION as __version__
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from gracile.api import Model, compare, evaluate, few_shot, gate_value, load, predict, train, tune
+    from gracile.api import (
+        Answer,
+        Model,
+        Options,
+        compare,
+        evaluate,
+        explain,
+        few_shot,
+        gate_value,
+        load,
+        merge,
+        predict,
+        train,
+        tune,
+    )  # fmt: skip
+    from gracile.case import Case
     from gracile.client import Client
+    from gracile.errors import GracileError
+    from gracile.recipe import Recipe, read_recipe
+    from gracile.result import Result
+
+_PLACES = {
+    **dict.fromkeys(
+        ("Answer", "Model", "Options", "compare", "evaluate", "explain", "few_shot", "gate_value", "load", "merge",
+         "predict", "train", "tune"),
+        "gracile.api",
+    ),
+    "Case": "gracile.case",
+    "Client": "gracile.client",
+    "GracileError": "gracile.errors",
+    "Recipe": "gracile.recipe",
+    "Result": "gracile.result",
+    "read_recipe": "gracile.recipe",
+}  # fmt: skip
+"""Where each public name is defined; loaded when first asked for, so that the command line starts fast."""
 
 __all__ = [
-    "Client", "Model", "__version__",
-    "compare", "evaluate", "few_shot", "gate_value", "load", "predict", "train", "tune",
+    "Answer", "Case", "Client", "GracileError", "Model", "Options", "Recipe", "Result", "__version__",
+    "compare", "evaluate", "explain", "few_shot", "gate_value", "load", "merge", "predict", "read_recipe", "train",
+    "tune",
 ]  # fmt: skip
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
-    if name == "Client":  # it needs no torch
-        from gracile.client import Client
-
-        return Client
-    if name in __all__:  # loaded when first asked for, so that the command line starts fast
-        from gracile import api
-
-        return getattr(api, name)
-    raise AttributeError(f"module 'gracile' has no attribute {name!r}")
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module 'gracile' has no attribute {name!r}")
+    return getattr(import_module(place), name)

@@ -55,7 +55,21 @@ class Case:
 
     @classmethod
     def from_array(cls, image: np.ndarray, id: str = "image", **more: Any) -> "Case":
-        """A case from a channels-last picture ``(height, width[, channels])``."""
+        """A case from a channels-last picture ``(height, width[, channels])`` uint8.
+
+        Raises:
+            DataError: It has another number of axes, is empty or holds other numbers.
+        """
+        if image.ndim not in (2, 3) or not image.size:
+            raise DataError(
+                f"{id}: a picture is (height, width) or (height, width, channels), not {image.shape}.",
+                "Give it with its channels last.",
+            )
+        if image.dtype != np.uint8:
+            raise DataError(
+                f"{id}: a picture holds whole numbers from 0 to 255 (uint8), not {image.dtype}.",
+                "Scale and convert it, such as (255 * image).astype('uint8').",
+            )
         channels_first = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
         return cls(id=id, image=channels_first, grid=Grid(tuple(channels_first.shape[1:])), **more)
 

@@ -19,6 +19,12 @@ from gracile.names import VERSION
 
 _CHUNK = 1 << 20
 _LOCAL = ("localhost", "127.0.0.1", "::1")
+_OF_A_PROXY = {
+    413: "A proxy in front of the server takes no uploads of this size: raise its limit (nginx: client_max_body_size).",
+    502: "The proxy in front of the server does not reach it.",
+    504: "The proxy in front of the server did not wait for its answer (nginx: proxy_read_timeout).",
+}
+"""What the answers mean that are not the server's own."""
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -38,11 +44,19 @@ class ServerError(GracileError):
         self.retry_seconds = retry_seconds
 
 
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: it would take the token to another host, and turn an upload into a question."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> None:
+        wanted = newurl.partition("/api/")[0].removesuffix("/health")
+        raise ServerError(f"{req.host} sends its clients on to {wanted}: if that is right, give that address.", code)
+
+
 class Client:
     """A Gracile server.
 
     Args:
-        address: Such as ``http://127.0.0.1:8765``.
+        address: Such as ``http://127.0.0.1:8765``, or ``https://example.org/gracile`` behind a proxy.
         token: What the server asks for, if it does.
         patience: Seconds to wait in all for a server that is full; 0 gives up at once.
         timeout: Seconds to wait for any single answer; that to an upload comes when it was looked at, after others.
@@ -59,7 +73,7 @@ class Client:
         self._patience = patience
         self._timeout = timeout
         local = urlsplit(self.address).hostname in _LOCAL  # a proxy cannot reach this machine's own servers
-        self._opener = urllib.request.build_opener(*[urllib.request.ProxyHandler({})] * local)
+        self._opener = urllib.request.build_opener(_Staying, *[urllib.request.ProxyHandler({})] * local)
 
     def health(self) -> dict[str, Any]:
         """Whether the server works, and how busy it is."""
@@ -77,6 +91,7 @@ class Client:
         *,
         out: str | Path | None = None,
         probabilities: bool = False,
+        series: str | int = "",
         progress: Progress | None = None,
     ) -> dict[str, Any]:
         """Upload a file, wait, and return what was found.
@@ -86,6 +101,7 @@ class Client:
             model: A name that `models` lists; the server's first when empty.
             out: Folder to write every file of the result to.
             probabilities: Also have probability maps made.
+            series: Number or UID of the DICOM series that is meant, where a folder holds several.
             progress: Told of the job after each change.
 
         Returns:
@@ -94,17 +110,20 @@ class Client:
         Raises:
             ServerError: The server refused or failed.
         """
-        job = self.submit(path, model, probabilities=probabilities)
+        job = self.submit(path, model, probabilities=probabilities, series=series)
         self.wait(job["id"], progress)
         result = self.result(job["id"])
         if out is not None:
             result["files"] = [str(file) for file in self.download(job["id"], out)]
         return result
 
-    def submit(self, path: str | Path, model: str = "", *, probabilities: bool = False) -> dict[str, Any]:
-        """Upload a file and return its job, without waiting for it. Waits while the server is full."""
+    def submit(
+        self, path: str | Path, model: str = "", *, probabilities: bool = False, series: str | int = ""
+    ) -> dict[str, Any]:
+        """Upload a file and return its job, without waiting for it; see `predict`. Waits while the server is full."""
         path = Path(path)
-        query = urlencode({"model": model, "name": path.name, "probabilities": str(probabilities).lower()})
+        wanted = {"model": model, "name": path.name, "probabilities": str(probabilities).lower(), "series": series}
+        query = urlencode(wanted)
         if path.is_dir():
             with tempfile.TemporaryDirectory() as folder:
                 return self._submit(_packed(path, Path(folder) / "series.zip"), query)
@@ -196,7 +215,7 @@ def _told(error: urllib.error.HTTPError) -> ServerError:
         content = json.loads(error.read())
         message = content.get("error") or str(content.get("detail", error.reason))
     except (ValueError, AttributeError, OSError):
-        message = str(error.reason)
+        message = _OF_A_PROXY.get(error.code, str(error.reason))
     retry = error.headers.get("Retry-After", "")
     return ServerError(message, error.code, float(retry) if retry.isdecimal() else None)
 

@@ -1,7 +1,7 @@
-"""Losses by name. Each compares logits with soft targets inside a region.
+"""Losses by name, for pictures and volumes. Each compares logits with soft targets inside a region.
 
-Every loss is called with ``logits`` ``(batch, classes, height, width)``, ``truth`` of the same shape (each class's
-share of a pixel) and ``region`` ``(batch, 1, height, width)`` (1 where it counts), and gives a scalar.
+Every loss is called with ``logits`` ``(batch, classes, *spatial)``, ``truth`` of the same shape (each class's share of
+a pixel or voxel) and ``region`` ``(batch, 1, *spatial)`` (1 where it counts), and gives a scalar.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ Structures = Mapping[str, tuple[int, ...]]
 
 
 def masked_mean(values: Tensor, region: Tensor) -> Tensor:
-    """Mean of ``(batch, channels, height, width)`` values where the ``(batch, 1, height, width)`` region is 1."""
+    """Mean of ``(batch, channels, *spatial)`` values where the ``(batch, 1, *spatial)`` region is 1."""
     return (values * region).sum() / (region.sum() * values.shape[1]).clamp_min(1.0)
 
 
@@ -77,13 +77,26 @@ class Tree(nn.Module):
 
 
 class CenterlineDice(nn.Module):
-    """Soft centerline Dice loss of each structure (Shit et al., clDice, CVPR 2021).
+    """One minus soft centerline Dice of each structure over the batch, averaged (Shit et al., CVPR 2021).
 
-    Soft skeletons by repeated morphological opening with min and max pooling.
+    Of the probabilities P and the truth T with their soft skeletons S, the paper's (arXiv:2003.07311) topology
+    precision is ``sum(S(P) T) / sum(S(P))``, its topology sensitivity ``sum(S(T) P) / sum(S(T))``, and clDice their
+    harmonic mean; 1 is added to all four sums. Soft skeletons are MONAI's, in two and three dimensions: what each
+    opening takes away, while the structure is eroded again and again. As published, erosion is the smallest value
+    along each axis by itself, a cross, and dilation the largest of the square or cube.
+
+    Args:
+        structures: Class indices of each structure.
+        iterations: Erosions; at least the radius of the widest structure in pixels or voxels.
+
+    Raises:
+        RecipeError: ``iterations`` is negative.
     """
 
     def __init__(self, structures: Structures, iterations: int = 5) -> None:
         super().__init__()
+        if iterations < 0:
+            raise RecipeError(f"The loss 'cldice' cannot erode {iterations} times.", "Take 0 or more; 5 is usual.")
         self.structures = dict(structures)
         self.iterations = iterations
 
@@ -91,8 +104,10 @@ class CenterlineDice(nn.Module):
         probabilities = joined(logits.softmax(dim=1), self.structures)[:, :-1] * region
         target = joined(truth, self.structures)[:, :-1] * region
         axes = (0, *range(2, logits.ndim))
-        found = soft_skeleton(probabilities, self.iterations)
-        true = soft_skeleton(target, self.iterations)
+        # Not with the module: MONAI takes seconds to load, and pictures of most recipes need none of it here.
+        from monai.losses.cldice import soft_skel
+
+        found, true = soft_skel(probabilities, self.iterations), soft_skel(target, self.iterations)
         precision = ((found * target).sum(axes) + 1.0) / (found.sum(axes) + 1.0)
         sensitivity = ((true * probabilities).sum(axes) + 1.0) / (true.sum(axes) + 1.0)
         return 1.0 - (2.0 * precision * sensitivity / (precision + sensitivity)).mean()
@@ -231,23 +246,6 @@ def joined(shares: Tensor, structures: Structures) -> Tensor:
     parts = shares.unbind(dim=1)
     groups = [*structures.values(), tuple(range(1, len(parts)))]
     return torch.stack([torch.stack([parts[i] for i in group]).sum(dim=0) for group in groups], dim=1)
-
-
-def soft_skeleton(shares: Tensor, iterations: int) -> Tensor:
-    """Differentiable skeleton of ``(batch, channels, height, width)`` shares in [0, 1]."""
-
-    def eroded(x: Tensor) -> Tensor:
-        return -functional.max_pool2d(-x, 3, 1, 1)
-
-    def opened(x: Tensor) -> Tensor:
-        return functional.max_pool2d(eroded(x), 3, 1, 1)
-
-    skeleton = functional.relu(shares - opened(shares))
-    for _ in range(iterations):
-        shares = eroded(shares)
-        rest = functional.relu(shares - opened(shares))
-        skeleton = skeleton + functional.relu(rest - skeleton * rest)
-    return skeleton
 
 
 def build_loss(name: str, structures: Structures, **options: Any) -> nn.Module:

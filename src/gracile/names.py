@@ -87,6 +87,25 @@ NETWORKS: dict[str, Named] = {
 """Networks of our own, by name; each takes ``in_channels`` and ``out_channels`` first. ``smp:DECODER:ENCODER`` and
 ``monai:CLASS`` name those of the libraries."""
 
+MONAI_NETWORKS: dict[str, str] = {
+    "AttentionUnet": "attention U-Net; needs channels and strides",
+    "AutoEncoder": "U-Net without skip connections; needs channels and strides",
+    "BasicUNet": "U-Net with five resolutions; options features",
+    "BasicUNetPlusPlus": "nested U-Net; options features, deep_supervision",
+    "DynUNet": "the U-Net of nnU-Net; needs kernel_size, strides and upsample_kernel_size; options filters, res_block, "
+    "deep_supervision",
+    "FlexibleUNet": "U-Net on an encoder; needs backbone (efficientnet-b0 to -b8, resnet10 to resnet200)",
+    "HighResNet": "dilated residual network that stays at full resolution; option layer_params",
+    "MedNeXt": "ConvNeXt U-Net; options init_filters, kernel_size, deep_supervision",
+    "SegResNet": "residual encoder and decoder; options init_filters, blocks_down, blocks_up",
+    "SegResNetDS": "the same with deep supervision; options init_filters, blocks_down, dsdepth",
+    "SwinUNETR": "Swin transformer U-Net; option feature_size (a multiple of 12); needs the package einops",
+    "UNETR": "vision transformer U-Net; needs img_size, the size of the stage's patches; needs the package einops",
+    "UNet": "residual U-Net; needs channels and strides; option num_res_units",
+    "VNet": "V-Net",
+}
+"""Classes of MONAI that map images to logits of their size, in two and three dimensions, by name."""
+
 WINDOW_NETWORKS: dict[str, str] = {
     "smicnet": "tells landmarks from small windows, as published (Wang et al. 2023)",
     "smicnet-unpadded": "SMICNet without padding, whose features overlapping windows share",

@@ -13,7 +13,7 @@ from gracile import api
 from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.errors import DataError, UsageError
 from gracile.evaluation.paired import pair_scores
-from gracile.inference import comparison_page
+from gracile.pages import case_page
 from gracile.recipe import read_recipe
 from gracile.stages import build_stage
 from tests.conftest import TINY
@@ -133,7 +133,7 @@ def test_a_refused_picture_counts_with_the_worst_scores(models, fundus_folder, t
 
 
 def test_only_the_worst_cases_have_their_pictures_in_the_page(models, fundus_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(comparison_page, "PICTURES", 2)
+    monkeypatch.setattr(case_page, "PICTURES", 2)
     compared = api.compare(models["blind"], models["veins"], fundus_folder, tmp_path, device="cpu")
     page = compared.report.read_text(encoding="utf-8")
     assert page.count("data:image/jpeg") == 2

@@ -15,11 +15,11 @@ from gracile.case import Case
 from gracile.cli import app
 from gracile.errors import UsageError
 from gracile.inference import Options, find_inputs, predict
-from gracile.inference.reporting import ReportWriter
 from gracile.inference.start_points import start_point
 from gracile.io import read_points
 from gracile.io.naming import file_names
 from gracile.io.nnlandmark import read_nnlandmark
+from gracile.pages.predictions import ReportWriter
 from gracile.recipe import Recipe, read_recipe
 from gracile.result import Landmark, LandmarkMaps, Result
 from tests.volumes_on_disk import write_nifti, write_series

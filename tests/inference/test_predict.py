@@ -16,7 +16,8 @@ from PIL import Image
 from gracile.api import load
 from gracile.errors import DataError, UsageError
 from gracile.inference import Options, Shard, find_inputs, merge_shards, predict
-from gracile.inference.predict import Summary, read_input
+from gracile.inference.predict import Summary
+from gracile.io import read_case_file
 from gracile.pipeline import Pipeline
 from tests.conftest import draw_fundus
 
@@ -170,7 +171,7 @@ def test_the_coding_of_a_photograph_does_not_change_its_mask(pipeline, tmp_path)
     Image.fromarray(image).convert("RGBA").save(tmp_path / "opaque.png")
     Image.fromarray(image).save(tmp_path / "plain.tif")
     write_16_bit_png(tmp_path / "deep.png", image.astype(np.uint16) * 257)
-    answers = {path.name: pipeline(read_input(path, path.stem)) for path in sorted(tmp_path.iterdir())}
+    answers = {path.name: pipeline(read_case_file(path, path.stem)) for path in sorted(tmp_path.iterdir())}
     for answer in answers.values():
         np.testing.assert_array_equal(answer.mask, answers["plain.png"].mask)
     assert any("16-bit" in flag for flag in answers["deep.png"].flags)

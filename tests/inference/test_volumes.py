@@ -13,7 +13,8 @@ from gracile.api import Model
 from gracile.case import Case
 from gracile.errors import DataError, UsageError
 from gracile.inference import Options, find_inputs, predict
-from gracile.inference.predict import Summary, read_input
+from gracile.inference.predict import Summary
+from gracile.io import read_case_file
 from gracile.recipe import Recipe, recipe_from
 from gracile.result import Result
 from tests.data.test_volume_layouts import volume_recipe
@@ -113,7 +114,7 @@ def test_pictures_are_refused_by_recipes_of_volumes_and_the_reverse(volumes, tmp
         with pytest.raises(DataError, match="recipe for volumes"):
             find_inputs([str(pattern)])
     with pytest.raises(DataError, match="this recipe takes pictures"):
-        read_input(volumes / "errsm_11" / "t2.nii.gz", "t2")
+        read_case_file(volumes / "errsm_11" / "t2.nii.gz", "t2")
 
 
 @pytest.mark.parametrize("name", FORMATS)

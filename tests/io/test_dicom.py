@@ -7,8 +7,7 @@ from pydicom.pixels import convert_color_space
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage, generate_uid
 
 from gracile.errors import DataError
-from gracile.inference.predict import read_input
-from gracile.io import read_image
+from gracile.io import read_case_file, read_image
 from gracile.io.dicom import is_dicom, read_dicom
 
 NAME = "Doe^Jane"
@@ -69,7 +68,7 @@ def test_the_scan_and_its_pixel_size_come_from_the_ultrasound_regions(tmp_path, 
 
 
 def test_a_case_has_its_grid_and_region(tmp_path, gray):
-    case = read_input(write(tmp_path / "a.dcm", gray, SequenceOfUltrasoundRegions=[us_region()]), "a")
+    case = read_case_file(write(tmp_path / "a.dcm", gray, SequenceOfUltrasoundRegions=[us_region()]), "a")
     assert case.grid.spacing_mm == pytest.approx((0.1, 0.08))
     assert case.region.sum() == 30 * 40
 
@@ -135,6 +134,6 @@ def test_a_file_without_suffix_is_known_by_its_content(tmp_path, gray):
 
 def test_nothing_of_the_patient_leaves_the_file(tmp_path, gray):
     path = write(tmp_path / "a.dcm", gray.astype(np.uint16), SequenceOfUltrasoundRegions=[us_region(), us_region()])
-    case = read_input(path, "a")
+    case = read_case_file(path, "a")
     told = repr((case.id, case.subject, case.notes, str(case.source)))
     assert not any(word in told for word in ("Doe", "Jane", "4711", "1970"))

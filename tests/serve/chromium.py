@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tests.serve.nginx import NAME
+
 FLAGS = [
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--use-gl=angle", "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--no-proxy-server",
+    f"--host-resolver-rules=MAP {NAME} 127.0.0.1",
 ]  # fmt: skip
 
 
@@ -67,7 +70,8 @@ def opened(address: str, width: int = 1280, height: int = 1000) -> Iterator[tupl
 
 def new_user(browser: Any, address: str, width: int = 1280, height: int = 1000) -> tuple[Any, Watch]:
     """A page that shares nothing with the browser's others."""
-    context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+    size: Any = {"width": width, "height": height}
+    context = browser.new_context(viewport=size, accept_downloads=True, ignore_https_errors=True)
     context.set_default_timeout(120_000)
     page = context.new_page()
     return page, Watch(page, address)

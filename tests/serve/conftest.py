@@ -25,6 +25,7 @@ from gracile.serve.process import WorkerProcess
 from gracile.serve.run import _listener
 from gracile.serve.settings import ServeSettings
 from tests.serve.engines import CLASSES
+from tests.serve.nginx import BEHIND, nginx, proxied
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,6 +54,17 @@ def listening(app: FastAPI) -> Iterator[str]:
         server.should_exit = True
         thread.join(20)
         listener.close()
+
+
+@contextmanager
+def browsed(app: FastAPI) -> Iterator[str]:
+    """An application as a browser is to see it: under a path, another name and TLS where there is nginx."""
+    with listening(app) as address:
+        if nginx() is None:
+            yield address
+            return
+        with proxied(address) as (page, _):
+            yield page
 
 
 def picture(value: int = 60, size: tuple[int, int] = (80, 120), first: tuple[int, ...] | None = None) -> bytes:
@@ -99,7 +111,7 @@ def make_app(fake_bundle: Path) -> Callable[..., FastAPI]:
     """Makes services whose workers are the quick engine."""
 
     def make(folder: Path, workers: int = 1, **changes: Any) -> FastAPI:
-        values = {"max_upload_mb": 8, "check_memory_mb": 3072, **changes}
+        values = {"max_upload_mb": 8, "check_memory_mb": 3072, **BEHIND, **changes}
         settings = ServeSettings((str(fake_bundle),), workers=workers, folder=folder, **values)
         predictors = [WorkerProcess("tests.serve.engines:BrightEngine", threads=1) for _ in range(workers)]
         store = JobStore(folder, settings.keep_hours * 3600)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 
@@ -12,8 +13,12 @@ from gracile.client import Client, ServerError
 from gracile.errors import DataError
 from gracile.serve.jobs import JobStore
 from gracile.serve.process import WorkerProcess
+from gracile.serve.settings import ListenSettings
+from gracile.serve.viewing import create_viewer
+from gracile.serve.worker import _told, without_paths
 from tests.serve.conftest import listening, picture
 from tests.serve.engines import CRASHING
+from tests.volumes_on_disk import write_series
 
 
 def request(
@@ -213,3 +218,72 @@ def test_a_server_that_is_started_again_still_has_its_results(
         Client(address).wait(job["id"])
     with listening(make_app(tmp_path / "jobs")) as address:
         assert Client(address).result(job["id"])["status"] == "found"
+
+
+def test_of_several_series_one_is_named_by_its_number(client: Client, tmp_path: Path) -> None:
+    for number, first in ((3, 0), (7, 100)):
+        values = np.full((4, 5, 6), number, np.int16)
+        write_series(tmp_path / "two", values, np.diag([-1.0, -1.0, 2.0, 1.0]), number=number, first=first)
+    with pytest.raises(ServerError) as refusal:
+        client.submit(tmp_path / "two")
+    assert refusal.value.status == 422
+    assert refusal.value.message.startswith("The file holds 2 series: number 3 with 6 images of 4 x 5, such as 0")
+    assert "say which is meant by its number: on the page beside the folder" in refusal.value.message
+    assert "--" not in refusal.value.message
+    with pytest.raises(ServerError, match="holds no series 5"):
+        client.submit(tmp_path / "two", series=5)
+    with pytest.raises(ServerError, match="This is a volume; the model bright takes images"):  # one series was taken
+        client.submit(tmp_path / "two", series=7)
+
+
+def test_a_refusal_names_no_option_of_a_command_line_and_no_file_of_the_server() -> None:
+    folder = Path("/tmp/jobs/x")
+    text = (
+        "/tmp/jobs/x/input.nii.gz is 4D, and input.nii.gz. Export one. Or take --set input.fourth_axis=first, or not."
+    )
+    assert without_paths(_told(text), folder) == "The file is 4D, and The file. Export one."
+    assert without_paths("--set input.series=3 of input.unpacked", folder) == "--set input.series=3 of The file"
+
+
+def test_a_browser_is_never_shown_what_it_kept_of_another_case(picture_results: Path, tmp_path: Path) -> None:
+    place = "/api/cases/0/files/mask"
+    with listening(create_viewer(picture_results, tmp_path / "cache")) as address:
+        _, headers, content = request(address, "GET", place)
+        assert "no-cache" in headers["cache-control"]
+        tag = headers["etag"]
+        status, _, nothing = request(address, "GET", place, If_None_Match=tag)
+        assert (status, nothing) == (304, b"")
+        assert request(address, "GET", "/api/cases/1/files/mask", If_None_Match=tag)[::2] == (200, content)
+
+
+def test_the_client_follows_no_redirect_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    class Moved(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(301)
+            self.send_header("Location", "https://gracile.example.org/gracile/api/models")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Moved) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises(ServerError, match=r"on to https://gracile\.example\.org/gracile: if that is right"):
+            Client(f"http://127.0.0.1:{server.server_port}", token="secret").models()
+        thread.join()
+
+
+def test_a_viewer_with_a_token_tells_nothing_before_it_is_shown(picture_results: Path, tmp_path: Path) -> None:
+    app = create_viewer(picture_results, tmp_path / "cache", listen=ListenSettings(token="secret"))
+    with listening(app) as address:
+        assert request(address, "GET", "/api/cases")[0] == 401
+        session = json.loads(request(address, "GET", "/api/session")[2])
+        assert not session["known"]
+        assert "title" not in session
+        shown = {"Authorization": "Bearer secret"}
+        assert json.loads(request(address, "GET", "/api/session", **shown)[2])["title"] == "Made by hand"
+        assert request(address, "GET", "/api/cases", **shown)[0] == 200

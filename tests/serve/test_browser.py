@@ -13,7 +13,8 @@ from gracile.serve.jobs import JobStore
 from gracile.serve.settings import ServeSettings
 from gracile.serve.viewing import create_viewer
 from tests.serve.chromium import changed, chromium, new_user, opened, pixels, switch, visit
-from tests.serve.conftest import listening, picture
+from tests.serve.conftest import browsed, picture
+from tests.serve.nginx import BEHIND, LISTEN
 from tests.serve.test_landmarks import write_results as write_landmarks
 
 pytest.importorskip("playwright", reason="playwright is not installed")
@@ -35,9 +36,11 @@ def viewing(
     caches = tmp_path_factory.mktemp("caches")
     labels = picture_results.parent / "labels"
     with (
-        listening(create_viewer(picture_results, caches / "pictures", labels)) as pictures,
-        listening(create_viewer(volume_results, caches / "volume", volume_results.parent / "labels")) as volume,
-        listening(create_viewer(video_results, caches / "video")) as video,
+        browsed(create_viewer(picture_results, caches / "pictures", labels, listen=LISTEN)) as pictures,
+        browsed(
+            create_viewer(volume_results, caches / "volume", volume_results.parent / "labels", listen=LISTEN)
+        ) as volume,
+        browsed(create_viewer(video_results, caches / "video", listen=LISTEN)) as video,
     ):
         yield {"pictures": pictures, "volume": volume, "video": video}
 
@@ -52,9 +55,9 @@ def test_a_photograph_is_uploaded_and_its_layers_change_the_picture(tiny_bundle:
     photograph = tmp_path / DEMO.name
     with Image.open(DEMO) as whole:
         whole.resize((876, 584), Image.Resampling.BOX).save(photograph)
-    settings = ServeSettings((str(tiny_bundle),), folder=tmp_path / "jobs")
+    settings = ServeSettings((str(tiny_bundle),), folder=tmp_path / "jobs", **BEHIND)
     app = create_app(settings, JobStore(tmp_path / "jobs", 3600), threads=1)
-    with listening(app) as address, opened(address) as (page, watch):
+    with browsed(app) as address, opened(address) as (page, watch):
         visit(page, address)
         page.locator("#file").set_input_files(photograph)
         page.locator(".jobs li").wait_for()
@@ -79,7 +82,7 @@ def test_two_users_do_not_see_each_others_results(
     make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path
 ) -> None:
     with (
-        listening(make_app(tmp_path / "jobs")) as address,
+        browsed(make_app(tmp_path / "jobs")) as address,
         opened(address) as (first, watch),
     ):
         visit(first, address)
@@ -98,7 +101,7 @@ def test_two_users_do_not_see_each_others_results(
 
 
 def test_a_keyboard_is_enough(make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path) -> None:
-    with listening(make_app(tmp_path / "jobs")) as address, opened(address) as (page, watch):
+    with browsed(make_app(tmp_path / "jobs")) as address, opened(address) as (page, watch):
         visit(page, address)
         # The order to catch the chooser goes first: a key can overtake it, a question to the page cannot.
         with page.expect_file_chooser() as chooser:
@@ -172,8 +175,8 @@ def test_a_volume_is_shown_with_its_mask_and_a_finding_centers_it(viewing: dict[
 
 
 def test_landmarks_lead_to_their_places_and_stand_beside_the_truth(landmark_results: Path, tmp_path: Path) -> None:
-    app = create_viewer(landmark_results, tmp_path / "cache", landmark_results.parent / "truth")
-    with listening(app) as address, opened(address) as (page, watch):
+    app = create_viewer(landmark_results, tmp_path / "cache", landmark_results.parent / "truth", listen=LISTEN)
+    with browsed(app) as address, opened(address) as (page, watch):
         visit(page, address)
         page.locator('#look[data-shown="head"]').wait_for()
         assert page.get_by_role("button", name="apex").count() == 0  # it was not found, so it leads nowhere

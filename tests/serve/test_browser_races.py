@@ -14,8 +14,9 @@ from fastapi import FastAPI
 from gracile.serve.jobs import JobStore
 from gracile.serve.viewing import create_viewer
 from tests.serve.chromium import chromium, opened, pixels, visit
-from tests.serve.conftest import listening, picture
+from tests.serve.conftest import browsed, picture
 from tests.serve.engines import ENDLESS
+from tests.serve.nginx import LISTEN
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 pytestmark = [
@@ -32,7 +33,10 @@ def test_a_case_that_is_chosen_while_another_loads_keeps_its_own_findings(volume
     content["inputs"].append(other)
     (results / "predictions.json").write_text(json.dumps(content))
     held: list[Any] = []
-    with listening(create_viewer(results, tmp_path / "cache")) as address, opened(address) as (page, watch):
+    with (
+        browsed(create_viewer(results, tmp_path / "cache", listen=LISTEN)) as address,
+        opened(address) as (page, watch),
+    ):
         page.route("**/*.umd.js", lambda route: held.append(route))
         with page.expect_request("**/*.umd.js"):
             page.goto(address, wait_until="commit")
@@ -48,8 +52,8 @@ def test_a_case_that_is_chosen_while_another_loads_keeps_its_own_findings(volume
 
 
 def test_a_layer_is_loaded_once_however_fast_its_controls_are_moved(volume_results: Path, tmp_path: Path) -> None:
-    app = create_viewer(volume_results, tmp_path / "cache")
-    with listening(app) as address, opened(address) as (page, watch):
+    app = create_viewer(volume_results, tmp_path / "cache", listen=LISTEN)
+    with browsed(app) as address, opened(address) as (page, watch):
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         visit(page, address)
@@ -68,7 +72,7 @@ def test_many_uploads_leave_the_page_its_connections(
     make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path
 ) -> None:
     app = make_app(tmp_path / "jobs")
-    with listening(app) as address, opened(address) as (page, watch):
+    with browsed(app) as address, opened(address) as (page, watch):
         visit(page, address)
         slow = [upload(picture(value, first=ENDLESS), f"slow-{value}.png") for value in range(20, 27)]
         page.locator("#file").set_input_files([upload(picture(), "quick.png"), *slow])
@@ -85,7 +89,7 @@ def test_a_job_that_its_server_has_forgotten_is_given_up(
     make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path
 ) -> None:
     app = make_app(tmp_path / "jobs")
-    with listening(app) as address, opened(address) as (page, _):
+    with browsed(app) as address, opened(address) as (page, _):
         page.route("**/events", lambda route: route.fulfill(status=404))
         visit(page, address)
         page.locator("#file").set_input_files(upload(picture(first=ENDLESS), "lost.png"))

@@ -139,8 +139,9 @@ def test_mirror_images_teach_the_opposite_landmark(bilateral):
             place = mirrored.points_mm[number]
             assert place[0] == pytest.approx((SHAPE[0] - 1) * SPACING - light[OPPOSITES[name]])
             x, y, z = np.round(place / SPACING).astype(int)
-            seen = plain.part.image[0, SHAPE[0] - 1 - x, y, z]
-            assert mirrored.part.image[0, x, y, z] == seen > plain.part.image.mean()
+            whole = np.asarray(plain.sampled.image)[0]
+            window = mirrored.sampled.window((slice(x, x + 1), slice(y, y + 1), slice(z, z + 1)))
+            assert window.item() == whole[SHAPE[0] - 1 - x, y, z] > whole.mean()
     samples = stage.samples([case], seed=0)
     numbers = [int(samples[index]["number"]) for index in range(1, 200, 2)]  # those of the mirror image
     assert set(numbers) == {0, 1, 2, 4, 5}

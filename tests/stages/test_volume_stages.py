@@ -12,7 +12,7 @@ from gracile.geometry import Grid
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, TrainSpec, read_recipe
 from gracile.stages import CenterlineStage, SegmentVolumeStage, build_stage
-from gracile.stages.centerline import heat_map
+from gracile.stages.centerline import LineHeat
 from gracile.stages.segment_volume import turned
 from gracile.training.fit import fit_stage
 from gracile.transforms import Prepared, prepare
@@ -77,9 +77,9 @@ def test_preparing_turns_the_axes_and_nothing_else(recipe):
     found, _ = prepare(case, recipe)
     assert case.image.shape == (1, 44, 40, 30)
     assert found.image.shape == (1, 30, 44, 40)
-    assert found.truth is not None
+    assert found.labels is not None
     assert case.truth is not None
-    assert int(found.truth[1].sum()) == int(case.truth.sum())
+    assert int((found.labels[:] == 1).sum()) == int(case.truth.sum())
     assert found.spacing_mm == pytest.approx([1, 1, 1])
 
 
@@ -126,7 +126,9 @@ def test_without_variation_a_piece_is_what_prediction_cuts(recipe, prepared):
 
 def test_heat_is_one_on_the_line_and_cold_beyond_its_ends():
     line = np.array([[10.0, 12.0, 6.0], [10.0, 12.0, 20.0]])
-    heat = heat_map(line, (12, 14, 16), np.array([2.0, 2.0, 2.0]), 4.0)
+    whole = LineHeat(line, np.array([2.0, 2.0, 2.0]), 4.0)
+    heat = whole.window((slice(0, 12), slice(0, 14), slice(0, 16)))[0]
+    np.testing.assert_array_equal(whole.window((slice(4, 9), slice(0, 7), slice(2, 16)))[0], heat[4:9, :7, 2:])
     assert heat[5, 6, 5] == pytest.approx(1.0)
     assert heat[7, 6, 5] == pytest.approx(np.exp(-0.5))
     assert not heat[:, :, :3].any()

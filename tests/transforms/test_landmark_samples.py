@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 from gracile.geometry.similarity import Similarity
 from gracile.recipe import AugmentSpec
 from gracile.transforms.landmark_samples import LandmarkPatches, MarkedVolume, ScatteredPatches, cut_in_pose
+from gracile.transforms.volume_samples import SampledVolume
 
 QUIET = {"shear": 0, "gain": 0, "channel_gain": 0, "bias": 0, "channel_bias": 0, "curve": 0, "illumination": 0,
          "noise": 0, "blur": 0, "flip": False}  # fmt: skip
@@ -19,7 +20,7 @@ def blob_volume(which: int) -> MarkedVolume:
     """A Gaussian of light about one of the points."""
     axes = np.meshgrid(*[np.arange(n) * s for n, s in zip((36, 40, 32), SPACING, strict=True)], indexing="ij")
     squares = sum((axis - c) ** 2 for axis, c in zip(axes, POINTS[which], strict=True))
-    return MarkedVolume.of(np.exp(-squares / 2)[None].astype(np.float32), SPACING, POINTS)
+    return MarkedVolume(SampledVolume(np.exp(-squares / 2)[None].astype(np.float32), SPACING), POINTS)
 
 
 def middle_of_light(image: torch.Tensor) -> torch.Tensor:
@@ -67,15 +68,15 @@ def test_a_patch_is_the_same_under_autocast():
     pose = Similarity(1.03, Rotation.from_euler("xyz", [10, 20, 30], degrees=True).as_matrix(), np.zeros(3))
     at = torch.linspace(-4, 4, 21)
     offsets = torch.stack(torch.meshgrid(at, at, at, indexing="ij"), dim=-1)
-    plain, _ = cut_in_pose(blob_volume(0).part, pose, POINTS[0], offsets)
+    plain, _ = cut_in_pose(blob_volume(0).sampled, pose, POINTS[0], offsets)
     with torch.autocast("cpu", torch.bfloat16):
-        cast, _ = cut_in_pose(blob_volume(0).part, pose, POINTS[0], offsets)
+        cast, _ = cut_in_pose(blob_volume(0).sampled, pose, POINTS[0], offsets)
     assert torch.equal(plain, cast)
 
 
 def test_beyond_the_volume_a_patch_is_zero_however_intensities_vary():
     bright = AugmentSpec(**{**QUIET, "rotation": 0, "tilt": 0, "scale": 0, "elastic": 0, "bias": 5.0})
-    volume = MarkedVolume.of(np.ones((1, 9, 9, 9), np.float32), np.ones(3), np.zeros((1, 3)))
+    volume = MarkedVolume(SampledVolume(np.ones((1, 9, 9, 9), np.float32), np.ones(3)), np.zeros((1, 3)))
     samples = LandmarkPatches([volume], [Similarity(1.0, np.eye(3), np.zeros(3))], 9, 1.0, 0.0, 1.0, bright, 0, 3)
     for index in range(3):
         image = samples[index]["image"]

@@ -8,7 +8,7 @@ from gracile.recipe import AugmentSpec, JitterSpec, SamplerSpec
 from gracile.transforms import Placement, Prepared
 from gracile.transforms.frames import WholeImageSamples
 from gracile.transforms.patches import PatchSamples
-from gracile.transforms.volume_samples import LineSamples, PointSamples, VolumePart
+from gracile.transforms.volume_samples import LineSamples, PointSamples
 
 STILL = AugmentSpec(
     rotation=0, flip=True, scale=0, shear=0, elastic=0, gain=0, channel_gain=0, bias=0, channel_bias=0, curve=0,
@@ -54,11 +54,21 @@ def test_in_a_mirrored_picture_each_class_is_its_opposite(kind, rotation):
     assert 0 < mirrored < 12
 
 
-def part() -> VolumePart:
+class Drawn:
+    """Maps that are there as a whole."""
+
+    def __init__(self, maps):
+        self.maps = maps
+
+    def window(self, box):
+        return self.maps[(slice(None), *box)]
+
+
+def part() -> SampledVolume:
     truth = np.zeros((3, 20, 20, 20), np.float32)
     truth[0, 2:8, 8:12], truth[1, 12:18, 8:12], truth[2, 9:11, 8:12] = 1, 1, 1
     image = np.broadcast_to(np.arange(20, dtype=np.float32)[:, None, None], (1, 20, 20, 20)) - 9.5
-    return VolumePart(np.ascontiguousarray(image), truth, np.zeros(3, int), (20, 20, 20), np.ones(3))
+    return SampledVolume(np.ascontiguousarray(image), np.ones(3), Drawn(truth))
 
 
 def points(opposites):

@@ -15,7 +15,7 @@ STILL = WindowSamplerSpec(rotation=(0, 0, 0), shift=0, gap=6, reach=15, anywhere
 
 def source(image: np.ndarray | None = None, spacing: np.ndarray = SPACING) -> WindowSource:
     image = np.random.default_rng(0).random((64, 60, 30)).astype(np.float32) if image is None else image
-    return WindowSource(image, IntensityRange(0.0, 1.0), SPACING, spacing, LANDMARKS)
+    return WindowSource(image[None], IntensityRange(0.0, 1.0), SPACING, spacing, LANDMARKS)
 
 
 def coordinates() -> np.ndarray:
@@ -29,7 +29,7 @@ def places_of(samples: WindowSamples, index: int) -> np.ndarray:
     cuts = []
     for axis in range(3):
         shown = IntensityRange(-1.0, 99.0)
-        other = WindowSource(coordinates()[axis], shown, own.voxel_mm, own.spacing_mm, own.landmarks)
+        other = WindowSource(coordinates()[axis, None], shown, own.voxel_mm, own.spacing_mm, own.landmarks)
         again = WindowSamples([other], samples.size, samples.normals, samples.sampler, samples.seed)
         cuts.append(again[index]["image"][0].numpy() * 100.0 - 1.0)
     return np.stack(cuts)
@@ -60,7 +60,7 @@ def test_without_turn_and_shift_a_window_is_the_slice_around_its_landmark(normal
     item = WindowSamples([source(spacing=SPACING)], 9, [normal], STILL, 0)[0]
     assert int(item["target"]) == 0
     assert item["image"].shape == (1, 9, 9)
-    np.testing.assert_allclose(item["image"][0].numpy(), own.image[cut], atol=1e-5)
+    np.testing.assert_allclose(item["image"][0].numpy(), own.image[0][cut], atol=1e-5)
 
 
 def test_windows_of_another_spacing_are_cut_at_it():
@@ -161,7 +161,7 @@ class Watched(np.ndarray):
 def test_a_turned_window_reads_only_the_voxels_around_it():
     """Turning a volume would read all of it."""
     Watched.largest = 0
-    image = np.random.default_rng(0).random((200, 180, 160)).astype(np.float32).view(Watched)
+    image = np.random.default_rng(0).random((1, 200, 180, 160)).astype(np.float32).view(Watched)
     own = WindowSource(image, IntensityRange(0.0, 1.0), np.ones(3), np.ones(3), np.array([[90.0, 80.0, 70.0]]))
     sampler = WindowSamplerSpec(rotation=(10, 10, 330), anywhere=0, gap=3, reach=10)
     samples = WindowSamples([own], 21, [2], sampler, 0)

@@ -1,106 +1,43 @@
 """The functions that ``gracile`` exports. The command line runs the same ones."""
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
+from gracile.api.answer import Answer as Answer
+from gracile.api.arguments import checked
 from gracile.api.checking import check_data as check_data
 from gracile.api.checking import check_recipe as check_recipe
 from gracile.api.experiments import compare as compare
 from gracile.api.experiments import compare_held_back
+from gracile.api.experiments import few_shot as few_shot
 from gracile.api.experiments import tune as tune
 from gracile.api.landmarks import evaluate_points
-from gracile.api.shot_curve import few_shot as few_shot
-from gracile.bundle import Bundle, read_bundle
+from gracile.api.model import Model as Model
+from gracile.api.model import load as load
 from gracile.case import Case
 from gracile.data import find_cases, select
-from gracile.errors import BundleError, DataError, UsageError
+from gracile.errors import UsageError
 from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
-from gracile.evaluation import gate_value as gate_value
-from gracile.inference import Options, Summary, find_inputs, merge_shards
+from gracile.evaluation import gate_value as unchecked_gate_value
+from gracile.inference import Options as Options
+from gracile.inference import Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
-from gracile.inference.answering import answer
 from gracile.inference.journal import read_predictions
-from gracile.inference.predict import Observer, read_input
-from gracile.io.naming import VOLUME_SUFFIXES, image_files, stem
-from gracile.measure.by_recipe import require_measures
-from gracile.pipeline import Pipeline
+from gracile.inference.predict import Observer
+from gracile.io.naming import VOLUME_SUFFIXES, image_files
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
 from gracile.result import Result
-from gracile.stages import build_stage
-
-log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gracile.explain.run import Explained
 
 
-class Model:
-    """A loaded bundle: call it with a picture to get a result."""
-
-    def __init__(self, bundle: Bundle, device: str = "auto") -> None:
-        require_measures(bundle.recipe)
-        for warning in bundle.recipe.warnings:
-            log.warning("%s", warning)
-        self.recipe = bundle.recipe
-        self.card = bundle.card
-        self.checksums = bundle.checksums
-        stages = [build_stage(spec, bundle.recipe) for spec in bundle.recipe.stages]
-        for stage in stages:
-            try:
-                stage.load_bundle_state(bundle.weights[stage.name])
-            except (KeyError, RuntimeError) as error:
-                raise BundleError(
-                    f"The weights do not fit the recipe's stage {stage.name!r}: {error}.",
-                    "Settings of the network cannot be changed after training.",
-                ) from None
-        self.pipeline = Pipeline(bundle.recipe, stages, device)
-
-    def __call__(
-        self, image: str | Path | np.ndarray | Case, *, probabilities: bool = False, **measure_settings: Any
-    ) -> Result:
-        """Find and measure the recipe's structures.
-
-        Args:
-            image: A file (of a volume also the folder of its DICOM series), a case, or of a picture a channels-last
-                uint8 array ``(height, width[, channels])``.
-            probabilities: Also keep the probability maps ``(classes, *spatial)``.
-            measure_settings: Such as ``um_per_pixel=4.5`` or ``disc=(row, column, diameter)``.
-
-        Raises:
-            DataError: The picture cannot be read or is of the wrong kind.
-        """
-        if isinstance(image, str | Path):
-            case = read_input(Path(image), stem(image), wanted=self.recipe.input)
-        elif isinstance(image, Case):
-            case = image
-        elif self.recipe.input.kind == "volume":
-            raise DataError(
-                "An array does not say how it lies in the patient.",
-                "Give a file, or gracile.case.Case.from_volume(array, affine).",
-            )
-        else:
-            case = Case.from_array(image)
-        return answer(self.pipeline, case, keep_probabilities=probabilities, settings=measure_settings)
+gate_value = checked(unchecked_gate_value)
 
 
-def load(model: str | Path, *, settings: Sequence[str] = (), device: str = "auto") -> Model:
-    """Load a shipped model by name or a bundle folder, once, for many pictures.
-
-    Args:
-        model: A name that ``gracile models`` lists, or a folder.
-        settings: ``key=value`` changes to the recipe, such as ``stages.vessels.flips=true``.
-        device: ``auto``, ``cpu`` or ``cuda``.
-    """
-    return Model(read_bundle(model, list(settings)), device)
-
-
+@checked
 def train(
     recipe: str | Path | Recipe,
     data: str | Path | Sequence[str | Path],
@@ -150,6 +87,7 @@ def train(
     return bundle
 
 
+@checked
 def predict(
     model: str | Path | Model,
     inputs: str | Path | Sequence[str | Path],
@@ -160,7 +98,7 @@ def predict(
     options: Options | None = None,
     report: bool = True,
     credits: str = "",
-    progress: "Callable[[int, int, dict[str, Any]], None] | None" = None,
+    progress: Callable[[int, int, dict[str, Any]], None] | None = None,
 ) -> Summary:
     """Predict files, folders or patterns and write masks, ``predictions.json`` and a report to ``out``.
 
@@ -175,7 +113,7 @@ def predict(
         credits: Whose pictures they are, for the foot of the report.
         progress: Called with (done, all, record) after each input.
     """
-    from gracile.inference.reporting import ReportWriter
+    from gracile.pages.predictions import ReportWriter
 
     patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
@@ -198,10 +136,11 @@ def predict(
     identity = {"name": name, "weights": loaded.checksums}
     summary = predict_inputs(loaded.pipeline, identity, found, Path(out), options, observer)
     if writer:
-        summary.report = writer.write(shard=options.shard)
+        summary.report = writer.write(options.shard.label if options.shard else "")
     return summary
 
 
+@checked
 def explain(
     model: str | Path | Model,
     inputs: str | Path | Sequence[str | Path],
@@ -233,9 +172,10 @@ def explain(
     return explain_pictures(loaded, found, Path(out), method, layer, target)
 
 
+@checked
 def merge(out: str | Path) -> Summary:
     """Join the predictions and the reports of array jobs (``--shard``) in one folder. Raises DataError."""
-    from gracile.inference.reporting import ReportWriter
+    from gracile.pages.predictions import ReportWriter
 
     predictions = merge_shards(Path(out))
     content = read_predictions(predictions)
@@ -251,6 +191,7 @@ def merge(out: str | Path) -> Summary:
     return summary
 
 
+@checked
 def evaluate(
     predictions: str | Path | Sequence[str | Path],
     truth: str | Path,
@@ -265,7 +206,7 @@ def evaluate(
     report: str | Path | None = None,
     groups: str | Path | None = None,
     min_area: int = 0,
-    windows: "str | Path | Model | None" = None,
+    windows: str | Path | Model | None = None,
 ) -> Evaluation:
     """Score masks, classes or points against the truth; several folders of predictions are runs: mean and deviation.
 
@@ -315,7 +256,7 @@ def evaluate(
     files = {}
     classifies = rules.score_case is None
     if images is not None and not classifies and isinstance(labels, Path):
-        from gracile.inference.evaluation_report import find_case_files
+        from gracile.pages.mask_scores import find_case_files
 
         files = find_case_files(runs[0], Path(truth), Path(images), Path(fov) if fov else None, protocol)
     evaluation = evaluate_folders(
@@ -323,14 +264,14 @@ def evaluate(
         min_area=min_area,
     )  # fmt: skip
     if report is not None and classifies:
-        from gracile.inference.classification_report import write_classification_report
+        from gracile.pages.classification_scores import write_classification_scores
 
-        write_classification_report(evaluation, Path(report), Path(images) if images else None, str(truth))
+        write_classification_scores(evaluation, Path(report), Path(images) if images else None, str(truth))
     elif report is not None:
-        from gracile.inference.evaluation_report import write_evaluation_report
+        from gracile.pages.mask_scores import write_mask_scores
 
         sources = {"predictions": [str(run) for run in runs], "truth": str(truth), "fov": str(fov) if fov else None}
-        write_evaluation_report(evaluation, chosen, Path(report), files, sources)
+        write_mask_scores(evaluation, chosen, Path(report), files, sources)
     return evaluation
 
 

@@ -70,10 +70,10 @@ def evaluate_points(
         scores = evaluation.details["windows"] = score_windows(windows, true.files)
         evaluation.tables |= {"windows by class": scores["classes"], "windows, averages": scores["averages"]}
     if report is not None:
-        from gracile.inference.landmark_report import write_landmark_report
+        from gracile.pages.landmark_scores import write_landmark_scores
 
         sources = {"predictions": [str(run) for run in runs], "truth": str(truth)}
-        write_landmark_report(evaluation, report, true.points, true.volumes, runs[0], sources)
+        write_landmark_scores(evaluation, report, true.points, true.volumes, runs[0], sources)
     return evaluation
 
 

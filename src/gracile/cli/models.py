@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gracile.cli.options import AsJson
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, WINDOW_NETWORKS
+from gracile.names import MODELS, MONAI_NETWORKS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, WINDOW_NETWORKS
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -18,6 +18,7 @@ def listing(context: typer.Context, as_json: AsJson = False) -> None:
     if context.invoked_subcommand:
         return
     networks = {name: entry.summary for name, entry in NETWORKS.items()} | WINDOW_NETWORKS
+    networks |= {f"monai:{name}": text for name, text in MONAI_NETWORKS.items()}
     if as_json:
         content = {
             "models": [vars(model) for model in MODELS.values()], "recipes": RECIPES, "networks": networks,

@@ -1,6 +1,5 @@
 """What a gate looked at: gradients and feature maps of classification networks."""
 
-from gracile.explain.drawing import contact_sheet, draw_heat
 from gracile.explain.feature_maps import feature_maps
 from gracile.explain.gradients import METHODS, explain, grad_cam, guided_gradients, plain_gradients
 from gracile.explain.layers import explainable_layers, find_layer
@@ -9,8 +8,6 @@ from gracile.explain.run import classifier_of, explain_pictures
 __all__ = [
     "METHODS",
     "classifier_of",
-    "contact_sheet",
-    "draw_heat",
     "explain",
     "explain_pictures",
     "explainable_layers",

@@ -1,30 +1,26 @@
 """Explain what a model's gate looked at in pictures: overlays, feature maps and a page."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from io import BytesIO
 from pathlib import Path
 from typing import Protocol, cast
-from urllib.parse import quote
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gracile.case import Case
 from gracile.errors import GracileError, UsageError
-from gracile.explain.drawing import contact_sheet, draw_heat, heat_png
 from gracile.explain.feature_maps import feature_maps
 from gracile.explain.gradients import METHODS, explain
 from gracile.explain.layers import find_layer
 from gracile.io import read_picture, write_png
+from gracile.pages.case_page import CasePage, counted
+from gracile.pages.explanation import add_explanation
 from gracile.pipeline import Pipeline
-from gracile.report import Report, ReportCase, ReportLayer, result_layers, write_report
-from gracile.result import Result
+from gracile.report import ReportCase
+from gracile.report.heat import contact_sheet, draw_heat
 from gracile.transforms import Placement, prepare
 
 NOTICE = "A map shows what the network's answer hangs on, not that the answer is right."
@@ -119,7 +115,7 @@ def explain_pictures(
     if target and target not in stage.classes:
         raise UsageError(f"There is no class {target!r}.", f"The gate tells apart: {', '.join(stage.classes)}.")
     explained = Explained(out / "index.html")
-    cases = []
+    page = CasePage()
     for path, name in inputs:
         try:
             explanation = _explain(model.pipeline, stage, read_picture(path, name), method, layer, target)
@@ -127,21 +123,26 @@ def explain_pictures(
             raise
         except GracileError as error:
             explained.failed[name] = str(error)
-            cases.append(ReportCase(name, "failed", str(error)))
+            page.cases.append(ReportCase(name, "failed", str(error)))
             continue
         overlay, sheet = out / f"{name}-{method}.png", out / f"{name}-features.png"
         write_png(overlay, draw_heat(explanation.case.image, explanation.heat))
         write_png(sheet, contact_sheet(explanation.maps))
         explained.overlays[name] = overlay
-        cases.append(_report_case(explanation, method, overlay, sheet))
-    page = Report(
+        entry = ReportCase(
+            name,
+            "found",
+            f"speaks for {explanation.target} (probability {explanation.share:.3f})",
+            flags=list(explanation.case.notes),
+        )
+        files = {"Overlay": overlay, f"Feature maps of {explanation.layer}": sheet}
+        add_explanation(page, entry, explanation.case, explanation.heat, method, files)
+    page.write(
+        explained.report,
         title=f"What the gate {stage.name} looked at",
-        subtitle=f"{len(cases)} pictures, {method}: {METHODS[method]}, {date.today().isoformat()}",
-        classes=[],
-        cases=cases,
+        subtitle=[counted(len(page.cases), "picture"), f"{method}: {METHODS[method]}"],
         notes=[NOTICE],
     )
-    write_report(page, explained.report)
     return explained
 
 
@@ -167,23 +168,3 @@ def unframed(stage: Classifier, heat: np.ndarray, shape: Sequence[int]) -> np.nd
     rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     inner = torch.from_numpy(heat[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])[None, None]
     return functional.interpolate(inner, tuple(shape), mode="bilinear", align_corners=False)[0, 0].numpy()
-
-
-def _report_case(explanation: _Explanation, method: str, overlay: Path, sheet: Path) -> ReportCase:
-    case = explanation.case
-    base, _ = result_layers(case, Result(case.id, "found", case.grid, []), [])
-    with Image.open(BytesIO(base)) as picture:
-        size = picture.size
-    layer = ReportLayer(method, (249, 142, 9), png=heat_png(explanation.heat, size), group="Explanation")
-    return ReportCase(
-        id=case.id,
-        status="found",
-        reason=f"speaks for {explanation.target} (probability {explanation.share:.3f})",
-        base=base,
-        layers=[layer],
-        flags=list(case.notes),
-        links={
-            "Overlay": quote(os.fsencode(overlay.name)),
-            f"Feature maps of {explanation.layer}": quote(os.fsencode(sheet.name)),
-        },
-    )

@@ -14,9 +14,9 @@ from gracile.evaluation import Protocol, find_protocol
 from gracile.evaluation.comparison import worst_scores
 from gracile.evaluation.metrics import CaseScores
 from gracile.evaluation.paired import Paired, pair_scores
-from gracile.inference.comparison_page import ComparisonPage
 from gracile.inference.predict import write_result
 from gracile.io import write_json
+from gracile.pages.comparison import ComparisonPage
 from gracile.pipeline import Pipeline
 from gracile.recipe import ClassSpec
 from gracile.result import Result

@@ -17,7 +17,7 @@ from gracile.io import image_files, read_labels
 from gracile.io.video import Frame
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe
-from gracile.report.paint import GREEN, RGB, Painter, side_by_side, write_line
+from gracile.report.paint import Painter, frame_colors, side_by_side, write_line
 from gracile.result import Result
 
 _SAMPLES = 256
@@ -181,13 +181,6 @@ class ClipTruth:
         if labels.shape != size:
             raise DataError(f"{path} has size {labels.shape}, the clip {size}.", "Labels have the size of the frames.")
         return labels
-
-
-def frame_colors(recipe: Recipe) -> list[RGB]:
-    """Green for a single structure; of several, each in the recipe's color."""
-    if len(recipe.classes) == 2:
-        return [recipe.classes[0].color, GREEN]
-    return [spec.color for spec in recipe.classes]
 
 
 def _listed(table: Path, files: list[Path]) -> dict[int, Path]:

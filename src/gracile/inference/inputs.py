@@ -64,6 +64,11 @@ class Shard:
             raise UsageError(f"{text!r} is no shard.", "Write it as 2/8: the second of eight parts.")
         return cls(int(number), int(count))
 
+    @property
+    def label(self) -> str:
+        """``2of8``, as files of this part bear it in their names."""
+        return f"{self.number}of{self.count}"
+
     def part(self, inputs: list[Input]) -> list[Input]:
         """Every ``count``-th input, so that parts are alike in size."""
         return inputs[self.number - 1 :: self.count]
@@ -82,7 +87,10 @@ def find_inputs(patterns: list[str], takes: Literal["image", "volume"] = "image"
 
     Raises:
         DataError: Nothing matches, or two inputs cannot be told apart by name.
+        UsageError: Nothing is asked for.
     """
+    if not patterns:
+        raise UsageError("Nothing is named to look at.", "Name files, folders or quoted patterns.")
     paths: dict[Path, None] = {}
     for pattern in patterns:
         for path in _matches(pattern) if takes == "image" else matching_volumes(pattern):

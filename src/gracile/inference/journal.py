@@ -35,7 +35,7 @@ class Journal:
     """
 
     def __init__(self, out: Path, shard: Shard | None, settings: dict[str, Any], overwrite: bool) -> None:
-        part = f".{shard.number}of{shard.count}" if shard else ""
+        part = f".{shard.label}" if shard else ""
         self.out = out
         self.target = out / f"predictions{part}.json"
         self.lines = out / f".predictions{part}.jsonl"

@@ -23,7 +23,6 @@ from gracile.inference.volume_results import POINT_FORMATS, USUAL_POINTS, volume
 from gracile.io import read_case_file, volume_parts
 from gracile.io.atomic import writing
 from gracile.io.dicom_segmentation import SUFFIX
-from gracile.io.images import read_region
 from gracile.io.level_volumes import levels_file
 from gracile.io.masks import write_labels
 from gracile.io.naming import image_files, pair_files
@@ -31,7 +30,7 @@ from gracile.io.pictures import sidecar_path
 from gracile.measure import require_known_settings
 from gracile.names import VERSION
 from gracile.pipeline import Pipeline
-from gracile.recipe import InputSpec, LandmarkWindowsSpec
+from gracile.recipe import LandmarkWindowsSpec
 from gracile.result import Result
 
 log = logging.getLogger(__name__)
@@ -166,7 +165,7 @@ def _answer(
     base = {"name": entry.name, "input": str(entry.path), "kind": entry.kind, "files": {}}
     start = time.perf_counter()
     try:
-        case = read_input(entry.path, entry.name, region, wanted=pipeline.recipe.input)
+        case = read_case_file(entry.path, entry.name, pipeline.recipe.input, region)
         if options.near:
             case.start_mm = start_point(options.near, entry.name)
         read = time.perf_counter() - start
@@ -197,26 +196,6 @@ def _answer_video(pipeline: Pipeline, entry: Input, out: Path, options: Options)
         log.debug("%s failed", entry.path, exc_info=True)
         return {**base, "status": "failed", "reason": f"{type(error).__name__}: {error}"}
     return {**base, **record}
-
-
-def read_input(path: Path, name: str, region: Path | None = None, *, wanted: InputSpec | None = None) -> Case:
-    """Read a picture and, where given, its region of interest; or a volume, where the recipe takes such.
-
-    Args:
-        path: The file, or the folder of a DICOM series.
-        name: Name of the case.
-        region: Mask of a picture's region of interest.
-        wanted: The recipe's input; pictures when None.
-
-    Raises:
-        DataError: It cannot be read, or is not what the recipe takes.
-    """
-    case = read_case_file(path, name, wanted or InputSpec())
-    if region is not None:
-        case.region = read_region(region)
-        if case.region.shape != case.grid.shape:
-            raise DataError(f"{region} has size {case.region.shape}, {path} {case.grid.shape}.", "They must be equal.")
-    return case
 
 
 def write_result(result: Result, out: Path, points: Sequence[str] = USUAL_POINTS) -> dict[str, str]:

@@ -30,6 +30,10 @@ UNEVEN_NOTED, UNEVEN_REFUSED = 0.01, 0.05
 """Shares of the slice distance by which gaps may differ before it is noted, and before the series is refused."""
 
 
+class SeveralSeriesError(DataError):
+    """A folder holds several series, and none is named."""
+
+
 @dataclass(frozen=True)
 class _Slice:
     """What the header of one file says.
@@ -120,6 +124,16 @@ def series_files(path: Path, series: str = "") -> list[Path]:
     return [stack[0].path for stack in _stacked(path, _chosen(path, series), [])[0]]
 
 
+def files_of_series(path: Path, series: str = "") -> list[Path]:
+    """All files of a series' images, in no order.
+
+    Raises:
+        DataError: See `read_series`.
+        SeveralSeriesError: There are several series and none is named.
+    """
+    return [one.path for one in _chosen(path, series)]
+
+
 def _chosen(path: Path, wanted: str) -> list[_Slice]:
     """The slices of the one series that is meant."""
     folder = path if path.is_dir() else path.parent
@@ -139,7 +153,7 @@ def _chosen(path: Path, wanted: str) -> list[_Slice]:
         what = f"no series {wanted}" if wanted else "no images"
         raise DataError(f"{path} holds {what}.", "Name the folder of a series of images.")
     if len(groups) > 1:
-        raise DataError(
+        raise SeveralSeriesError(
             f"{path} holds {len(groups)} series: {_listed(list(groups.values()))}.",
             "Name one file of the series that is meant, or its number with --set input.series=NUMBER, or give each "
             "series a folder of its own.",

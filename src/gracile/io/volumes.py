@@ -104,8 +104,8 @@ def _three_axes(path: Path, voxels: Voxels, fourth_axis: FourthAxis) -> np.ndarr
     if fourth_axis == "refuse":
         raise DataError(
             f"{path} is 4D: {count} volumes of {times(size)} voxels.",
-            "Take the first with --set input.fourth_axis=first, their mean with --set input.fourth_axis=mean, or "
-            "export the one that is meant.",
+            "Export the one that is meant. Or take the first with --set input.fourth_axis=first, their mean with "
+            "--set input.fourth_axis=mean.",
         )
     if fourth_axis == "first":
         voxels.notes.append(f"the first of {count} volumes was taken")

@@ -24,16 +24,20 @@ class SliceNetwork(nn.Module):
         self.network = network
         self.neighbors = neighbors
 
-    def forward(self, volumes: Tensor) -> Tensor:
-        """``(batch, channels, x, y, z)`` to logits ``(batch, classes, x, y, z)``; the ends are their own neighbors."""
+    def forward(self, volumes: Tensor) -> Tensor | list[Tensor]:
+        """``(batch, channels, x, y, z)`` to logits ``(batch, classes, x, y, z)``, or a list of them.
+
+        The first and last slices are their own neighbors.
+        """
         batch, _, _, _, length = volumes.shape
         reach = self.neighbors // 2
         wider = functional.pad(volumes, (reach, reach, 0, 0, 0, 0), mode="replicate")
         seen = torch.cat([wider[..., shift : shift + length] for shift in range(self.neighbors)], dim=1)
         pictures = seen.permute(0, 4, 1, 2, 3).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         answers = self.network(pictures)
-        logits = answers[-1] if isinstance(answers, list | tuple) else answers
-        return logits.unflatten(0, (batch, length)).permute(0, 2, 3, 4, 1)
+        steps = answers if isinstance(answers, list | tuple) else [answers]
+        logits = [step.unflatten(0, (batch, length)).permute(0, 2, 3, 4, 1) for step in steps]
+        return logits[0] if len(logits) == 1 else logits
 
     def anatomy(self) -> Anatomy:
         """That of the network; channels of several slices are not told apart."""

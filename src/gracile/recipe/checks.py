@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from gracile.errors import nearest
-from gracile.names import LOSSES, MEASURES, NETWORKS, PROTOCOL_INPUTS, PROTOCOLS, WINDOW_NETWORKS, Kind
+from gracile.names import LOSSES, MEASURES, MONAI_NETWORKS, NETWORKS, PROTOCOL_INPUTS, PROTOCOLS, WINDOW_NETWORKS, Kind
 from gracile.recipe.base import StageBase
 from gracile.recipe.landmark_stages import LandmarkHeatSpec, LandmarkRefineSpec, LandmarkWindowsSpec
 from gracile.recipe.sides import differ_in_side, has_side, opposite_problems, setting, sided_pairs
@@ -193,7 +193,7 @@ def _delineator(where: str, network: NetworkSpec, kind: Kind, role: str) -> list
     if library == "smp" and role == "delineates":
         return [] if kind == "image" else [f"{where}: networks of smp are for pictures. {nearest('', fitting)}"]
     if network.name not in NETWORKS:
-        libraries = {"image": ["smp:Unet:resnet18", "monai:UNet"], "volume": ["monai:UNet"]}[kind]
+        libraries = [*["smp:Unet:resnet18"] * (kind == "image"), *(f"monai:{name}" for name in MONAI_NETWORKS)]
         known = [*fitting, *(libraries if role == "delineates" else [])]
         return [f"{where}: there is no network {network.name!r}. {nearest(network.name, known)}"]
     if network.name not in fitting:

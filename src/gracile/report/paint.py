@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gracile.errors import DataError
+from gracile.recipe import Recipe
 
 RGB = tuple[int, int, int]
 
@@ -69,6 +70,13 @@ class Painter:
             np.copyto(values, self._blended[index, channel].take(values), where=member)
         if self.contour:
             picture[outline(member, thickness)] = self.colors[index]
+
+
+def frame_colors(recipe: Recipe) -> list[RGB]:
+    """Green for a single structure; of several, each in the recipe's color."""
+    if len(recipe.classes) == 2:
+        return [recipe.classes[0].color, GREEN]
+    return [spec.color for spec in recipe.classes]
 
 
 def outline(member: np.ndarray, thickness: int = 1) -> np.ndarray:

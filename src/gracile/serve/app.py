@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Query, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from gracile.names import VERSION
 from gracile.serve.files import send_file, send_scene
-from gracile.serve.guard import COOKIE, Guard, shows_token
+from gracile.serve.guard import Guard
 from gracile.serve.jobs import FINISHED, Job, JobStore
 from gracile.serve.line import Full, JobLine
 from gracile.serve.models import ServedModel, served_models
@@ -22,10 +22,10 @@ from gracile.serve.problems import Problem, answer_problem
 from gracile.serve.process import WorkerError, WorkerProcess
 from gracile.serve.receiving import CONTENT_TYPE, receive
 from gracile.serve.scene import Scene
-from gracile.serve.settings import ServeSettings, is_local
+from gracile.serve.session import add_session
+from gracile.serve.settings import ServeSettings
 
 _SWEEP_SECONDS = 60.0
-_LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 class JobAnswer(BaseModel):
@@ -83,10 +83,10 @@ class Service:
             progress=job.progress, created=job.created, finished=job.finished, expires=self.store.expires(job),
         )  # fmt: skip
 
-    async def take(self, request: Request, model: ServedModel, name: str, probabilities: bool) -> Job:
+    async def take(self, request: Request, model: ServedModel, name: str, probabilities: bool, series: str) -> Job:
         """Take an upload in: to disk, looked at, into the line. Raises Problem and Full."""
         with self.line.place() as place:
-            job = self.store.new(shown_name(name), model.name, {"probabilities": probabilities})
+            job = self.store.new(shown_name(name), model.name, {"probabilities": probabilities, "series": series})
             try:
                 settings = self.settings
                 await receive(request, job.folder / "upload", settings.max_bytes, settings.upload_seconds)
@@ -138,16 +138,17 @@ def create_app(
     service = Service(settings, store, checker, line)
     app = FastAPI(
         title="Gracile", version=VERSION, summary="Finds slender anatomy and delineates it.",
-        docs_url=None, redoc_url=None, lifespan=_lifespan(service),
+        docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=_lifespan(service),
     )  # fmt: skip
     app.state.service = service
     app.add_exception_handler(Problem, answer_problem)
-    _add_session(app, service)
+    limits = {"max_upload_mb": settings.max_upload_mb, "keep_hours": settings.keep_hours}
+    add_session(app, settings.token, {"mode": "serve", "limits": limits})
+    _add_server(app, service)
     _add_jobs(app, service)
     _add_results(app, service)
     add_page(app)
-    names = (*_LOCAL_NAMES, settings.host, *settings.names) if is_local(settings.host) or settings.names else None
-    app.add_middleware(Guard, token=settings.token, names=names)
+    app.add_middleware(Guard, listen=settings)
     return app
 
 
@@ -171,30 +172,11 @@ async def _sweep(store: JobStore) -> None:
         await asyncio.sleep(_SWEEP_SECONDS)
 
 
-def _add_session(app: FastAPI, service: Service) -> None:
-    settings = service.settings
-
+def _add_server(app: FastAPI, service: Service) -> None:
     @app.get("/health", tags=["server"])
     async def health() -> dict[str, Any]:
         """Whether the server works, and how busy it is."""
         return {"status": "ok", "version": VERSION, **service.line.health()}
-
-    @app.get("/api/session", tags=["server"])
-    async def session(request: Request) -> dict[str, Any]:
-        """What the page needs to begin: the kind of server, its limits, and whether the token was shown."""
-        known = shows_token(request.headers, settings.token)
-        limits = {"max_upload_mb": settings.max_upload_mb, "keep_hours": settings.keep_hours}
-        return {"mode": "serve", "version": VERSION, "token": bool(settings.token), "known": known, "limits": limits}
-
-    @app.post("/api/session", tags=["server"])
-    async def open_session(request: Request) -> JSONResponse:
-        """Show the token once as ``Authorization: Bearer``; a cookie shows it from then on."""
-        if not shows_token(request.headers, settings.token):
-            raise Problem(401, "The token is wrong.")
-        answer = JSONResponse({"known": True})
-        if settings.token:
-            answer.set_cookie(COOKIE, settings.token, httponly=True, samesite="strict", path="/")
-        return answer
 
     @app.get("/api/models", tags=["server"])
     async def models() -> list[ModelAnswer]:
@@ -218,13 +200,14 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
         model: Annotated[str, Query(description="Name of a model; the first when empty.", max_length=200)] = "",
         name: Annotated[str, Query(description="What the file is called; only shown.", max_length=1000)] = "",
         probabilities: Annotated[bool, Query(description="Also give probability maps.")] = False,
+        series: Annotated[str, Query(description="Number or UID of the series, of several.", max_length=64)] = "",
         content_type: Annotated[str, Header()] = "",
     ) -> JobAnswer:
         """Upload a picture, a clip or a volume as the request's body, told by its content alone."""
         if content_type.partition(";")[0].strip() != CONTENT_TYPE:
             raise Problem(415, f"Send the file as the body, with Content-Type: {CONTENT_TYPE}.", close=True)
         try:
-            return service.answer(await service.take(request, service.model(model), name, probabilities))
+            return service.answer(await service.take(request, service.model(model), name, probabilities, series))
         except Full as full:
             raise Problem(429, "The server is busy.", full.retry_seconds, close=True) from None
 
@@ -250,7 +233,8 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
             async for changed in found.changes():
                 yield f"data: {service.answer(found).model_dump_json()}\n\n" if changed else ": still here\n\n"
 
-        return StreamingResponse(lines(), media_type="text/event-stream")
+        unheld = {"X-Accel-Buffering": "no"}  # nginx would keep events until they fill its buffer
+        return StreamingResponse(lines(), media_type="text/event-stream", headers=unheld)
 
 
 def _add_results(app: FastAPI, service: Service) -> None:
@@ -267,7 +251,7 @@ def _add_results(app: FastAPI, service: Service) -> None:
         return send_scene(made, found.name)
 
     @app.get("/api/jobs/{id}/files/{key}", tags=["results"])
-    async def job_file(id: str, key: str, download: bool = False) -> Any:
+    async def job_file(request: Request, id: str, key: str, download: bool = False) -> Any:
         """One of the files that the scene names."""
         found, made = scene(id)
-        return send_file(made, key, found.name, download)
+        return send_file(request, made, key, found.name, download)

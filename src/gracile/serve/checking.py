@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gracile.errors import DataError
+from gracile.io.dicom_series import SeveralSeriesError, dicom_files, files_of_series
 from gracile.io.images import read_image
 from gracile.io.metaimage import metaimage_data_file
 from gracile.io.nrrd_reading import nrrd_data_file
@@ -29,17 +30,18 @@ class CheckingEngine:
         del models
 
     def __call__(self, request: dict[str, Any], news: News) -> dict[str, Any]:
-        """``{"source": path}`` to the file's kind and size; the file is given its kind's suffix.
+        """``{"source": path, "series": number or UID}`` to the file's kind and size.
 
-        An archive becomes a folder of its DICOM files.
+        The file is given its kind's suffix; an archive becomes a folder of the DICOM files of one series.
         """
         del news
         path = Path(request["source"])
         kind = kind_of(path)
         kept = path.with_name("input" + kind.suffix)
-        if kind.suffix == ".series":
+        if kind.media_type == "application/zip":
             unpack_series(path, kept, MAX_SERIES_BYTES)
             path.unlink()
+            _leave_one_series(kept, request.get("series", ""))
         else:
             path.rename(kept)
         return {"path": str(kept), "kind": kind.name, "group": kind.group, **_look(kept, kind)}
@@ -57,6 +59,20 @@ def _look(path: Path, kind: Kind) -> dict[str, Any]:
             "Crop or downsample it.",
         )
     return {"size": list(image.shape[1:]), "frames": 1}
+
+
+def _leave_one_series(folder: Path, wanted: str) -> None:
+    """Delete the files of other series than the one that is meant. Raises DataError when that is not clear."""
+    try:
+        meant = files_of_series(folder, wanted)
+    except SeveralSeriesError as several:
+        raise DataError(
+            several.message,
+            "Send the files of one series alone, or say which is meant by its number: on the page beside the folder, "
+            "in Python with series=, in a request with &series=.",
+        ) from None
+    for other in set(dicom_files(folder)) - set(meant):
+        other.unlink()
 
 
 def _look_at_volume(path: Path, kind: Kind) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Sends the files of a scene by their keys."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
-from starlette.responses import FileResponse
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
 
 from gracile.serve.naming import download_header
 from gracile.serve.problems import Problem
@@ -18,12 +20,21 @@ def send_scene(scene: Scene, name: str) -> dict[str, Any]:
     return {**scene.content, "name": name, "files": files}
 
 
-def send_file(scene: Scene, key: str, name: str, download: bool) -> FileResponse:
-    """One file of a scene, as itself or as a download under the upload's name. Raises Problem."""
+def send_file(request: Request, scene: Scene, key: str, name: str, download: bool) -> Response:
+    """One file of a scene, as itself or as a download under the upload's name. Raises Problem.
+
+    A browser may keep it and asks each time whether it is still the same: at this address another server, or one that
+    was started anew, has another case's.
+    """
     entry = scene.files.get(key)
-    if entry is None or not Path(entry["path"]).is_file():
+    path = Path(entry["path"]) if entry is not None else None
+    if entry is None or path is None or not path.is_file():
         raise Problem(404, "There is no such file.")
-    headers = {"Content-Security-Policy": _FILE_POLICY, "Cache-Control": "private, max-age=3600"}
+    stat = path.stat()
+    tag = hashlib.sha256(f"{path}\0{stat.st_mtime_ns}\0{stat.st_size}".encode()).hexdigest()[:32]
+    headers = {"Content-Security-Policy": _FILE_POLICY, "Cache-Control": "private, no-cache", "ETag": f'"{tag}"'}
+    if f'"{tag}"' in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
     if download:
         headers["Content-Disposition"] = download_header(name, entry["suffix"])
-    return FileResponse(entry["path"], media_type=entry["type"] or "application/octet-stream", headers=headers)
+    return FileResponse(path, media_type=entry["type"] or "application/octet-stream", headers=headers)

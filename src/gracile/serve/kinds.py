@@ -45,7 +45,7 @@ _NIFTI = Kind("NIfTI", ".nii", "volume", "application/octet-stream")
 _NIFTI_GZ = Kind("gzipped NIfTI", ".nii.gz", "volume", "application/gzip")
 _NRRD = Kind("NRRD", ".nrrd", "volume", "application/octet-stream")
 _META = Kind("MetaImage", ".mha", "volume", "application/octet-stream")
-_SERIES = Kind("DICOM series (ZIP)", ".series", "volume", "application/zip")
+_SERIES = Kind("DICOM series (ZIP)", ".unpacked", "volume", "application/zip")
 
 KINDS = (
     _PNG, _JPEG, _TIFF, _BMP, _GIF, _DICOM, _MP4, _AVI, _MATROSKA, _MPEG, _WMV, _NIFTI, _NIFTI_GZ, _NRRD, _META,

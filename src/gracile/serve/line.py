@@ -106,8 +106,8 @@ class JobLine:
 
     async def check(self, job: Job) -> dict[str, Any]:
         """Have an upload looked at. Raises WorkerError."""
-        source = {"source": str(job.folder / "upload")}
-        return await self._checker.ask(source, self._settings.check_seconds)
+        request = {"source": str(job.folder / "upload"), "series": job.options.get("series", "")}
+        return await self._checker.ask(request, self._settings.check_seconds)
 
     async def _serve(self, worker: WorkerProcess) -> None:
         with suppress(Exception):  # is told to the jobs that it then cannot do

@@ -14,7 +14,7 @@ from gracile.errors import UsageError
 from gracile.serve.app import create_app
 from gracile.serve.jobs import JobStore
 from gracile.serve.models import served_models
-from gracile.serve.settings import ServeSettings, is_local
+from gracile.serve.settings import ListenSettings, ServeSettings
 from gracile.serve.viewing import create_viewer
 
 _KEEP_ALIVE_SECONDS = 15
@@ -30,16 +30,13 @@ def serve(settings: ServeSettings, announce: Announce) -> None:
     with _folder(settings.folder) as folder:
         store = JobStore(folder, settings.keep_hours * 3600)
         app = create_app(settings, store, threads=threads)
-        _run(app, settings.host, settings.port, announce)
+        _run(app, settings, announce)
 
 
-def view(results: Path, host: str, port: int, truth: Path | None, announce: Announce) -> None:
-    """Show a results folder until interrupted. Raises UsageError for an address that others can reach."""
-    if not is_local(host):
-        raise UsageError(f"At {host} other machines could look at the results.", "Stay at 127.0.0.1.")
-    names = ("localhost", "127.0.0.1", "[::1]", host)
+def view(results: Path, truth: Path | None, listen: ListenSettings, announce: Announce) -> None:
+    """Show a results folder until interrupted; ``announce`` is told the page's address."""
     with tempfile.TemporaryDirectory(prefix="gracile-view-") as cache:
-        _run(create_viewer(results, Path(cache), truth, names), host, port, announce)
+        _run(create_viewer(results, Path(cache), truth, listen), listen, announce)
 
 
 @contextmanager
@@ -51,13 +48,13 @@ def _folder(folder: Path | None) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def _run(app: FastAPI, host: str, port: int, announce: Announce) -> None:
-    listener = _listener(host, port)
-    shown = f"[{host}]" if ":" in host else host
+def _run(app: FastAPI, listen: ListenSettings, announce: Announce) -> None:
+    listener = _listener(listen.host, listen.port)
+    shown = f"[{listen.host}]" if ":" in listen.host else listen.host
     announce(f"http://{shown}:{listener.getsockname()[1]}/")
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_STOP_SECONDS, ws="none",
+        timeout_graceful_shutdown=_STOP_SECONDS, ws="none", proxy_headers=False,
     )  # fmt: skip
     try:
         uvicorn.Server(config).run(sockets=[listener])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from gracile.errors import DataError, GracileError
 from gracile.evaluation.point_sources import read_true_points
@@ -21,6 +21,8 @@ from gracile.serve.problems import Problem, answer_problem
 from gracile.serve.process import WorkerError, WorkerProcess
 from gracile.serve.results_folder import ResultsFolder, read_results
 from gracile.serve.scene import Scene, measurement_rows
+from gracile.serve.session import add_session
+from gracile.serve.settings import ListenSettings
 
 _DRAW_SECONDS = 900.0
 _TRUTH_SUFFIXES = (".png", ".tif", ".tiff", ".gif", ".bmp", ".nii", ".gz")
@@ -76,7 +78,7 @@ class Viewer:
 
 
 def create_viewer(
-    results: Path, cache: Path, truth: Path | None = None, names: tuple[str, ...] | None = None
+    results: Path, cache: Path, truth: Path | None = None, listen: ListenSettings | None = None
 ) -> FastAPI:
     """A results folder as an ASGI application.
 
@@ -84,7 +86,7 @@ def create_viewer(
         results: A folder that ``gracile predict`` wrote.
         cache: Folder for what is drawn.
         truth: Folder of labels or of points, to be set beside what was found.
-        names: Names that the server may be called by; None lets every name in.
+        listen: By which names it may be asked, and what it asks for; None stands for this machine's own.
 
     Raises:
         DataError: The folder holds no predictions.
@@ -102,11 +104,16 @@ def create_viewer(
             await starting
         await viewer.drawer.stop()
 
-    app = FastAPI(title="Gracile viewer", version=VERSION, docs_url=None, redoc_url=None, lifespan=lifespan)
+    listen = listen or ListenSettings()
+    app = FastAPI(
+        title="Gracile viewer", version=VERSION, docs_url=None, redoc_url=None, redirect_slashes=False,
+        lifespan=lifespan,
+    )  # fmt: skip
     app.add_exception_handler(Problem, answer_problem)
+    add_session(app, listen.token, {"mode": "view", "title": folder.title, "model": folder.model})
     _add_routes(app, viewer)
     add_page(app)
-    app.add_middleware(Guard, names=names)
+    app.add_middleware(Guard, listen=listen)
     return app
 
 
@@ -115,14 +122,6 @@ def _add_routes(app: FastAPI, viewer: Viewer) -> None:
     async def health() -> dict[str, Any]:
         """Whether the viewer works."""
         return {"status": "ok", "version": VERSION}
-
-    @app.get("/api/session")
-    async def session() -> dict[str, Any]:
-        """What the page needs to begin."""
-        return {
-            "mode": "view", "version": VERSION, "token": False, "known": True, "title": viewer.results.title,
-            "model": viewer.results.model,
-        }  # fmt: skip
 
     @app.get("/api/cases")
     async def cases() -> list[dict[str, Any]]:
@@ -136,10 +135,10 @@ def _add_routes(app: FastAPI, viewer: Viewer) -> None:
         return send_scene(made, name)
 
     @app.get("/api/cases/{index}/files/{key}")
-    async def file(index: int, key: str, download: bool = False) -> Any:
+    async def file(request: Request, index: int, key: str, download: bool = False) -> Any:
         """One of the files that the scene names."""
         name, made = await viewer.scene(index)
-        return send_file(made, key, name, download)
+        return send_file(request, made, key, name, download)
 
 
 def case_rows(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

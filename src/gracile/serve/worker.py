@@ -1,7 +1,8 @@
 """A worker process: takes one request after another as lines of JSON, and answers with such.
 
-It never prints: its standard output is the channel. It ends when its standard input does, so that no worker outlives
-its server.
+A request is ``{"id", "request"}``; every line about it bears its id: ``{"id", "news"}`` any number of times, then
+``{"id", "answer"}`` or ``{"id", "error"}``. It never prints: its standard output is the channel. It ends when its
+standard input does, so that no worker outlives its server.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from gracile.errors import DataError, GracileError
+from gracile.serve.kinds import KINDS
 
 News = Callable[[dict[str, Any]], None]
 
@@ -27,6 +29,8 @@ ENGINES = {
 """What a worker can do, by name; others are named as ``module:Class``."""
 
 _WIDE = {"checking"}
+_KEPT_NAMES = "|".join(re.escape(kind.suffix) for kind in sorted(KINDS, key=lambda kind: -len(kind.suffix)))
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?]) ")
 
 
 class Engine(Protocol):
@@ -55,23 +59,36 @@ def main(arguments: list[str] | None = None) -> None:
         return
     _send(channel, {"ready": True})
     for line in sys.stdin:
-        _send(channel, _answer(engine, json.loads(line), lambda news: _send(channel, {"news": news})))
+        _serve(engine, channel, **json.loads(line))
+
+
+def _serve(engine: Engine, channel: TextIO, id: int, request: dict[str, Any]) -> None:
+    def send(message: dict[str, Any]) -> None:
+        _send(channel, {"id": id, **message})
+
+    send(_answer(engine, request, lambda news: send({"news": news})))
 
 
 def _answer(engine: Engine, request: dict[str, Any], news: News) -> dict[str, Any]:
     try:
         return {"answer": engine(request, news)}
     except GracileError as error:
-        return {"error": without_paths(str(error), Path(request["source"]).parent)}
+        return {"error": without_paths(_told(str(error)), Path(request["source"]).parent)}
     except MemoryError:
         return {"error": str(DataError("It needs more memory than there is for one job.", "Make it smaller."))}
     except Exception as error:  # its text may quote what a file holds
         return {"error": f"It cannot be used ({type(error).__name__})."}
 
 
+def _told(refusal: str) -> str:
+    """A refusal without the sentences that whoever sent the file cannot act on: options of a command line."""
+    first, *others = _SENTENCE_ENDS.split(refusal)
+    return " ".join([first, *(sentence for sentence in others if "--" not in sentence)])
+
+
 def without_paths(text: str, folder: Path) -> str:
-    """A message without the server's own paths, which are nobody's business."""
-    return re.sub(rf"{re.escape(str(folder))}/[^\s:,]+|\binput\.[a-z.]{{3,6}}\b", "The file", text)
+    """A message without the server's own paths and its names for uploads, which are nobody's business."""
+    return re.sub(rf"{re.escape(str(folder))}/[^\s:,]+|\binput({_KEPT_NAMES})(?!\w|\.\w|=)", "The file", text)
 
 
 def _send(channel: TextIO, message: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ class Stage(nn.Module, ABC):
 
     def learns_from(self, case: Prepared) -> bool:
         """Whether a training case tells this stage anything."""
-        return case.truth is not None
+        return case.has_masks
 
     @abstractmethod
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:

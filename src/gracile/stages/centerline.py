@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from gracile.networks.zoo import build_network
 from gracile.recipe import CenterlineSpec, Recipe
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.transforms import Prepared
-from gracile.transforms.volume import resample_to_spacing
-from gracile.transforms.volume_samples import PointSamples, VolumePart
+from gracile.transforms.column import Box
+from gracile.transforms.stored import Array
+from gracile.transforms.volume_samples import PointSamples, SampledVolume
 
 LARGEST_INPUT = 4_000_000
 """Coarse voxels above which the heat is computed in overlapping tiles."""
@@ -41,42 +43,41 @@ class CenterlineStage(Stage):
         self.name = spec.name
         network = spec.network
         initial = network.initial if initialize else ""
-        self.network = build_network(network.name, recipe.input.channels, 1, initial=initial, **network.options)
+        self.network = build_network(
+            network.name, recipe.input.channels, 1, initial=initial, dimensions=3, **network.options
+        )
         names = spec.structures or list(recipe.structures)
         self.members = sorted({index for name in names for index in recipe.structures[name]})
 
     def learns_from(self, case: Prepared) -> bool:
-        return case.truth is not None and bool(case.truth[self.members].any())
+        return case.shows(self.members)
 
     def answer_names(self) -> list[str]:
         return ["line"]
 
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
-        parts, centers = [], []
+        volumes, centers = [], []
         for case in cases:
             coarse, affine = self.coarse(case)
             line = self.true_line(case).in_voxels(affine)
             spacing = np.linalg.norm(affine[:3, :3], axis=0)
-            shape = coarse.shape[1:]
-            heat = heat_map(line * spacing, shape, spacing, self.spec.width_mm)
-            parts.append(VolumePart(coarse, heat[None], np.zeros(3, dtype=int), shape, spacing))
-            centers.append(line * spacing)
-        return PointSamples(parts, centers, self.spec.patch, self.spec.augment, seed, self.spec.per_case)
+            volumes.append(SampledVolume(coarse, spacing, LineHeat(line * spacing, spacing, self.spec.width_mm)))
+            centers.append(line)
+        return PointSamples(volumes, centers, self.spec.patch, self.spec.augment, seed, self.spec.per_case)
 
     def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
         return _CoarseCases(self, cases)
 
-    def coarse(self, case: Prepared) -> tuple[np.ndarray, np.ndarray]:
+    def coarse(self, case: Prepared) -> tuple[Array, np.ndarray]:
         """A coarse copy ``(channels, x, y, z)`` of a prepared volume, and its affine."""
         assert case.affine is not None
-        coarse, steps = resample_to_spacing(np.asarray(case.image), case.spacing_mm, self.spec.spacing_mm)
+        coarse, steps = case.at_spacing(self.spec.spacing_mm)
         return coarse, case.affine @ np.diag([*steps, 1.0])
 
     def true_line(self, case: Prepared) -> Centerline:
         """The line through the mask of a training case."""
-        assert case.truth is not None
         assert case.affine is not None
-        return centerline_from_mask(case.truth[self.members].sum(axis=0), case.affine)
+        return centerline_from_mask(case.where(self.members), case.affine)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         logits = self.logits(batch["image"]).float()
@@ -122,7 +123,7 @@ class CenterlineStage(Stage):
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         coarse, affine = self.coarse(prepared)
-        heat = self.heat(torch.from_numpy(coarse)[None].to(self.device))[0, 0].cpu().numpy()
+        heat = self.heat(torch.from_numpy(np.asarray(coarse))[None].to(self.device))[0, 0].cpu().numpy()
         line = self.line_through(heat, affine)
         names = ", ".join(self.spec.structures or self.recipe.structures)
         finding.gates[self.name] = float(np.clip(heat.max(), 0.0, 1.0)) if line is None else _sure(line)
@@ -133,7 +134,7 @@ class CenterlineStage(Stage):
         else:
             assert prepared.affine is not None
             # The coarse copy may end up to a step of its own before the volume does.
-            slices = axial_slices(prepared.image[0], prepared.affine)
+            slices = axial_slices(np.asarray(prepared.image)[0], prepared.affine)
             _, finding.lines[self.name] = line.on_slices(slices, beyond_mm=self.spec.spacing_mm[2])
         return finding
 
@@ -168,37 +169,42 @@ class _CoarseCases(Dataset[Batch]):
         coarse, affine = self.stage.coarse(case)
         line = self.stage.true_line(case).in_voxels(affine)
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
-        heat = heat_map(line * spacing, coarse.shape[1:], spacing, self.stage.spec.width_mm)
+        x, y, z = (slice(0, n) for n in coarse.shape[1:])
+        heat = LineHeat(line * spacing, spacing, self.stage.spec.width_mm).window((x, y, z))
         return {
-            "image": torch.from_numpy(coarse),
-            "truth": torch.from_numpy(heat)[None],
+            "image": torch.from_numpy(np.array(coarse)),
+            "truth": torch.from_numpy(heat),
             "region": torch.ones(1, *coarse.shape[1:]),
             "affine": torch.from_numpy(affine),
             "line": torch.from_numpy(line),
         }
 
 
-def heat_map(line_mm: np.ndarray, shape: tuple[int, ...], spacing_mm: np.ndarray, width_mm: float) -> np.ndarray:
-    """Heat around a line, slice by slice along the third axis.
+@dataclass
+class LineHeat:
+    """Heat around a line, slice by slice along the third axis: ``exp(-d^2 / (2 width^2))``, 0 beyond the line's ends.
 
     Args:
         line_mm: ``(n, 3)`` mm from the first voxel along the axes.
-        shape: Of the map.
-        spacing_mm: Of the map.
+        spacing_mm: ``(3,)`` of the map.
         width_mm: Deviation of the heat.
-
-    Returns:
-        ``(*shape)`` float32: ``exp(-d^2 / (2 width^2))`` in slices that the line runs through, 0 in others.
     """
-    line_mm = line_mm[np.argsort(line_mm[:, 2])]
-    heights = np.arange(shape[2]) * spacing_mm[2]
-    x, y = (np.interp(heights, line_mm[:, 2], line_mm[:, axis]) for axis in (0, 1))
-    squares = (np.arange(shape[0])[:, None, None] * spacing_mm[0] - x) ** 2
-    squares = squares + (np.arange(shape[1])[None, :, None] * spacing_mm[1] - y) ** 2
-    heat = np.exp(-squares / (2 * width_mm**2))
-    half = spacing_mm[2] / 2
-    heat[:, :, (heights < line_mm[0, 2] - half) | (heights > line_mm[-1, 2] + half)] = 0.0
-    return heat.astype(np.float32)
+
+    line_mm: np.ndarray
+    spacing_mm: np.ndarray
+    width_mm: float
+
+    def window(self, box: Box) -> np.ndarray:
+        """``(1, *box)`` float32."""
+        line = self.line_mm[np.argsort(self.line_mm[:, 2])]
+        places = [np.arange(side.start, side.stop) * step for side, step in zip(box, self.spacing_mm, strict=True)]
+        heights = places[2]
+        x, y = (np.interp(heights, line[:, 2], line[:, axis]) for axis in (0, 1))
+        squares = (places[0][:, None, None] - x) ** 2 + (places[1][None, :, None] - y) ** 2
+        heat = np.exp(-squares / (2 * self.width_mm**2))
+        half = self.spacing_mm[2] / 2
+        heat[:, :, (heights < line[0, 2] - half) | (heights > line[-1, 2] + half)] = 0.0
+        return heat[None].astype(np.float32)
 
 
 def _sure(line: Centerline) -> float:

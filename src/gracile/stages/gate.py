@@ -128,6 +128,10 @@ class GateStage(Stage):
         """``(batch, channels, *size)`` framed images to ``(batch, classes)`` logits, classes equally frequent."""
         return self.classifier(images)
 
+    def _whole_logits(self, case: Prepared) -> Tensor:
+        image = torch.from_numpy(np.array(case.image, dtype=np.float32))[None].to(self.device)
+        return self.logits(self.framed(image)).float()
+
     def framed(self, image: Tensor) -> Tensor:
         """``(batch, channels, height, width)`` prepared images in the network's size."""
         return Frame.around(image.shape[-2:], self.spec.size).place(image).contiguous(memory_format=torch.channels_last)
@@ -146,8 +150,7 @@ class GateStage(Stage):
         if not self.spec.enabled:
             finding.notes.append(f"the gate {self.name} was switched off")
             return finding
-        image = torch.from_numpy(np.asarray(prepared.image, dtype=np.float32))[None].to(self.device)
-        probabilities = self.probabilities(self.logits(self.framed(image)))
+        probabilities = self.probabilities(self._whole_logits(prepared))
         present = float(self.presence(probabilities)[0])
         is_open = present >= float(self.threshold)
         if self.spec.classes:
@@ -172,8 +175,7 @@ class GateStage(Stage):
         """Logits ``(cases, classes)`` of whole cases as they are, and their targets ``(cases,)``."""
         self.eval()
         with torch.inference_mode():
-            images = [torch.from_numpy(np.array(case.image, dtype=np.float32))[None] for case in cases]
-            logits = torch.cat([self.logits(self.framed(image.to(self.device))).float().cpu() for image in images])
+            logits = torch.cat([self._whole_logits(case).cpu() for case in cases])
         return logits, torch.tensor([self.target(case) for case in cases])
 
     def calibrate_by(self, logits: Tensor, targets: Tensor) -> dict[str, float]:

@@ -30,7 +30,9 @@ class HeatStage(Stage):
         self.name = spec.name
         network, count = spec.network, len(recipe.landmarks)
         initial = network.initial if initialize else ""
-        self.network = build_network(network.name, recipe.input.channels, count, initial=initial, **network.options)
+        self.network = build_network(
+            network.name, recipe.input.channels, count, initial=initial, dimensions=3, **network.options
+        )
         self.configuration = Configuration(count)
 
     def answer_names(self) -> list[str]:

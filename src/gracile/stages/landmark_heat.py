@@ -16,7 +16,8 @@ from gracile.stages.base import Batch, Finding
 from gracile.stages.heat import HeatStage, read_peak, target_heat
 from gracile.transforms import Prepared
 from gracile.transforms.landmark_samples import MarkedVolume, ScatteredPatches
-from gracile.transforms.volume import resample_to_spacing, restore_spacing
+from gracile.transforms.volume import restore_spacing
+from gracile.transforms.volume_samples import SampledVolume
 
 LARGEST_INPUT = 4_000_000
 """Coarse voxels above which the heat is computed in overlapping tiles."""
@@ -59,8 +60,8 @@ class LandmarkHeatStage(HeatStage):
 
     def marked(self, case: Prepared) -> MarkedVolume:
         """The coarse copy of a training case with its landmarks."""
-        coarse, steps = resample_to_spacing(np.asarray(case.image), case.spacing_mm, self.spec.spacing_mm)
-        return MarkedVolume.of(coarse, case.spacing_mm * steps, self.points_mm(case))
+        coarse, steps = case.at_spacing(self.spec.spacing_mm)
+        return MarkedVolume(SampledVolume(coarse, case.spacing_mm * steps), self.points_mm(case))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         return {"heat": self._entropy(self.logits(batch["image"]).float(), batch)}
@@ -109,8 +110,8 @@ class LandmarkHeatStage(HeatStage):
         return self._logs(logits)[0, :, :-1].exp().unflatten(1, logits.shape[2:]).cpu().numpy()
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
-        coarse, steps = resample_to_spacing(np.asarray(prepared.image), prepared.spacing_mm, self.spec.spacing_mm)
-        heat = self.heat(self.whole_logits(torch.from_numpy(coarse)[None].to(self.device)))
+        coarse, steps = prepared.at_spacing(self.spec.spacing_mm)
+        heat = self.heat(self.whole_logits(torch.from_numpy(np.asarray(coarse))[None].to(self.device)))
         apart = steps * self.steps(coarse.shape[1:], heat.shape[1:])
         shape = prepared.image.shape[1:]
         finding.landmarks = self.landmarks(
@@ -210,7 +211,7 @@ class _WholeVolumes(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         volume = self.volumes[index]
         return {
-            "image": torch.from_numpy(volume.part.image),
-            "places": torch.from_numpy(volume.points_mm / volume.part.spacing_mm).float(),
-            "spacing": torch.from_numpy(volume.part.spacing_mm),
+            "image": torch.from_numpy(np.array(volume.sampled.image)),
+            "places": torch.from_numpy(volume.points_mm / volume.sampled.spacing_mm).float(),
+            "spacing": torch.from_numpy(volume.sampled.spacing_mm),
         }

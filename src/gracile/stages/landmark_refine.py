@@ -18,8 +18,8 @@ from gracile.stages.heat import HeatStage, target_heat
 from gracile.transforms import Prepared
 from gracile.transforms.landmark_samples import LandmarkPatches, MarkedVolume, cut_in_pose, mirrored_points
 from gracile.transforms.patches import CaseSamples
-from gracile.transforms.volume import sample, smoothed_for
-from gracile.transforms.volume_samples import VolumePart
+from gracile.transforms.volume import sample
+from gracile.transforms.volume_samples import SampledVolume
 
 AT_ONCE = 16
 """Patches that a network answers at once."""
@@ -71,12 +71,12 @@ class LandmarkRefineStage(HeatStage):
 
     def marked(self, case: Prepared) -> MarkedVolume:
         """A training case in full resolution with its landmarks."""
-        return MarkedVolume(self.part(case), self.points_mm(case))
+        return MarkedVolume(self.sampled(case), self.points_mm(case))
 
-    def part(self, case: Prepared) -> VolumePart:
+    def sampled(self, case: Prepared) -> SampledVolume:
         """A whole volume in full resolution, smoothed where patches are coarser."""
         steps = np.maximum(1.0, self.spec.spacing_mm / case.spacing_mm)
-        return VolumePart.of(smoothed_for(np.asarray(case.image), steps), case.spacing_mm)
+        return SampledVolume(case.smoothed(steps), case.spacing_mm)
 
     def own_logits(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Logits of each patch's own landmark within the reach, ``(batch, n, n, n)``."""
@@ -109,7 +109,7 @@ class LandmarkRefineStage(HeatStage):
             if landmark.point_mm is not None:
                 points[number] = from_patient[:3, :3] @ landmark.point_mm + from_patient[:3, 3]
         known = np.isfinite(points).all(axis=1)
-        volume, weights = self.part(prepared), np.array([landmark.probability for landmark in found])
+        volume, weights = self.sampled(prepared), np.array([landmark.probability for landmark in found])
         error: float = self.spec.error_mm
         look: _Look | None = None
         for _ in range(self.spec.passes):
@@ -144,13 +144,13 @@ class LandmarkRefineStage(HeatStage):
         return "" if spread_mm < (taught + blank) / 2 else landmark.note
 
     def _with_mirror_image(
-        self, look: "_Look", volume: VolumePart, points: np.ndarray, weights: np.ndarray, error_mm: float
+        self, look: "_Look", volume: SampledVolume, points: np.ndarray, weights: np.ndarray, error_mm: float
     ) -> "_Look":
         """A look whose landmarks that have an opposite are moved halfway to where the mirror image shows them."""
         opposites = self.opposites
         mirrored = MarkedVolume(volume, points).mirrored(opposites)
         swapped = np.array([0.0 if opposite is None else weights[opposite] for opposite in opposites])
-        other = self._look(mirrored.part, mirrored.points_mm, swapped, error_mm)
+        other = self._look(mirrored.sampled, mirrored.points_mm, swapped, error_mm)
         if other is None:
             return look
         way = np.nan_to_num(mirrored_points(volume, other.points, opposites) - look.points) / 2
@@ -166,7 +166,7 @@ class LandmarkRefineStage(HeatStage):
         trust = np.where(agreeing, stray / (stray + error_mm**2), 0.0)[:, None]
         return placed + trust * np.nan_to_num(points - placed)
 
-    def _look(self, volume: VolumePart, points: np.ndarray, weights: np.ndarray, error_mm: float) -> "_Look | None":
+    def _look(self, volume: SampledVolume, points: np.ndarray, weights: np.ndarray, error_mm: float) -> "_Look | None":
         """Patches about ``(landmarks, 3)`` points in their common pose; None where they do not tell one."""
         pose, agreeing = self.configuration.pose(points, weights, error_mm)
         if pose is None or agreeing.sum() < (POSED_BY if self.configuration.tells_pose else 1):

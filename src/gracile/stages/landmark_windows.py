@@ -18,7 +18,7 @@ from gracile.stages.scanning import Scan, VolumeWindows, search
 from gracile.stages.window_scanners import Box, DenseWindows, ExactWindows
 from gracile.transforms import Prepared
 from gracile.transforms.patches import CaseSamples
-from gracile.transforms.volume import resample_to_spacing, restore_spacing, smoothed_for
+from gracile.transforms.volume import restore_spacing
 from gracile.transforms.window_samples import IntensityRange, WindowSamples, WindowSource
 
 ACROSS = {"sagittal": "LR", "coronal": "AP", "axial": "SI"}
@@ -72,11 +72,8 @@ class LandmarkWindowsStage(Stage):
         for case in cases:
             own = case.spacing_mm
             spacing = np.array([wanted or n for wanted, n in zip(self.spec.spacing_mm, own, strict=True)])
-            image = np.asarray(case.image)[0]
-            if not np.allclose(spacing, own):
-                image = smoothed_for(image[None], spacing / own)[0]
             points = np.stack([case.points[name] for name in self.recipe.landmark_names])
-            sources.append(WindowSource(image, self._shown(case), own, spacing, points))
+            sources.append(WindowSource(case.smoothed(spacing / own), self._shown(case), own, spacing, points))
         return WindowSamples(sources, self.spec.size, normals, sampler, seed)
 
     def _shown(self, case: Prepared) -> IntensityRange:
@@ -102,7 +99,7 @@ class LandmarkWindowsStage(Stage):
         return self.network(images)
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
-        volume, steps = resample_to_spacing(np.asarray(prepared.image), prepared.spacing_mm, self.spec.spacing_mm)
+        volume, steps = prepared.at_spacing(self.spec.spacing_mm)
         shown = self._shown(prepared).apply(volume[0])
         scan = self.scan(shown, self._normals(prepared), self._box(prepared, shown.shape, steps))
         finding.notes += self._notes(prepared, shown.shape)

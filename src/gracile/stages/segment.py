@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
 from skimage.measure import label
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from gracile.losses import build_loss
 from gracile.networks.zoo import build_network
-from gracile.recipe import DecisionSpec, Recipe, SegmentSpec
+from gracile.recipe import DecisionSpec, LossSpec, Recipe, SegmentSpec
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.transforms import Prepared
 from gracile.transforms.frames import WholeImageSamples
@@ -34,6 +34,7 @@ class SegmentStage(Stage):
             recipe.input.channels,
             len(recipe.classes),
             initial=spec.network.initial if initialize else "",
+            dimensions=2,
             **spec.network.options,
         )
         structures = recipe.structures
@@ -42,7 +43,7 @@ class SegmentStage(Stage):
     def learns_from(self, case: Prepared) -> bool:
         if case.truth is None:
             return False
-        return not self.spec.positives_only or bool((case.truth[1:] > 0.5).any())
+        return not self.spec.positives_only or case.shows(range(1, len(self.recipe.classes)))
 
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
         sampler = self.spec.sampler
@@ -53,27 +54,33 @@ class SegmentStage(Stage):
         return PatchSamples(cases, sampler, self.spec.augment, seed, self.recipe.opposites)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        answers = self.network(batch["image"])
-        steps = answers if isinstance(answers, list | tuple) else [answers]
-        weights = [0.5] * (len(steps) - 1) + [1.0]
-        totals: dict[str, Tensor] = {}
-        for weight, answer in zip(weights, steps, strict=True):
-            for term, loss in self.terms:
-                value = weight * term.weight * loss(answer.float(), batch["truth"], batch["region"])
-                totals[term.name] = totals[term.name] + value if term.name in totals else value
-        return totals
+        return weighted_losses(self.network(batch["image"]), batch, self.terms)
 
     def logits(self, images: Tensor) -> Tensor:
         answers = self.network(images)
         return answers[-1] if isinstance(answers, list | tuple) else answers
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
-        image = torch.from_numpy(prepared.image)[None].to(self.device)
+        image = torch.from_numpy(np.asarray(prepared.image))[None].to(self.device)
         finding.probabilities = predict_probabilities(self, image, self.spec.flips, self.spec.largest_input)
         return finding
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         return decide(probabilities, self.spec.decision)
+
+
+def weighted_losses(
+    answers: Tensor | Sequence[Tensor], batch: Batch, terms: Sequence[tuple[LossSpec, nn.Module]]
+) -> dict[str, Tensor]:
+    """Weighted terms of a network's answer; of several, the last one counts in full, the others at half weight each."""
+    steps = answers if isinstance(answers, list | tuple) else [answers]
+    weights = [0.5] * (len(steps) - 1) + [1.0]
+    totals: dict[str, Tensor] = {}
+    for weight, answer in zip(weights, steps, strict=True):
+        for term, loss in terms:
+            value = weight * term.weight * loss(answer.float(), batch["truth"], batch["region"])
+            totals[term.name] = totals[term.name] + value if term.name in totals else value
+    return totals
 
 
 def predict_probabilities(stage: Stage, image: Tensor, flips: bool | str, largest_input: int) -> np.ndarray:

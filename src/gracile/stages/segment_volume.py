@@ -19,14 +19,14 @@ from gracile.networks.slices import SliceNetwork
 from gracile.networks.zoo import build_network
 from gracile.recipe import Recipe, SegmentVolumeSpec
 from gracile.stages.base import Batch, Finding, Stage
-from gracile.stages.segment import decide
+from gracile.stages.segment import decide, weighted_losses
 from gracile.transforms import Prepared
+from gracile.transforms.class_shares import ClassShares
 from gracile.transforms.column import Column
-from gracile.transforms.volume import resample_to_spacing, restore_spacing, smoothed_for
-from gracile.transforms.volume_samples import LineSamples, PointSamples, VolumePart
-
-BESIDE_MM = 12.0
-"""How far around a column its surroundings are kept for training: turned and moved pieces look there."""
+from gracile.transforms.prepared import named_by_steps
+from gracile.transforms.stored import Array
+from gracile.transforms.volume import resample_to_spacing, restore_spacing, steps_to
+from gracile.transforms.volume_samples import LineSamples, PointSamples, SampledVolume
 
 
 class SegmentVolumeStage(Stage):
@@ -43,11 +43,22 @@ class SegmentVolumeStage(Stage):
         self.name = spec.name
         network = spec.network
         channels = recipe.input.channels * max(1, spec.slices)
-        initial = network.initial if initialize else ""
-        self.network = build_network(network.name, channels, len(recipe.classes), initial=initial, **network.options)
+        self.network = build_network(
+            network.name,
+            channels,
+            len(recipe.classes),
+            initial=network.initial if initialize else "",
+            dimensions=2 if spec.slices else 3,
+            **network.options,
+        )
         if spec.slices:
             self.network = SliceNetwork(self.network, spec.slices)
         self.terms = [(term, build_loss(term.name, recipe.structures, **term.options)) for term in spec.losses]
+
+    @property
+    def foreground(self) -> range:
+        """Indices of the classes that are delineated."""
+        return range(1, len(self.recipe.classes))
 
     @property
     def patch(self) -> tuple[int, int, int]:
@@ -55,13 +66,12 @@ class SegmentVolumeStage(Stage):
         return (*self.spec.size, self.spec.length)
 
     def learns_from(self, case: Prepared) -> bool:
-        return case.truth is not None and (not self.spec.along or bool(case.truth[1:].any()))
+        return case.labels is not None and (not self.spec.along or case.shows(self.foreground))
 
     def true_line(self, case: Prepared) -> Centerline:
         """The line through the mask of a training case, all classes together."""
-        assert case.truth is not None
         assert case.affine is not None
-        return centerline_from_mask(case.truth[1:].sum(axis=0), case.affine)
+        return centerline_from_mask(case.where(self.foreground), case.affine)
 
     def spacing_of(self, case: Prepared) -> np.ndarray:
         """``(3,)`` mm at which the network sees a case."""
@@ -70,42 +80,29 @@ class SegmentVolumeStage(Stage):
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
         if self.spec.along:
             return self._along_lines(cases, seed)
-        parts, centers = [], []
-        for case in cases:
-            part = self._whole(case)
-            parts.append(part)
-            centers.append(np.argwhere(part.truth.sum(axis=0) > 0.5) * part.spacing_mm)
+        volumes = [self._whole(case) for case in cases]
+        centers = [self._foreground_samples(case) for case in cases]
         augment, per_case = self.spec.augment, self.spec.per_case
-        return _WithBackground(
-            PointSamples(parts, centers, self.patch, augment, seed, per_case, opposites=self.recipe.opposites)
-        )
+        opposites = self.recipe.opposites
+        return _WithBackground(PointSamples(volumes, centers, self.patch, augment, seed, per_case, opposites=opposites))
 
     def _along_lines(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
-        parts, lines, scales, spacings = [], [], [], []
+        volumes, lines, scales, spacings = [], [], [], []
         for case in cases:
             assert case.affine is not None
-            assert case.truth is not None
-            line, shape, own = self.true_line(case), case.region.shape, case.spacing_mm
+            line, own, spacing = self.true_line(case), case.spacing_mm, self.spacing_of(case)
             column = self.column(case, line)
-            mean, deviation = self._levels(column, column.cut(np.asarray(case.image)))
+            mean, deviation = self._levels(column, column.cut(case.image))
             heights = column.positions()[0, 0, :, 2] * own[2]
             scales.append(np.stack([heights, mean, deviation], axis=1))
-            more = np.ceil(BESIDE_MM / own).astype(int)
-            box = tuple(
-                slice(max(0, part.start - m), min(n, part.stop + m))
-                for part, m, n in zip(column.box, more, shape, strict=True)
-            )
-            steps = self.spacing_of(case) / own
-            image, truth = (smoothed_for(np.asarray(array[(slice(None), *box)]), steps)
-                            for array in (case.image, case.truth[1:]))  # fmt: skip
-            start = np.array([part.start for part in box])
-            parts.append(VolumePart(image, truth, start, shape, own))
+            steps = spacing / own
+            volumes.append(SampledVolume(case.smoothed(steps), own, self._shares(case, steps, resampled=False)))
             places = line.in_voxels(case.affine)
             lines.append(places[np.argsort(places[:, 2])] * own)  # the third axis may run down the patient
-            spacings.append(self.spacing_of(case))
+            spacings.append(spacing)
         spec = self.spec
         return LineSamples(
-            parts, lines, scales, self.patch, spacings, spec.jitter, spec.augment, seed, spec.per_case,
+            volumes, lines, scales, self.patch, spacings, spec.jitter, spec.augment, seed, spec.per_case,
             self.recipe.opposites,
         )  # fmt: skip
 
@@ -133,17 +130,26 @@ class SegmentVolumeStage(Stage):
             means, squares = (np.full(len(part), part.mean()) for part in (means, squares))
         return means, np.sqrt(np.maximum(squares - means**2, 1e-6))
 
-    def _whole(self, case: Prepared) -> VolumePart:
-        assert case.truth is not None
-        image, steps = resample_to_spacing(np.asarray(case.image), case.spacing_mm, self.spec.spacing_mm)
-        truth, _ = resample_to_spacing(np.asarray(case.truth[1:]), case.spacing_mm, self.spec.spacing_mm)
-        return VolumePart(image, truth, np.zeros(3, dtype=int), image.shape[1:], case.spacing_mm * steps)
+    def _whole(self, case: Prepared) -> SampledVolume:
+        image, steps = case.at_spacing(self.spec.spacing_mm)
+        return SampledVolume(image, case.spacing_mm * steps, self._shares(case, steps, resampled=True))
+
+    def _shares(self, case: Prepared, steps: np.ndarray, resampled: bool) -> ClassShares:
+        assert case.labels is not None
+        return ClassShares(case.labels, len(self.recipe.classes), steps, resampled)
+
+    def _foreground_samples(self, case: Prepared) -> Array:
+        """``(n, 3)`` samples of the whole volume at the stage's spacing that are foreground for the most part."""
+        steps = steps_to(self.spec.spacing_mm, case.spacing_mm)
+
+        def find() -> np.ndarray:
+            shares, _ = resample_to_spacing(case.where(self.foreground)[None], case.spacing_mm, self.spec.spacing_mm)
+            return np.argwhere(shares[0] > 0.5).astype(np.int32)
+
+        return case.keep(named_by_steps("foreground-samples", steps), find)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self.logits(batch["image"]).float()
-        return {
-            term.name: term.weight * loss(logits, batch["truth"], batch["region"]) for term, loss in self.terms
-        }  # fmt: skip
+        return weighted_losses(self.network(batch["image"]), batch, self.terms)
 
     def logits(self, images: Tensor) -> Tensor:
         answers = self.network(images)
@@ -172,14 +178,13 @@ class SegmentVolumeStage(Stage):
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         outside = (1.0, *[0.0] * (len(self.recipe.classes) - 1))
-        image = np.asarray(prepared.image)
         if not self.spec.along:
-            coarse, steps = resample_to_spacing(image, prepared.spacing_mm, self.spec.spacing_mm)
-            found = self.predict(torch.from_numpy(coarse)[None].to(self.device))[0].cpu()
-            finding.probabilities = restore_spacing(found.numpy(), steps, image.shape[1:], outside)
+            coarse, steps = prepared.at_spacing(self.spec.spacing_mm)
+            found = self.predict(torch.from_numpy(np.asarray(coarse))[None].to(self.device))[0].cpu()
+            finding.probabilities = restore_spacing(found.numpy(), steps, prepared.image.shape[1:], outside)
         elif self.spec.along in finding.lines:
             column = self.column(prepared, finding.lines[self.spec.along])
-            seen = torch.from_numpy(self.evened(column, column.cut(image)))[None].to(self.device)
+            seen = torch.from_numpy(self.evened(column, column.cut(prepared.image)))[None].to(self.device)
             found = self.predict(seen)[0].cpu()
             finding.probabilities, finding.box = column.restore(found.numpy(), outside), column.box
         if self.spec.smooth_mm and finding.probabilities is not None:
@@ -216,17 +221,19 @@ class _HeldBack(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         case = self.cases[index]
-        assert case.truth is not None
+        assert case.labels is not None
         if self.stage.spec.along:
             column = self.stage.column(case, self.stage.true_line(case))
-            image = self.stage.evened(column, column.cut(np.asarray(case.image)))
-            truth = column.cut(np.asarray(case.truth[1:]))
+            image = self.stage.evened(column, column.cut(case.image))
+            truth = column.cut_shares(case.labels, len(self.stage.recipe.classes))
         else:
-            part = self.stage._whole(case)
-            image, truth = part.image, part.truth
+            volume = self.stage._whole(case)
+            x, y, z = (slice(0, n) for n in volume.shape)
+            channels = len(volume.image)
+            image, truth = np.split(volume.window((x, y, z)), [channels])
         whole = np.concatenate([1.0 - truth.sum(axis=0, keepdims=True), truth])
         return {
-            "image": torch.from_numpy(image.astype(np.float32)),
+            "image": torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)),
             "truth": torch.from_numpy(whole.astype(np.float32)),
             "region": torch.ones(1, *image.shape[1:]),
         }

@@ -9,7 +9,7 @@ from torch import nn
 
 from gracile.errors import RecipeError
 from gracile.networks.anatomy import PARTS, Axis, anatomy_of
-from gracile.networks.zoo import AnySize
+from gracile.networks.libraries import AnySize
 from gracile.stages import Stage
 
 HEAD = "head"

@@ -1,7 +1,9 @@
 """Which samples each training step sees: the same whatever the number of processes, and the same after a resume."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from gracile.data import CaseFiles, read_case
 from gracile.io.atomic import writing
 from gracile.recipe import Recipe
 from gracile.transforms import Prepared, prepare
+from gracile.transforms.stored import StoredArray
 
 
 class EpochSampler(Sampler[int]):
@@ -53,21 +56,38 @@ class EpochSampler(Sampler[int]):
 
 
 def prepared_case(files: CaseFiles, recipe: Recipe, cache: Path) -> Prepared:
-    """Read and prepare a case once; later calls map the cached arrays from disk, so that memory stays bounded."""
+    """Read and prepare a case once. Its arrays stay in the cache: memory is bounded for any number of cases."""
     folder = cache / files.id
     names = ["image", "region"]
-    names += ["truth"] * (files.label is not None) + ["affine"] * (recipe.input.kind == "volume")
-    names += ["points"] * bool(recipe.landmarks)
+    if files.label is not None:
+        names.append("labels" if recipe.input.kind == "volume" else "truth")
+    names += ["affine"] * (recipe.input.kind == "volume") + ["points"] * bool(recipe.landmarks)
     if not all((folder / f"{name}.npy").is_file() for name in names):
-        case = read_case(files, recipe)
-        prepared = _prepare(case, recipe)
-        folder.mkdir(parents=True, exist_ok=True)
+        prepared = _prepare(read_case(files, recipe), recipe)
         for name in names:
-            with writing(folder / f"{name}.npy") as path, path.open("wb") as file:
-                np.save(file, _points(prepared) if name == "points" else getattr(prepared, name))
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+            _write(folder, name, _points(prepared) if name == "points" else getattr(prepared, name))
+    arrays: dict[str, Any] = {name: StoredArray(folder / f"{name}.npy") for name in names}
+    for name in {"affine", "points"} & set(names):
+        arrays[name] = np.array(arrays[name])
     points = dict(zip(recipe.landmark_names, arrays.pop("points", []), strict=False))
-    return Prepared(placement=None, subject=files.subject, frame_class=files.frame_class, points=points, **arrays)
+    return Prepared(
+        placement=None, subject=files.subject, frame_class=files.frame_class, points=points,
+        keep=partial(kept, folder), **arrays,
+    )  # fmt: skip
+
+
+def kept(folder: Path, name: str, make: Callable[[], np.ndarray]) -> StoredArray:
+    """An array of a folder, made where it is not there yet. What it is made of must be the same for a name."""
+    path = folder / f"{name}.npy"
+    if not path.is_file():
+        _write(folder, name, make())
+    return StoredArray(path)
+
+
+def _write(folder: Path, name: str, array: np.ndarray) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder / f"{name}.npy") as path, path.open("wb") as file:
+        np.save(file, array)
 
 
 def _points(prepared: Prepared) -> np.ndarray:

@@ -19,10 +19,10 @@ from gracile.bundle import read_bundle
 from gracile.data import CaseFiles, fingerprint, labeled, load_split, save_split, split_by_subject
 from gracile.errors import DataError, GracileError, UsageError
 from gracile.io.atomic import write_json, write_text
+from gracile.pages.tuning import short, shown
 from gracile.recipe import Recipe
 from gracile.study import StudySpec
 from gracile.training.record import environment
-from gracile.training.study_report import short, shown, write_outcome
 from gracile.training.study_store import (
     HEARTBEAT_SECONDS,
     STALE_SECONDS,
@@ -36,6 +36,7 @@ from gracile.training.study_store import (
     suggested,
 )
 from gracile.training.trial import Plan, run_trial
+from gracile.training.tune_outcome import write_outcome
 
 log = logging.getLogger(__name__)
 

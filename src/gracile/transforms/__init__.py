@@ -1,7 +1,9 @@
 """Prepare and restore, and the augmentation of training patches."""
 
 from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
-from gracile.transforms.prepare import Placement, Prepared, prepare
+from gracile.transforms.placement import Placement
+from gracile.transforms.prepare import prepare
+from gracile.transforms.prepared import Prepared
 from gracile.transforms.scan import find_scan, find_skin_line, why_not_ultrasound
 
 __all__ = [

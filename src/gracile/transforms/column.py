@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from gracile.geometry import Centerline
+from gracile.transforms.stored import Array
 from gracile.transforms.volume import sample, smoothed_for
 
 Box = tuple[slice, slice, slice]
@@ -89,15 +90,27 @@ class Column:
                  for s, (_, b), n in zip(starts, ends, self.shape, strict=True)]  # fmt: skip
         return slice(starts[0], stops[0]), slice(starts[1], stops[1]), slice(starts[2], stops[2])
 
-    def cut(self, volume: np.ndarray) -> np.ndarray:
+    def cut(self, volume: Array) -> np.ndarray:
         """``(channels, x, y, z)`` to ``(channels, *size, length)`` float32; 0 where the column leaves the volume."""
-        box = self.box
+        return self._sampled(volume[(slice(None), *self._wider)])
+
+    def cut_shares(self, labels: Array, classes: int) -> np.ndarray:
+        """``(x, y, z)`` class indices to the shares of the foreground classes, ``(classes - 1, *size, length)``."""
+        window = labels[self._wider]
+        return self._sampled(np.stack([window == index for index in range(1, classes)]))
+
+    @property
+    def _wider(self) -> Box:
+        """The box with what it takes to interpolate at its border."""
         margin = np.ceil(self.steps).astype(int) + 1
-        wider = tuple(
+        x, y, z = (
             slice(max(0, part.start - m), min(n, part.stop + m))
-            for part, m, n in zip(box, margin, self.shape, strict=True)
+            for part, m, n in zip(self.box, margin, self.shape, strict=True)
         )
-        window = smoothed_for(volume[(slice(None), *wider)], self.steps)
+        return x, y, z
+
+    def _sampled(self, window: np.ndarray) -> np.ndarray:
+        window, wider = smoothed_for(window, self.steps), self._wider
         points = self.positions() - np.array([part.start for part in wider])
         return sample(torch.from_numpy(window), torch.from_numpy(points.astype(np.float32))).numpy()
 

@@ -12,8 +12,9 @@ from torch.utils.data import Dataset
 
 from gracile.recipe import AugmentSpec
 from gracile.transforms.patches import cut_patch, vary_intensities
-from gracile.transforms.prepare import Prepared
+from gracile.transforms.prepared import Prepared
 from gracile.transforms.randomness import sample_generator
+from gracile.transforms.stored import Array
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _shrunk(case: Prepared, frame: Frame) -> Prepared:
     if frame.inner == frame.prepared:
         return dataclasses.replace(case, truth=truth)
 
-    def smaller(array: np.ndarray) -> np.ndarray:
+    def smaller(array: Array) -> np.ndarray:
         return frame.shrink(torch.from_numpy(np.array(array, dtype=np.float32))[None])[0].numpy()
 
     region = smaller(case.region[None])[0] > 0.5

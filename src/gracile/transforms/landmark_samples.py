@@ -1,7 +1,7 @@
 """Training samples for landmarks: patches of coarse volumes, and small patches around single landmarks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from gracile.geometry.similarity import Similarity
 from gracile.recipe import AugmentSpec
 from gracile.transforms.patches import vary_intensities
 from gracile.transforms.randomness import sample_generator
-from gracile.transforms.volume_samples import VolumePart, warp
+from gracile.transforms.volume_samples import SampledVolume, warp
 
 
 @dataclass
@@ -20,37 +20,31 @@ class MarkedVolume:
     """A volume with its landmarks.
 
     Args:
-        part: The volume.
+        sampled: The volume.
         points_mm: ``(landmarks, 3)`` mm from its first voxel along its axes; NaN where one is not known.
     """
 
-    part: VolumePart
+    sampled: SampledVolume
     points_mm: np.ndarray
-
-    @classmethod
-    def of(cls, image: np.ndarray, spacing_mm: np.ndarray, points_mm: np.ndarray) -> "MarkedVolume":
-        """From ``(channels, x, y, z)`` float32 and its spacing."""
-        return cls(VolumePart.of(image, spacing_mm), points_mm)
 
     def mirrored(self, opposites: Sequence[int | None]) -> "MarkedVolume":
         """Along the first axis, each landmark where its opposite was; without those that have none."""
-        part = self.part
-        image = np.ascontiguousarray(part.image[:, ::-1])
-        return MarkedVolume.of(image, part.spacing_mm, mirrored_points(part, self.points_mm, opposites))
+        image = replace(self.sampled, mirrored=not self.sampled.mirrored)
+        return MarkedVolume(image, mirrored_points(self.sampled, self.points_mm, opposites))
 
 
-def mirrored_points(part: VolumePart, points_mm: np.ndarray, opposites: Sequence[int | None]) -> np.ndarray:
+def mirrored_points(sampled: SampledVolume, points_mm: np.ndarray, opposites: Sequence[int | None]) -> np.ndarray:
     """Where landmarks lie in a volume's mirror image along its first axis, and back.
 
     Args:
-        part: The volume.
+        sampled: The volume.
         points_mm: ``(landmarks, 3)`` mm from its first voxel along its axes; NaN where one is not known.
         opposites: Number of each landmark's opposite.
 
     Returns:
         Likewise; NaN where there is no opposite, or it is not known.
     """
-    far = (part.image.shape[1] - 1) * part.spacing_mm[0]
+    far = (sampled.shape[0] - 1) * sampled.spacing_mm[0]
     points = np.full_like(points_mm, np.nan)
     for number, opposite in enumerate(opposites):
         if opposite is not None:
@@ -97,17 +91,17 @@ class ScatteredPatches(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         generator = sample_generator(self.seed, index)
         volume = self.volumes[index % len(self.volumes)]
-        part, points = volume.part, torch.from_numpy(volume.points_mm).float()
-        extent = torch.tensor(self.size) * torch.from_numpy(part.spacing_mm).float()
+        sampled, points = volume.sampled, torch.from_numpy(volume.points_mm).float()
+        extent = torch.tensor(self.size) * torch.from_numpy(sampled.spacing_mm).float()
         middle = points.nanmean(dim=0) + self.augment.shift * extent * (2.0 * torch.rand(3, generator=generator) - 1.0)
-        grid = warp(self.size, part.spacing_mm, self.augment, generator)
-        image, _, region = part.cut(grid.offsets + middle)
+        grid = warp(self.size, sampled.spacing_mm, self.augment, generator)
+        image, _, region = sampled.cut(grid.offsets + middle)
         image = vary_intensities(image, self.augment, generator) * region
         places = grid.samples_at(points - middle)
         if float(torch.rand((), generator=generator)) < self.empty:
             image = scrambled(image, generator) * region
             places = torch.full_like(places, -float(max(self.size)))
-        return {"image": image, "places": places, "spacing": torch.from_numpy(part.spacing_mm).float()}
+        return {"image": image, "places": places, "spacing": torch.from_numpy(sampled.spacing_mm).float()}
 
 
 def scrambled(image: Tensor, generator: torch.Generator) -> Tensor:
@@ -173,22 +167,24 @@ class LandmarkPatches(Dataset[dict[str, Tensor]]):
         number = int(known[int(torch.randint(len(known), (), generator=generator))])
         off = (self.shift_mm * torch.randn(3, generator=generator)).clamp(-self.limit_mm, self.limit_mm)
         grid = warp((self.size,) * 3, np.full(3, self.spacing_mm), self.augment, generator)
-        image, region = cut_in_pose(volume.part, pose, volume.points_mm[number], grid.offsets + off)
+        image, region = cut_in_pose(volume.sampled, pose, volume.points_mm[number], grid.offsets + off)
         image = vary_intensities(image, self.augment, generator) * region
         place = grid.samples_at(-off[None])[0] - (self.size - 1) / 2
         return {"image": image, "place": place, "number": torch.tensor(number)}
 
 
-def cut_in_pose(part: VolumePart, pose: Similarity, point_mm: np.ndarray, offsets_mm: Tensor) -> tuple[Tensor, Tensor]:
+def cut_in_pose(
+    sampled: SampledVolume, pose: Similarity, point_mm: np.ndarray, offsets_mm: Tensor
+) -> tuple[Tensor, Tensor]:
     """Image ``(channels, *size)`` and region ``(1, *size)`` about a point, in the pose of the mean shape.
 
     Args:
-        part: The volume.
+        sampled: The volume.
         pose: Where the mean shape lies in it.
         point_mm: ``(3,)`` mm from the volume's first voxel along its axes.
         offsets_mm: ``(*size, 3)`` mm from the point, in the mean shape's pose and size.
     """
     # By NumPy, as autocast would round PyTorch's product to a hundredth of a voxel.
     places = offsets_mm.numpy() @ (pose.scale * pose.rotation).T + point_mm
-    image, _, region = part.cut(torch.from_numpy(places).float())
+    image, _, region = sampled.cut(torch.from_numpy(places).float())
     return image, region

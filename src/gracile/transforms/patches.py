@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -11,8 +12,9 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from gracile.recipe import AugmentSpec, SamplerSpec
-from gracile.transforms.prepare import Prepared
+from gracile.transforms.prepared import Prepared
 from gracile.transforms.randomness import sample_generator
+from gracile.transforms.stored import Array
 
 ELASTIC_CELLS = 5
 """Control points of the elastic shifts along each side of a patch."""
@@ -42,9 +44,8 @@ class PatchSamples(Dataset[dict[str, Tensor]]):
         self.sampler = sampler
         self.augment = augment
         self.seed = seed
-        chooser = np.random.default_rng(seed)
-        self.everywhere = [_points(case.region, chooser) for case in cases]
-        self.foreground = [_points((_truth(case)[0] < 0.5) & case.region, chooser) for case in cases]
+        self.everywhere = [case.keep("pixels-inside", partial(_pixels_inside, case)) for case in cases]
+        self.foreground = [case.keep("pixels-of-foreground", partial(_foreground_pixels, case)) for case in cases]
 
     def __len__(self) -> int:
         return len(self.cases) * self.sampler.per_case
@@ -128,9 +129,9 @@ def cut_patch(
         generator: Source of randomness.
         opposites: Class that each class is in a mirror image; empty where none changes.
     """
-    linear = _linear_map(augment, generator)
     rows, columns = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in shape), indexing="ij")
-    grid = torch.stack((columns, rows), dim=-1) @ linear.T
+    matrix = _linear_map(augment, generator)
+    grid = torch.stack((columns, rows), dim=-1) @ matrix.T
     if augment.elastic:
         shifts = augment.elastic * torch.randn(1, 2, ELASTIC_CELLS, ELASTIC_CELLS, generator=generator)
         grid = grid + functional.interpolate(shifts, shape, mode="bicubic", align_corners=True)[0].permute(1, 2, 0)
@@ -144,7 +145,7 @@ def cut_patch(
         [part[:, top:bottom, left:right] for part in (case.image, _truth(case), case.region[None])],
         axis=0, dtype=np.float32,
     )  # fmt: skip
-    if len(opposites) and len(_truth(case)) and torch.linalg.det(linear) < 0:
+    if len(opposites) and len(_truth(case)) and torch.linalg.det(matrix) < 0:
         # A turn keeps left and right; whatever is mirrored, along one axis or another, changes them.
         first = len(case.image)
         window[first:-1] = window[first:-1][np.asarray(opposites)]
@@ -185,16 +186,25 @@ def vary_intensities(image: Tensor, augment: AugmentSpec, generator: Generator) 
     return image
 
 
-def _truth(case: Prepared) -> np.ndarray:
+def _truth(case: Prepared) -> Array:
     if case.truth is None:
         raise ValueError("training samples need a case with truth")
     return case.truth
 
 
-def _points(where: np.ndarray, chooser: np.random.Generator) -> np.ndarray:
-    points = np.argwhere(where)
+def _pixels_inside(case: Prepared) -> np.ndarray:
+    return _some_pixels(np.asarray(case.region))
+
+
+def _foreground_pixels(case: Prepared) -> np.ndarray:
+    return _some_pixels((_truth(case)[0] < 0.5) & np.asarray(case.region))
+
+
+def _some_pixels(where: np.ndarray) -> np.ndarray:
+    """``(n, 2)`` int32 rows and columns where it is true; a large number of them is thinned out at random."""
+    points = np.argwhere(where).astype(np.int32)
     if len(points) > POINTS_PER_CASE:
-        points = points[chooser.choice(len(points), POINTS_PER_CASE, replace=False)]
+        points = points[np.random.default_rng(0).choice(len(points), POINTS_PER_CASE, replace=False)]
     return points
 
 

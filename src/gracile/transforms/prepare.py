@@ -1,16 +1,16 @@
 """Prepare: a case on the network's own grid and scale. Restore: maps back on the input's grid, to the pixel."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from gracile.case import Case
 from gracile.errors import DataError
 from gracile.recipe import Recipe
 from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
+from gracile.transforms.placement import Placement, resized
+from gracile.transforms.prepared import Prepared
 from gracile.transforms.scan import find_scan, why_not_ultrasound
 from gracile.transforms.volume import Orientation
 
@@ -31,92 +31,6 @@ _KINDS = {
 
 MIDDLE = 127.0
 """Gray level to which the intensity option ``median-shift`` brings a channel's median."""
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where a prepared picture lies in its input: a box that was cut out and scaled.
-
-    Args:
-        input_shape: (height, width) of the input.
-        box: (top, left, bottom, right) in input pixels, the ends excluded.
-        shape: (height, width) of the prepared picture.
-    """
-
-    input_shape: tuple[int, int]
-    box: tuple[int, int, int, int]
-    shape: tuple[int, int]
-
-    def cut(self, array: np.ndarray) -> np.ndarray:
-        """The box of ``(..., height, width)`` at the input's own scale."""
-        top, left, bottom, right = self.box
-        return array[..., top:bottom, left:right]
-
-    def resample(self, array: np.ndarray, whole_levels: bool = False) -> np.ndarray:
-        """Input ``(channels, height, width)`` to prepared float32, smoothed before it is made smaller.
-
-        ``whole_levels`` rounds pictures of uint8 to whole gray levels, which takes a tenth of the time.
-        """
-        return _resize(self.cut(array), self.shape, whole_levels)
-
-    def restore(self, maps: np.ndarray, outside: tuple[float, ...]) -> np.ndarray:
-        """Prepared ``(channels, height, width)`` maps to the input's grid, linearly.
-
-        Args:
-            maps: Maps on the prepared grid.
-            outside: Value of each channel outside the box.
-        """
-        top, left, bottom, right = self.box
-        inner = _resize(maps, (bottom - top, right - left))
-        if inner.shape[1:] == self.input_shape:
-            return inner
-        full = np.empty((maps.shape[0], *self.input_shape), dtype=np.float32)
-        full[:] = np.asarray(outside, dtype=np.float32)[:, None, None]
-        full[:, top:bottom, left:right] = inner
-        return full
-
-
-@dataclass
-class Prepared:
-    """A case as the stages see it.
-
-    Args:
-        image: ``(channels, *spatial)`` float32, intensities standardized, 0 outside the region.
-        region: ``(*spatial)`` bool, what counts.
-        placement: The way back; None for training samples read from a cache.
-        truth: ``(classes, *spatial)`` float32, each class's share of the pixel, or None.
-        flags: What a reader of the result should know.
-        subject: Person that it belongs to, where the data say.
-        frame_class: What kind of frame it is, by the data's own word; empty when that was not said.
-        affine: (4, 4) from voxels of the prepared volume to RAS+ mm; None for pictures.
-        points: The recipe's landmarks by name, ``(3,)`` voxels of the prepared volume; empty when they are not known.
-        start: ``(3,)`` voxels near the landmarks, where the user gave such a point.
-    """
-
-    image: np.ndarray
-    region: np.ndarray
-    placement: Placement | Orientation | None
-    truth: np.ndarray | None = None
-    flags: list[str] | None = None
-    subject: str = ""
-    frame_class: str = ""
-    affine: np.ndarray | None = None
-    points: dict[str, np.ndarray] = field(default_factory=dict)
-    start: np.ndarray | None = None
-
-    @property
-    def spacing_mm(self) -> np.ndarray:
-        """``(3,)`` of a prepared volume."""
-        if self.affine is None:
-            raise ValueError("a prepared picture has no spacing")
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
-
-    @property
-    def to_patient(self) -> np.ndarray:
-        """``(4, 4)`` from mm along the axes, counted from the first voxel of the prepared volume, to RAS+ mm."""
-        if self.affine is None:
-            raise ValueError("a prepared picture lies nowhere in a patient")
-        return self.affine @ np.diag([*(1.0 / self.spacing_mm), 1.0])
 
 
 def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tuple[Prepared, np.ndarray]:
@@ -166,7 +80,7 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
     )  # fmt: skip
     if case.truth is not None:
         one_hot = np.stack([placement.cut(case.truth) == index for index in range(len(recipe.classes))])
-        prepared.truth = _resize(one_hot.astype(np.float32), placement.shape)
+        prepared.truth = resized(one_hot.astype(np.float32), placement.shape)
     return prepared, region
 
 
@@ -185,8 +99,7 @@ def _prepare_volume(case: Case, recipe: Recipe) -> tuple[Prepared, np.ndarray]:
     if case.start_mm is not None:
         prepared.start = case.voxel_inside("point to start from", case.start_mm, orientation.oriented)
     if case.truth is not None:
-        truth = orientation.apply(case.truth)
-        prepared.truth = np.stack([truth == index for index in range(len(recipe.classes))]).astype(np.float32)
+        prepared.labels = orientation.apply(case.truth)
     return prepared, region
 
 
@@ -213,21 +126,6 @@ def _placement(region: np.ndarray, diameter: int, margin: int) -> Placement:
     shape = (max(1, round((bottom - top) * scale)), max(1, round((right - left) * scale)))
     height, width = region.shape
     return Placement((height, width), (int(top), int(left), int(bottom), int(right)), shape)
-
-
-def _resize(array: np.ndarray, shape: tuple[int, int], whole_levels: bool = False) -> np.ndarray:
-    """``(channels, height, width)`` to float32 of another size; half-pixel centers, antialiased when shrinking."""
-    if array.shape[1:] == shape:
-        return array.astype(np.float32)
-    shrinking = shape[0] < array.shape[1] or shape[1] < array.shape[2]
-    if shrinking and whole_levels and array.dtype == np.uint8:  # fast where the channels of a pixel lie together
-        tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, 0, -1))).permute(2, 0, 1)
-    else:
-        tensor = torch.from_numpy(np.ascontiguousarray(array)).float()
-    resized = functional.interpolate(
-        tensor[None], size=shape, mode="bilinear", align_corners=False, antialias=shrinking
-    )
-    return resized[0].float().contiguous().numpy()
 
 
 def median_shift(image: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:

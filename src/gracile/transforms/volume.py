@@ -77,14 +77,23 @@ def resample_to_spacing(
     Returns:
         ``(channels, x', y', z')`` float32, and the ``(3,)`` voxels of the input that one of the output stands for.
     """
-    steps = np.array([t / s if t else 1.0 for s, t in zip(spacing_mm, target_mm, strict=True)])
+    steps = steps_to(target_mm, spacing_mm)
     result = smoothed_for(array, steps)
     if np.allclose(steps, 1.0):
         return result, np.ones(3)
-    shape = [int(np.floor((n - 1) / step + 1e-6)) + 1 for n, step in zip(array.shape[1:], steps, strict=True)]
-    axes = [torch.arange(n, dtype=torch.float32) * float(step) for n, step in zip(shape, steps, strict=True)]
-    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    return sample(torch.from_numpy(result), points).numpy(), steps
+    axes = [torch.arange(n, dtype=torch.float32) * float(step)
+            for n, step in zip(resampled_shape(array.shape[1:], steps), steps, strict=True)]  # fmt: skip
+    return _on_grid(torch.from_numpy(result), axes), steps
+
+
+def steps_to(target_mm: Sequence[float], spacing_mm: np.ndarray) -> np.ndarray:
+    """``(3,)`` voxels that one of a wanted spacing stands for; 0 leaves an axis as it is."""
+    return np.array([t / s if t else 1.0 for s, t in zip(spacing_mm, target_mm, strict=True)])
+
+
+def resampled_shape(shape: Sequence[int], steps: np.ndarray) -> tuple[int, ...]:
+    """Of what takes every ``steps``-th voxel of a volume, from its first one on."""
+    return tuple(int(np.floor((n - 1) / step + 1e-6)) + 1 for n, step in zip(shape, steps, strict=True))
 
 
 def restore_spacing(
@@ -105,14 +114,21 @@ def restore_spacing(
         return maps
     axes = [torch.arange(n, dtype=torch.float32) / float(step) for n, step in zip(shape, steps, strict=True)]
     axes = [axis.clamp(max=n - 1) for axis, n in zip(axes, maps.shape[1:], strict=True)]
-    shift = torch.tensor(outside)[:, None, None, None]
-    values = torch.from_numpy(maps) - shift
-    whole = np.empty((len(maps), *shape), dtype=np.float32)
+    shift = np.asarray(outside, dtype=np.float32)[:, None, None, None]
+    whole = _on_grid(torch.from_numpy(maps - shift), axes)
+    whole += shift
+    return whole
+
+
+def _on_grid(values: torch.Tensor, axes: Sequence[torch.Tensor]) -> np.ndarray:
+    """``(channels, x, y, z)`` at all combinations of positions along the axes, linearly."""
+    shape = tuple(len(axis) for axis in axes)
+    whole = np.empty((len(values), *shape), dtype=np.float32)
     slab = max(1, AT_ONCE // (shape[1] * shape[2]))  # places take many times the memory of a map
     for start in range(0, shape[0], slab):
         part = slice(start, start + slab)
         points = torch.stack(torch.meshgrid(axes[0][part], *axes[1:], indexing="ij"), dim=-1)
-        whole[:, part] = (sample(values, points) + shift).numpy()
+        whole[:, part] = sample(values, points).numpy()
     return whole
 
 
@@ -121,10 +137,15 @@ def smoothed_for(array: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
     A Gaussian takes the voxels' own profile to that of the coarser ones: its variance is the difference of two boxes'.
     """
-    sigmas = np.sqrt(np.maximum(0.0, steps**2 - 1.0) / 12.0)
+    sigmas = anti_alias_sigmas(steps)
     if not sigmas.any():
         return array.astype(np.float32)
     return np.stack([gaussian_filter(part.astype(np.float32), sigmas, mode="nearest") for part in array])
+
+
+def anti_alias_sigmas(steps: np.ndarray) -> np.ndarray:
+    """``(3,)`` deviations in voxels of the Gaussian of `smoothed_for`."""
+    return np.sqrt(np.maximum(0.0, steps**2 - 1.0) / 12.0)
 
 
 def sample(volume: torch.Tensor, points: torch.Tensor) -> torch.Tensor:

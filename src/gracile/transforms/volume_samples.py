@@ -11,8 +11,11 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from gracile.recipe import AugmentSpec, JitterSpec
+from gracile.transforms.class_shares import Maps
+from gracile.transforms.column import Box
 from gracile.transforms.patches import vary_intensities
 from gracile.transforms.randomness import sample_generator
+from gracile.transforms.stored import Array
 from gracile.transforms.volume import sample
 
 ELASTIC_CELLS = 4
@@ -23,40 +26,46 @@ ROUNDS = 8
 
 
 @dataclass
-class VolumePart:
-    """The part of a prepared volume that samples are cut from.
+class SampledVolume:
+    """A volume that samples are cut from; of its arrays only what a sample needs is read.
 
     Args:
         image: ``(channels, x, y, z)`` float32.
-        truth: ``(foreground classes, x, y, z)`` float32, each class's share, or a heat map.
-        start: ``(3,)`` the part's first voxel in the volume.
-        shape: Of the whole volume; what lies outside it is no region.
         spacing_mm: ``(3,)``.
+        truth: What is to be learned: shares of the foreground classes, or a heat map; None for nothing.
+        mirrored: Whether its mirror image along the first axis is meant, truth and all.
     """
 
-    image: np.ndarray
-    truth: np.ndarray
-    start: np.ndarray
-    shape: tuple[int, ...]
+    image: Array
     spacing_mm: np.ndarray
+    truth: Maps | None = None
+    mirrored: bool = False
 
-    @classmethod
-    def of(cls, image: np.ndarray, spacing_mm: np.ndarray) -> "VolumePart":
-        """A whole volume ``(channels, x, y, z)`` without truth."""
-        nothing = np.zeros((0, *image.shape[1:]), dtype=np.float32)
-        return cls(image, nothing, np.zeros(3, dtype=int), image.shape[1:], spacing_mm)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole volume."""
+        return self.image.shape[1:]
+
+    def window(self, box: Box) -> np.ndarray:
+        """Image and truth of a part of the volume, ``(channels + maps, *box)`` float32."""
+        if self.mirrored:
+            length = self.shape[0]
+            box = (slice(length - box[0].stop, length - box[0].start), *box[1:])
+        parts = [self.image[(slice(None), *box)]]
+        if self.truth is not None:
+            parts.append(self.truth.window(box))
+        window = np.concatenate(parts)
+        return np.ascontiguousarray(window[:, ::-1]) if self.mirrored else window
 
     def cut(self, points_mm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image, truth and region at ``(a, b, c, 3)`` places in mm from the volume's first voxel, along its axes."""
         voxels = points_mm / torch.from_numpy(self.spacing_mm.astype(np.float32))
-        low = voxels.reshape(-1, 3).amin(dim=0).floor().numpy() - self.start - 1
-        high = voxels.reshape(-1, 3).amax(dim=0).ceil().numpy() - self.start + 2
-        sizes = self.image.shape[1:]
-        box = [slice(int(np.clip(a, 0, n - 1)), int(np.clip(b, 1, n)))
-               for a, b, n in zip(low, high, sizes, strict=True)]  # fmt: skip
-        window = np.concatenate([part[:, box[0], box[1], box[2]] for part in (self.image, self.truth)])
-        offset = torch.tensor([float(s + part.start) for s, part in zip(self.start, box, strict=True)])
-        values = sample(torch.from_numpy(window), voxels - offset)
+        low = voxels.reshape(-1, 3).amin(dim=0).floor().numpy() - 1
+        high = voxels.reshape(-1, 3).amax(dim=0).ceil().numpy() + 2
+        x, y, z = (slice(int(np.clip(a, 0, n - 1)), int(np.clip(b, 1, n)))
+                   for a, b, n in zip(low, high, self.shape, strict=True))  # fmt: skip
+        offset = torch.tensor([float(side.start) for side in (x, y, z)])
+        values = sample(torch.from_numpy(self.window((x, y, z))), voxels - offset)
         limit = torch.tensor(self.shape, dtype=torch.float32)
         region = ((voxels >= -0.5) & (voxels <= limit - 0.5)).all(dim=-1)[None].float()
         channels = len(self.image)
@@ -67,7 +76,7 @@ class LineSamples(Dataset[dict[str, Tensor]]):
     """Pieces of columns along lines, jittered as a locator errs. Index ``i`` gives the same sample for a seed.
 
     Args:
-        parts: What is around each line.
+        volumes: That the lines run through.
         lines: ``(n, 3)`` mm from the volume's first voxel along its axes, the third one rising.
         scales: ``(slices, 3)`` of each case: height in mm, and there mean and deviation by which intensities are
             standardized.
@@ -82,7 +91,7 @@ class LineSamples(Dataset[dict[str, Tensor]]):
 
     def __init__(
         self,
-        parts: Sequence[VolumePart],
+        volumes: Sequence[SampledVolume],
         lines: Sequence[np.ndarray],
         scales: Sequence[np.ndarray],
         size: tuple[int, int, int],
@@ -93,7 +102,7 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         per_case: int,
         opposites: Sequence[int] = (),
     ) -> None:
-        self.parts = parts
+        self.volumes = volumes
         self.opposites = opposites
         self.lines = lines
         self.scales = scales
@@ -105,25 +114,24 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         self.per_case = per_case
 
     def __len__(self) -> int:
-        return len(self.parts) * self.per_case
+        return len(self.volumes) * self.per_case
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         generator = sample_generator(self.seed, index)
-        number = index % len(self.parts)
+        number = index % len(self.volumes)
         line, spacing = self.lines[number], self.spacing_mm[number]
         half = (self.size[2] - 1) / 2 * float(spacing[2])
         low, high = line[0, 2], line[-1, 2]
         # A piece may begin a little beyond the ends, so that these are seen at every place of a piece.
         height = _uniform(generator, low + min(half, (high - low) / 2) / 2, high - min(half, (high - low) / 2) / 2)
         way = warp(self.size, spacing, self.augment, generator)
-        offsets = way.offsets
         heights = height + (torch.arange(self.size[2]) - (self.size[2] - 1) / 2) * float(spacing[2])
         middle = torch.from_numpy(
             np.stack([np.interp(heights.numpy(), line[:, 2], line[:, axis]) for axis in (0, 1)], axis=1)
         ).float()
         middle = middle + self._moved(generator)
-        points = offsets + functional.pad(middle, (0, 1)) + torch.tensor([0.0, 0.0, float(height)])
-        image, truth, region = self.parts[number].cut(points)
+        points = way.offsets + functional.pad(middle, (0, 1)) + torch.tensor([0.0, 0.0, float(height)])
+        image, truth, region = self.volumes[number].cut(points)
         levels = self.scales[number]
         mean, deviation = (
             torch.from_numpy(np.interp(heights.numpy(), levels[:, 0], levels[:, i])).float() for i in (1, 2)
@@ -145,18 +153,20 @@ class PointSamples(Dataset[dict[str, Tensor]]):
     """Warped patches around chosen points of volumes. Index ``i`` gives the same sample for a seed.
 
     Args:
-        parts: The volumes, on the grid that the network sees.
-        centers: ``(n, 3)`` mm of each volume from which half of its patches are drawn; the others lie anywhere.
+        volumes: On the grid that the network sees.
+        centers: ``(n, 3)`` voxels of each volume around which ``share`` of its patches are drawn; others lie anywhere.
         size: Samples along each axis.
         augment: How patches are varied; ``elastic`` is in voxels, ``shift`` a share of the patch.
         seed: Of all randomness.
         per_case: Patches of an epoch by case.
+        share: Of the patches that are drawn around centers.
+        opposites: Class that each class is in a mirror image; empty where none changes.
     """
 
     def __init__(
         self,
-        parts: Sequence[VolumePart],
-        centers: Sequence[np.ndarray],
+        volumes: Sequence[SampledVolume],
+        centers: Sequence[Array],
         size: tuple[int, int, int],
         augment: AugmentSpec,
         seed: int,
@@ -164,7 +174,7 @@ class PointSamples(Dataset[dict[str, Tensor]]):
         share: float = 0.75,
         opposites: Sequence[int] = (),
     ) -> None:
-        self.parts = parts
+        self.volumes = volumes
         self.opposites = opposites
         self.centers = centers
         self.size = size
@@ -174,21 +184,22 @@ class PointSamples(Dataset[dict[str, Tensor]]):
         self.share = share
 
     def __len__(self) -> int:
-        return len(self.parts) * self.per_case
+        return len(self.volumes) * self.per_case
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         generator = sample_generator(self.seed, index)
-        number = index % len(self.parts)
-        part, centers = self.parts[number], self.centers[number]
-        extent = torch.tensor(self.size) * torch.from_numpy(part.spacing_mm).float()
+        number = index % len(self.volumes)
+        volume, centers = self.volumes[number], self.centers[number]
+        extent = torch.tensor(self.size) * torch.from_numpy(volume.spacing_mm).float()
         if len(centers) and _uniform(generator, 0, 1) < self.share:
-            center = torch.from_numpy(centers[int(torch.randint(len(centers), (), generator=generator))]).float()
+            chosen = centers[int(torch.randint(len(centers), (), generator=generator))] * volume.spacing_mm
+            center = torch.from_numpy(chosen).float()
             center = center + self.augment.shift * extent * (2.0 * torch.rand(3, generator=generator) - 1.0)
         else:
-            whole = torch.tensor(part.shape) * torch.from_numpy(part.spacing_mm).float()
+            whole = torch.tensor(volume.shape) * torch.from_numpy(volume.spacing_mm).float()
             center = whole * torch.rand(3, generator=generator)
-        way = warp(self.size, part.spacing_mm, self.augment, generator)
-        image, truth, region = part.cut(way.offsets + center)
+        way = warp(self.size, volume.spacing_mm, self.augment, generator)
+        image, truth, region = volume.cut(way.offsets + center)
         truth = way.named_anew(truth, self.opposites)
         image = vary_intensities(image, self.augment, generator) * region
         return {"image": image, "truth": truth, "region": region}

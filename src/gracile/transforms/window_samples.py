@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from gracile.recipe import WindowSamplerSpec
 from gracile.transforms.randomness import sample_generator
+from gracile.transforms.stored import Array
 from gracile.transforms.volume import sample
 
 TRIES = 50
@@ -59,14 +60,14 @@ class WindowSource:
     """A volume that windows are cut from.
 
     Args:
-        image: ``(x, y, z)``; may be mapped from disk, only what a window needs is read.
+        image: ``(1, x, y, z)``; only what a window needs is read of it.
         shown: The intensities that become 0 to 1.
         voxel_mm: ``(3,)`` of the image.
         spacing_mm: ``(3,)`` between a window's samples along the axes.
         landmarks: ``(n, 3)`` voxels, in the order of the recipe.
     """
 
-    image: np.ndarray
+    image: Array
     shown: IntensityRange
     voxel_mm: np.ndarray
     spacing_mm: np.ndarray
@@ -77,8 +78,8 @@ class WindowSource:
         low = voxels.reshape(-1, 3).amin(dim=0).floor().numpy() - 1
         high = voxels.reshape(-1, 3).amax(dim=0).ceil().numpy() + 2
         box = [slice(int(np.clip(a, 0, n - 1)), int(np.clip(b, 1, n)))
-               for a, b, n in zip(low, high, self.image.shape, strict=True)]  # fmt: skip
-        part = torch.from_numpy(self.shown.apply(self.image[box[0], box[1], box[2]]))
+               for a, b, n in zip(low, high, self.image.shape[1:], strict=True)]  # fmt: skip
+        part = torch.from_numpy(self.shown.apply(self.image[0, box[0], box[1], box[2]]))
         offset = torch.tensor([float(side.start) for side in box])
         return sample(part[None], (voxels - offset)[:, :, None])[0, :, :, 0]
 
@@ -126,7 +127,7 @@ class WindowSamples(Dataset[dict[str, Tensor]]):
 
     def _background(self, source: WindowSource, generator: Generator) -> np.ndarray:
         """``(3,)`` voxels inside the volume, away from all landmarks, near one of them or anywhere."""
-        size = np.array(source.image.shape)
+        size = np.array(source.image.shape[1:])
         anywhere = _uniform(generator) < self.sampler.anywhere
         place = size / 2
         for _ in range(TRIES):

@@ -1,31 +1,38 @@
 // Talks to the server.
 
-async function told(response) {
+const ROOT = new URL("../", import.meta.url); // a proxy may have put the page under a path of its own
+const OF_A_PROXY = {
+  413: "A proxy in front of the server takes no uploads of this size: raise its limit (nginx: client_max_body_size).",
+  502: "The proxy in front of the server does not reach it.",
+  504: "The proxy in front of the server did not wait for its answer: let it wait longer (nginx: proxy_read_timeout).",
+};
+
+/** The full address of what the server has at a path, such as `/api/jobs`: every address is made here. */
+export const at = (path) => new URL(`.${path}`, ROOT).href;
+
+/** The path that the page lies under; empty at the root of its host. */
+export const under = ROOT.pathname.slice(0, -1);
+
+function told(status, text) {
   try {
-    const content = await response.json();
-    return content.error || "The server answered with an error.";
+    return JSON.parse(text).error || "The server answered with an error.";
   } catch {
-    return `The server answered ${response.status}.`;
+    return OF_A_PROXY[status] || `The server answered ${status}.`;
   }
 }
 
-export async function getJson(url, options = {}) {
-  const response = await fetch(url, options);
-  if (!response.ok) throw new Error(await told(response));
+export async function getJson(path, options = {}) {
+  const response = await fetch(at(path), options);
+  if (!response.ok) throw new Error(told(response.status, await response.text()));
   return response.status === 204 ? null : response.json();
 }
 
-/** Upload a file; `progress` gets shares from 0 to 1, `waiting` the seconds until a full server is asked again. */
-export async function upload(file, name, model, probabilities, progress, waiting) {
-  const query = new URLSearchParams({ model, name, probabilities });
+/** Upload a file; `wanted` is the query, `progress` gets shares from 0 to 1, `waiting` the seconds until a full server is asked again. */
+export async function upload(file, wanted, progress, waiting) {
   for (;;) {
-    const answer = await send(`/api/jobs?${query}`, file, progress);
+    const answer = await send(at(`/api/jobs?${new URLSearchParams(wanted)}`), file, progress);
     if (answer.status === 202) return JSON.parse(answer.text);
-    if (answer.status !== 429) {
-      let reason = `The server answered ${answer.status}.`;
-      try { reason = JSON.parse(answer.text).error || reason; } catch { /* not JSON */ }
-      throw new Error(reason);
-    }
+    if (answer.status !== 429) throw new Error(told(answer.status, answer.text));
     for (let seconds = answer.retry; seconds > 0; seconds -= 1) {
       waiting(seconds);
       await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -52,7 +59,7 @@ let streams = 0;
 
 /** Follow a job; `change` gets it after each change, the last time when it is finished. */
 export function follow(id, change) {
-  const address = `/api/jobs/${encodeURIComponent(id)}`;
+  const address = at(`/api/jobs/${encodeURIComponent(id)}`);
   if (streams < MOST_STREAMS) listen(address, change);
   else ask(address, change);
 }
@@ -79,7 +86,7 @@ async function ask(address, change) {
   for (;;) {
     const response = await fetch(address).catch(() => null); // a server that starts anew answers later
     if (response && response.status < 500) {
-      if (!response.ok) return change({ state: "failed", reason: await told(response), progress: {} });
+      if (!response.ok) return change({ state: "failed", reason: told(response.status, await response.text()), progress: {} });
       const job = await response.json();
       change(job);
       if (finished(job)) return;

@@ -1,5 +1,5 @@
 // Shows one case: its picture, clip or volume, its warnings, what was measured and what can be downloaded.
-import { getJson } from "./api.js";
+import { at, getJson } from "./api.js";
 import { byId, h, problem, size } from "./dom.js";
 
 const tones = { failed: "bad", absent: "faint" };
@@ -35,7 +35,7 @@ export async function look(base, move) {
   try {
     const { show } = viewers[scene.kind] ? await viewers[scene.kind]() : { show: () => null };
     if (turn !== latest) return;
-    const made = await show(stage, scene, (key) => `${base}/files/${encodeURIComponent(key)}`);
+    const made = await show(stage, scene, (key) => at(`${base}/files/${encodeURIComponent(key)}`));
     if (turn !== latest) { made?.close?.(); return; } // another case was chosen meanwhile
     shown = made;
     place.dataset.shown = scene.name;
@@ -97,7 +97,7 @@ function measurements(scene) {
 function downloads(scene, base) {
   if (!scene.downloads.length) return null;
   return h("div", {}, h("h4", {}, "Downloads"), h("ul", { class: "downloads" }, scene.downloads.map((file) =>
-    h("li", {}, h("a", { href: `${base}/files/${encodeURIComponent(file.key)}?download=true`, download: "" }, file.label), h("small", {}, size(file.bytes))))));
+    h("li", {}, h("a", { href: at(`${base}/files/${encodeURIComponent(file.key)}?download=true`), download: "" }, file.label), h("small", {}, size(file.bytes))))));
 }
 
 const seconds = (scene) => h("p", { class: "seconds" }, Object.entries(scene.seconds).map(([step, spent]) => h("span", {}, `${step} ${spent.toFixed(2)} s`)));

@@ -1,10 +1,10 @@
 // Uploads, and the list of this browser's jobs with their progress.
-import { follow, getJson, upload } from "./api.js";
+import { at, follow, getJson, under, upload } from "./api.js";
 import { byId, h, problem } from "./dom.js";
 import { leave, look } from "./look.js";
 import { pack } from "./zip.js";
 
-const KEPT = "gracile-jobs";
+const KEPT = `gracile-jobs${under}`; // servers under several paths of one host share its storage
 let models = [];
 let largest = Infinity;
 let sending = Promise.resolve();
@@ -80,17 +80,18 @@ async function isDicom(file) {
 /** Send one upload, after those that were chosen before it: so the page keeps connections for what is looked at. */
 function take(content, name, turn) {
   const entry = new Entry(name);
-  const [model, probabilities] = [byId("model").value, byId("probabilities").checked];
-  sending = sending.then(() => send(entry, content, name, model, probabilities, turn));
+  const wanted = { model: byId("model").value, name, probabilities: byId("probabilities").checked };
+  if (takesVolumes()) wanted.series = byId("number").value.trim();
+  sending = sending.then(() => send(entry, content, wanted, turn));
 }
 
-async function send(entry, content, name, model, probabilities, turn) {
+async function send(entry, content, wanted, turn) {
   try {
     entry.say("uploading", null);
     const file = Array.isArray(content) ? await pack(content) : content;
     if (file.size > largest * 2 ** 20) throw new Error(`The upload is larger than ${largest} MB.`);
     const job = await upload(
-      file, name, model, probabilities,
+      file, wanted,
       (share) => entry.say(share < 1 ? "uploading" : "being looked at", share < 1 ? share : null),
       (seconds) => entry.say(`the server is busy, again in ${seconds} s`, null),
     );
@@ -175,7 +176,7 @@ const forget = (id) => remember(remembered().filter((job) => job.id !== id));
 /** This browser's earlier jobs, as far as the server still has them. */
 async function recall() {
   const known = remembered();
-  const jobs = await Promise.all(known.map(({ id }) => fetch(`/api/jobs/${encodeURIComponent(id)}`).then((r) => (r.ok ? r.json() : null))));
+  const jobs = await Promise.all(known.map(({ id }) => fetch(at(`/api/jobs/${encodeURIComponent(id)}`)).then((r) => (r.ok ? r.json() : null))));
   known.forEach(({ id }, index) => jobs[index] || forget(id));
   for (const job of jobs.filter(Boolean)) new Entry(job.name).follow(job.id, { free: false });
 }

@@ -1,8 +1,9 @@
 // A volume in NiiVue: slices and 3D, the mask, probability maps, landmarks and lines, jumps to findings, the truth.
+import { at } from "./api.js";
 import { h, problem, slider, swatch } from "./dom.js";
 import { profile } from "./profile.js";
 
-const LIBRARY = "/static/niivue/niivue-0.69.0.umd.js";
+const LIBRARY = at("/static/niivue/niivue-0.69.0.umd.js");
 const VIEWS = { "Slices and 3D": 3, Axial: 0, Coronal: 1, Sagittal: 2, "3D": 4 };
 const MARKS = [{ value: 3, color: [253, 231, 37] }, { value: 2, color: [53, 183, 121] }];
 const TRUTH = { value: 1, color: [49, 104, 142] }; // places and colors on viridis

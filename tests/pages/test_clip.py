@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from gracile.geometry import Grid
-from gracile.inference import Options, VideoOptions, find_inputs, predict, reporting
-from gracile.inference.reporting import ReportWriter
+from gracile.inference import Options, VideoOptions, find_inputs, predict
 from gracile.io.video_writing import write_video
+from gracile.pages import case_page
+from gracile.pages.predictions import ReportWriter
 from gracile.pipeline import Pipeline
 from gracile.recipe import read_recipe
 from gracile.result import Result
@@ -71,7 +72,7 @@ def reported(pipeline, patterns, out, **more):
 
 def test_a_video_shows_spread_frames_and_the_one_with_the_largest_area(pipeline, clip, tmp_path):
     writer, page = reported(pipeline, [clip], tmp_path / "out")
-    (case,) = writer.cases
+    (case,) = writer.page.cases
     assert [still.caption for still in case.stills] == [
         "0.20 s: absent 0.20", "0.70 s: absent 0.20", "1.20 s: tool 0.90", "1.70 s: tool 0.90",
         "2.20 s: tool 0.90, largest area", "2.70 s: tool 0.90",
@@ -88,7 +89,7 @@ def test_a_video_shows_spread_frames_and_the_one_with_the_largest_area(pipeline,
 
 def test_the_curves_tell_the_gate_its_threshold_and_where_it_is_open(pipeline, clip, tmp_path):
     writer, page = reported(pipeline, [clip], tmp_path / "out")
-    figures = dict(writer.cases[0].figures)
+    figures = dict(writer.page.cases[0].figures)
     gate = figures["Gate presence: probability; open in 67 % of the frames"]
     assert "threshold 0.310" in gate
     (band,) = re.findall(r'class="open" d="([^"]+)"', gate)
@@ -102,7 +103,7 @@ def test_the_curves_tell_the_gate_its_threshold_and_where_it_is_open(pipeline, c
 
 def test_frames_per_second_and_the_steps_shares_are_told(pipeline, clip, tmp_path):
     writer, page = reported(pipeline, [clip], tmp_path / "out")
-    (table,) = writer.cases[0].tables
+    (table,) = writer.page.cases[0].tables
     assert re.fullmatch(r"Answered at [\d.\u202f]+ frames/s; the video has 10", table.caption)
     assert [row[0] for row in table.rows] == [
         "decode", "prepare", "presence", "structures", "restore", "paint", "encode"
@@ -131,7 +132,7 @@ def test_links_lead_from_the_page_to_the_files(pipeline, clip, tmp_path, suffix)
 def test_a_reused_answer_is_shown_as_the_fresh_one_was(pipeline, clip, tmp_path):
     fresh, _ = reported(pipeline, [clip], tmp_path / "out")
     again, _ = reported(pipeline, [clip], tmp_path / "out")
-    assert again.cases == fresh.cases
+    assert again.page.cases == fresh.page.cases
 
 
 def test_an_answer_whose_files_are_gone_keeps_its_numbers(pipeline, clip, tmp_path):
@@ -142,7 +143,7 @@ def test_an_answer_whose_files_are_gone_keeps_its_numbers(pipeline, clip, tmp_pa
     (out / "a clip #1.csv").write_text("nothing")
     writer = ReportWriter(pipeline.recipe, "model", out)
     writer.add(None, None, record)
-    assert (writer.cases[0].base, writer.cases[0].stills, writer.cases[0].figures) == (b"", [], [])
+    assert (writer.page.cases[0].base, writer.page.cases[0].stills, writer.page.cases[0].figures) == (b"", [], [])
     assert "Answered at" in writer.write().read_text(encoding="utf-8")
 
 
@@ -151,18 +152,22 @@ def test_truth_adds_its_curve(pipeline, clip, tmp_path):
     for index in range(FRAMES):
         Image.fromarray((frame(index)[..., 0] > 128).astype(np.uint8) * 5).save(tmp_path / "truth" / f"{index:03d}.png")
     writer, _ = reported(pipeline, [clip], tmp_path / "out", truth=tmp_path / "truth")
-    assert "tool from" in dict(writer.cases[0].figures)["Dice with the truth"]
-    assert Image.open(BytesIO(writer.cases[0].base)).size == (128, 48)  # the truth beside it
+    assert "tool from" in dict(writer.page.cases[0].figures)["Dice with the truth"]
+    assert Image.open(BytesIO(writer.page.cases[0].base)).size == (128, 48)  # the truth beside it
 
 
 def test_the_page_keeps_a_limited_number_of_videos_with_pictures(pipeline, clip, tmp_path, monkeypatch):
-    monkeypatch.setattr(reporting, "PICTURES", 1)
+    monkeypatch.setattr(case_page, "PICTURES", 1)
     for name in ("b.avi", "c.avi"):
         (clip.parent / name).write_bytes(clip.read_bytes())
     Image.fromarray(frame(15)).save(clip.parent / "d.png")
     writer, page = reported(pipeline, [clip.parent], tmp_path / "out")
-    assert sum(bool(case.base) for case in writer.cases) == 1
-    assert sum(bool(case.stills) for case in writer.cases) == sum(bool(case.figures) for case in writer.cases) <= 1
+    assert sum(bool(case.base) for case in writer.page.cases) == 1
+    assert (
+        sum(bool(case.stills) for case in writer.page.cases)
+        == sum(bool(case.figures) for case in writer.page.cases)
+        <= 1
+    )
     text = page.read_text(encoding="utf-8")
     assert "3 videos and 1 picture, model" in text
     assert "Pictures are shown of 1 cases" in text
@@ -170,7 +175,7 @@ def test_the_page_keeps_a_limited_number_of_videos_with_pictures(pipeline, clip,
 
 
 def test_a_gate_that_tells_kinds_apart_adds_up_those_that_open_it(tmp_path):
-    from gracile.inference.clip_report import add_clip_pictures
+    from gracile.pages.clip import add_clip_pictures
     from gracile.report import ReportCase
 
     recipe = read_recipe("nerve-video")

@@ -1,16 +1,15 @@
 """The page of a few-shot curve."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from gracile.evaluation import Protocol
-from gracile.names import VERSION
+from gracile.pages.case_page import CasePage, counted
 from gracile.recipe import Recipe
-from gracile.report import Report, ReportTable, course_chart, write_report
-from gracile.report.wording import NOTHING, NOTICE, label, number
+from gracile.report import ReportTable, course_chart
+from gracile.report.wording import NOTHING, label, number
 
 _DRAWN = 6
 
@@ -35,25 +34,20 @@ def write_few_shot_page(
     """
     headline = [name for name in rules.headline if any(row.get(name) is not None for row in rows)]
     sizes = sorted({row["shots"] for row in rows})
-    report = Report(
+    trainings = f"{counted(len(rows), 'training')} on {', '.join(map(str, sizes))} cases"
+    return CasePage().write(
+        path,
         title=f"Few-shot curve: {recipe.title}",
-        subtitle=f"{len(rows)} trainings on {', '.join(map(str, sizes))} cases, {tested} test cases, {date.today()}",
-        classes=[],
-        cases=[],
+        subtitle=[trainings, counted(tested, "test case")],
         summary={"trainings": len(rows), "test cases": tested},
         figures=[(label(name), _curve(rows, sizes, name)) for name in headline[:_DRAWN]],
         figures_title="Scores by number of training cases",
         figures_hint="The line is the mean of the repeats; each repeat is a faint line or dot.",
         tables=[_table(rows, sizes, headline)],
         settings=recipe.model_dump(mode="json"),
-        notes=[
-            NOTICE,
-            *notes,
-            "No case was held back: the schedule was fixed beforehand, and test cases chose nothing.",
-        ],
-        credits=f"Made with Gracile {VERSION}, recipe {recipe.name}.",
+        notes=[*notes, "No case was held back: the schedule was fixed beforehand, and test cases chose nothing."],
+        credits=f", recipe {recipe.name}",
     )
-    return write_report(report, path)
 
 
 def _curve(rows: Sequence[Mapping[str, Any]], sizes: Sequence[int], name: str) -> str:

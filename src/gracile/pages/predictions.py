@@ -1,23 +1,19 @@
-"""The report of a prediction run: gathers what a page needs while the results pass by."""
+"""The page of a prediction run: gathers what it needs while the results pass by."""
 
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from gracile.case import Case
 from gracile.errors import GracileError
-from gracile.inference.clip_report import add_clip_numbers, add_clip_pictures
-from gracile.inference.inputs import Shard
-from gracile.inference.predict import read_input
-from gracile.io import read_centerline, read_labels, read_table, read_volume_labels, write_bytes
-from gracile.names import VERSION
+from gracile.io import read_case_file, read_centerline, read_labels, read_table, read_volume_labels, write_bytes
+from gracile.pages.case_page import CasePage, counted
+from gracile.pages.clip import add_clip_numbers, add_clip_pictures
 from gracile.recipe import Recipe
 from gracile.report import (
-    Report,
     ReportCase,
     ReportTable,
     case_figures,
@@ -25,14 +21,9 @@ from gracile.report import (
     case_overlay,
     distribution_chart,
     is_drawn,
-    worst_first,
-    write_report,
 )
-from gracile.report.wording import NOTICE, number
+from gracile.report.wording import number
 from gracile.result import Landmark, Measurement, Result
-
-PICTURES = 60
-"""Largest number of cases whose pictures lie in the page; the others are in its table and have their overlays."""
 
 HEADLINE = (
     "avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area", "depth", "nbr", "csa_mean",
@@ -54,9 +45,8 @@ class ReportWriter:
         self.credits = credits
         self.folder = out / "report"
         self.out = out
-        self.cases: list[ReportCase] = []
+        self.page = CasePage()
         self._kinds: list[str] = []
-        self._pictured: list[ReportCase] = []
 
     def add(self, case: Case | None, result: Result | None, record: dict[str, Any]) -> None:
         """Take a result, or the bare record of one that was answered before (its files are read again) or failed."""
@@ -70,14 +60,14 @@ class ReportWriter:
         )
         if record.get("landmarks"):
             entry.tables.append(_landmark_table(record["landmarks"]))
-        self.cases.append(entry)
+        self.page.cases.append(entry)
         self._kinds.append(_kind(record))
         if "video" in record.get("files", {}):
             self._add_video(entry, record)
             return
         overlay = self.folder / "overlays" / f"{entry.id}.jpg"
         reused = result is None
-        wanted = self._wanted(entry)
+        wanted = self.page.wants(entry)
         if reused and (wanted or not overlay.is_file()):
             case, result = self._read(record)
         if case is None or result is None or not is_drawn(result):
@@ -89,39 +79,38 @@ class ReportWriter:
         if wanted:
             entry.base, entry.layers = case_layers(case, result, colors)
             entry.figures = case_figures(result.tables)
-            self._keep(entry)
+            self.page.keep(entry)
 
-    def write(self, shard: Shard | None = None) -> Path:
-        """Write the page; a shard writes its own beside the others'."""
-        name = f"index.{shard.number}of{shard.count}.html" if shard else "index.html"
+    def write(self, part: str = "") -> Path:
+        """Write the page; a part of a run, such as ``2of8``, writes its own beside the others'."""
+        cases = self.page.cases
         classes = [(spec.name, spec.color) for spec in self.recipe.classes]
-        counts = {status: sum(c.status == status for c in self.cases) for status in ("found", "absent", "failed")}
-        flagged = sum(bool(c.flags) for c in self.cases)
-        numbers = " and ".join(_counted(self._kinds.count(kind), kind) for kind in dict.fromkeys(self._kinds))
-        notes = [NOTICE]
-        if len(self.cases) > PICTURES:
+        counts = {status: sum(c.status == status for c in cases) for status in ("found", "absent", "failed")}
+        flagged = sum(bool(c.flags) for c in cases)
+        numbers = " and ".join(counted(self._kinds.count(kind), kind) for kind in dict.fromkeys(self._kinds))
+        notes = []
+        if self.page.overflows:
             others = "report/overlays has one of every answered picture, and every video is linked"
-            notes.append(f"Pictures are shown of {len(self._pictured)} cases; {others}.")
-        report = Report(
+            notes.append(f"Pictures are shown of {len(self.page.pictured)} cases; {others}.")
+        return self.page.write(
+            self.folder / (f"index.{part}.html" if part else "index.html"),
             title=self.recipe.title,
-            subtitle=f"{numbers or 'nothing'}, model {self.model}, {date.today().isoformat()}",
+            subtitle=[numbers or "nothing", f"model {self.model}"],
             classes=classes,
-            cases=self.cases,
             summary={status: count for status, count in {**counts, "flagged": flagged}.items() if count},
-            charts=measurement_charts(self.cases, dict(classes)),
+            charts=measurement_charts(cases, dict(classes)),
             settings=self.recipe.model_dump(mode="json"),
             notes=notes,
-            credits=f"Made with Gracile {VERSION}, recipe {self.recipe.name}, model {self.model}. {self.credits}",
-            headline=HEADLINE if any(m.name in HEADLINE for c in self.cases for m in c.measurements) else (),
+            credits=f", recipe {self.recipe.name}, model {self.model}. {self.credits}".rstrip(" ."),
+            headline=HEADLINE if any(m.name in HEADLINE for c in cases for m in c.measurements) else (),
         )
-        return write_report(report, self.folder / name)
 
     def _add_video(self, entry: ReportCase, record: dict[str, Any]) -> None:
         """A video's files are read back, those that were just written like those of an earlier run."""
         add_clip_numbers(entry, record, self.out, self.folder / "index.html")
-        if self._wanted(entry):
+        if self.page.wants(entry):
             add_clip_pictures(entry, record, self.recipe, self.out)
-            self._keep(entry)
+            self.page.keep(entry)
 
     def _read(self, record: Mapping[str, Any]) -> tuple[Case | None, Result | None]:
         """The case and the mask or points of a reused record; None where their files are gone or changed."""
@@ -130,7 +119,7 @@ class ReportWriter:
             return None, None
         classes = self.recipe.classes
         try:
-            case = read_input(Path(record["input"]), record["name"], wanted=self.recipe.input)
+            case = read_case_file(Path(record["input"]), record["name"], self.recipe.input)
             if "mask" not in files:
                 points = [Landmark.from_summary(entry) for entry in record["landmarks"]]
                 status = record["status"]
@@ -150,16 +139,6 @@ class ReportWriter:
         status = record["status"]
         return case, Result(case.id, status, case.grid, names, mask=labels, centerline=line, tables=tables, marks=marks)
 
-    def _wanted(self, entry: ReportCase) -> bool:
-        """Whether the page has room for its picture, or a less worrying one to drop."""
-        return len(self._pictured) < PICTURES or worst_first([*self._pictured, entry])[-1] is not entry
-
-    def _keep(self, entry: ReportCase) -> None:
-        self._pictured = worst_first([*self._pictured, entry])
-        for surplus in self._pictured[PICTURES:]:
-            surplus.drop_pictures()
-        del self._pictured[PICTURES:]
-
 
 def _landmark_table(landmarks: Sequence[Mapping[str, Any]]) -> ReportTable:
     """Where each landmark is and how sure that is."""
@@ -176,10 +155,6 @@ def _kind(record: Mapping[str, Any]) -> str:
     """What an input was; cameras give videos."""
     kind = record.get("kind", "video" if "video" in record.get("files", {}) else "picture")
     return "video" if kind == "camera" else kind
-
-
-def _counted(number: int, word: str) -> str:
-    return f"1 {word}" if number == 1 else f"{number} {word}s"
 
 
 def measurement_charts(

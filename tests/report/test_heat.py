@@ -5,8 +5,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from gracile.explain import contact_sheet, draw_heat
-from gracile.explain.drawing import heat_png, scaled
+from gracile.report.heat import contact_sheet, draw_heat, heat_png, scaled
 
 
 def test_what_is_cold_shows_the_picture_and_what_is_hot_does_not():

@@ -1,32 +1,19 @@
-"""The report of scored landmarks: distances over all cases, then each case with three slices through every point."""
+"""The page of scored landmarks: distances over all cases, then each case with three slices through every point."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gracile.evaluation import Evaluation, TruePoints, find_protocol
-from gracile.evaluation.outcome import interval_text
 from gracile.evaluation.point_scores import RADII
 from gracile.evaluation.point_sources import read_predicted_points
-from gracile.inference.predict import read_input
-from gracile.inference.reporting import PICTURES
-from gracile.names import VERSION
+from gracile.io import read_case_file
+from gracile.pages.score_page import ScoreParts, write_score_page
 from gracile.recipe import InputSpec
-from gracile.report import (
-    Report,
-    ReportCase,
-    ReportTable,
-    course_chart,
-    distribution_chart,
-    landmark_layers,
-    relative_link,
-    worst_first,
-    write_report,
-)
-from gracile.report.wording import NOTICE, label, number
+from gracile.report import ReportCase, ReportTable, course_chart, distribution_chart, landmark_layers
+from gracile.report.wording import label, number
 from gracile.result import Landmark, Measurement
 
 _ORDER = "mean_error_mm"
@@ -36,7 +23,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def write_landmark_report(
+def write_landmark_scores(
     evaluation: Evaluation,
     path: Path,
     truth: Mapping[str, TruePoints],
@@ -57,51 +44,40 @@ def write_landmark_report(
     Raises:
         DataError: A volume cannot be read, or the page cannot be written.
     """
-    rules = find_protocol(evaluation.protocol)
+    headline = tuple(name for name in find_protocol(evaluation.protocol).headline if name in evaluation.summary)
     names = [row["landmark"] for row in evaluation.details["landmarks"]]
-    cases = worst_first(_cases(evaluation), _ORDER, lower_is_better=True)
     found = read_predicted_points(predictions, truth)
-    drawn = [case for case in cases if case.id in volumes]
-    for case in drawn:
-        case.links["Volume"] = relative_link(volumes[case.id], path)
-    for case in drawn[:PICTURES]:
-        volume = read_input(volumes[case.id], case.id, wanted=InputSpec(kind="volume", fourth_axis="first"))
+    cases = _cases(evaluation)
+
+    def draw(case: ReportCase) -> None:
+        volume = read_case_file(volumes[case.id], case.id, InputSpec(kind="volume", fourth_axis="first"))
         places = found.get(case.id, {})
         points = [Landmark(name, places.get(name), 1.0) for name in names]
         case.base, case.layers = landmark_layers(volume, points, truth[case.id].points)
-    said = [NOTICE, *(f"{note[:1].upper()}{note[1:]}." for note in evaluation.notes)]
-    if evaluation.runs > 1:
-        said.append(f"Scores are means over {evaluation.runs} runs; pictures show the first.")
-    count = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
-    headline = tuple(name for name in rules.headline if name in evaluation.summary)
-    report = Report(
-        title=f"Evaluation, {evaluation.protocol}",
-        subtitle=f"{count}, {rules.description}, {date.today().isoformat()}",
-        classes=[],
-        cases=cases,
-        summary={
-            "cases": len(cases),
-            **{name: number(evaluation.summary[name]["mean"], 3) for name in headline[:2]},
-            **{name: number(evaluation.summary[name]["mean"], 3) for name in ("within_1_mm", "identified", "found")},
-            "missed": number(evaluation.summary["missed"]["mean"], 0),
-        },
-        charts=_charts(evaluation, names),
-        figures=[("Share of all points within a distance", _within_chart(evaluation))],
-        figures_title="Over all points",
-        figures_hint="The line shows which share of all true points, missed ones included, lies within a distance.",
-        tables=_tables(evaluation),
-        settings={"protocol": evaluation.protocol, "landmarks": names, **sources},
-        notes=said,
-        credits=f"Made with Gracile {VERSION}.",
-        headline=headline,
-        order_by=_ORDER,
-        lower_is_better=True,
-        means={name: (entry["mean"], entry["sd_cases"]) for name, entry in evaluation.summary.items()},
-        intervals={
-            name: interval_text(entry, 3) for name, entry in evaluation.summary.items() if entry.get("interval95")
+
+    shown = (*headline[:2], "within_1_mm", "identified", "found")
+    parts = ScoreParts(
+        cases,
+        _ORDER,
+        headline,
+        volumes,
+        draw,
+        kind="Volume",
+        content={
+            "summary": {
+                "cases": len(cases),
+                **{name: number(evaluation.summary[name]["mean"], 3) for name in shown},
+                "missed": number(evaluation.summary["missed"]["mean"], 0),
+            },
+            "charts": _charts(evaluation, names),
+            "figures": [("Share of all points within a distance", _within_chart(evaluation))],
+            "figures_title": "Over all points",
+            "figures_hint": "The line shows which share of all true points, missed ones included, lies within a "
+            "distance.",
+            "tables": _tables(evaluation),
         },
     )
-    return write_report(report, path)
+    return write_score_page(evaluation, path, parts, {"landmarks": names, **sources})
 
 
 def _cases(evaluation: Evaluation) -> list[ReportCase]:

@@ -5,10 +5,12 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gracile.api.arguments import checked
 from gracile.api.checking import check_recipe
 from gracile.api.landmarks import true_points
+from gracile.api.model import Model, load
 from gracile.data import CaseFiles, find_cases, labeled, select
 from gracile.data.case_files import case_names
 from gracile.errors import DataError, UsageError
@@ -16,13 +18,10 @@ from gracile.evaluation import Evaluation, evaluate_landmarks, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
 from gracile.inference import Input, Options
 from gracile.inference import predict as predict_inputs
-from gracile.inference.few_shot_page import write_few_shot_page
-from gracile.inference.landmark_report import write_landmark_report
 from gracile.io import write_json, write_table, write_text
+from gracile.pages.few_shot import write_few_shot_page
+from gracile.pages.landmark_scores import write_landmark_scores
 from gracile.recipe import Recipe, read_recipe, recipe_with
-
-if TYPE_CHECKING:
-    from gracile.api import Model
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class FewShot:
     report: Path
 
 
+@checked
 def few_shot(
     recipe: str | Path | Recipe,
     data: str | Path | Sequence[str | Path],
@@ -118,7 +118,6 @@ def _trained(
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """Train once and score the bundle; gives the row of the curve."""
-    from gracile.api import load
     from gracile.training import train
 
     size, repeat = number
@@ -139,7 +138,7 @@ def _trained(
     }
 
 
-def _scored(model: "Model", tested: list[CaseFiles], protocol: str, folder: Path, notes: Sequence[str]) -> Evaluation:
+def _scored(model: Model, tested: list[CaseFiles], protocol: str, folder: Path, notes: Sequence[str]) -> Evaluation:
     """Predict the test cases from their images alone, and score what was written."""
     recipe = model.recipe
     out = folder / "predictions"
@@ -159,7 +158,7 @@ def _scored(model: "Model", tested: list[CaseFiles], protocol: str, folder: Path
         evaluation = evaluate_landmarks([out], truth, recipe.landmark_names, missing="worst")
         evaluation.notes[:0] = notes
         volumes = {files.id: files.image for files in tested}
-        write_landmark_report(evaluation, folder / "report.html", truth, volumes, out, {"predictions": str(out)})
+        write_landmark_scores(evaluation, folder / "report.html", truth, volumes, out, {"predictions": str(out)})
         return evaluation
     masks = {files.id: files.label for files in tested if files.label is not None}
     if rules.score_case is not None:

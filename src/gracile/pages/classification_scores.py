@@ -1,34 +1,27 @@
-"""The report of classified pictures: confusion, curves and calibration, then the pictures, wrong ones first."""
+"""The page of classified pictures: confusion, curves and calibration, then the pictures, wrong ones first."""
 
-from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from gracile.errors import DataError
-from gracile.evaluation import Evaluation, find_protocol
+from gracile.evaluation import Evaluation
 from gracile.evaluation.outcome import interval_text
 from gracile.evaluation.tables import meet
 from gracile.geometry import Grid
-from gracile.inference.predict import read_input
-from gracile.inference.reporting import PICTURES
-from gracile.io import image_files, stem
-from gracile.names import VERSION
+from gracile.io import image_files, read_picture, stem
+from gracile.pages.score_page import ScoreParts, write_score_page
 from gracile.report import (
     Curve,
-    Report,
     ReportCase,
     ReportTable,
     confusion_chart,
     curve_chart,
     distribution_chart,
-    relative_link,
     reliability_chart,
     result_layers,
-    worst_first,
-    write_report,
 )
-from gracile.report.wording import NOTHING, NOTICE, label, number
+from gracile.report.wording import NOTHING, label, number
 from gracile.result import Result
 
 _ORDER = "probability_of_truth"
@@ -41,7 +34,7 @@ _DECIDED = {
 }
 
 
-def write_classification_report(evaluation: Evaluation, path: Path, images: Path | None, truth: str) -> Path:
+def write_classification_scores(evaluation: Evaluation, path: Path, images: Path | None, truth: str) -> Path:
     """Write the page of an evaluation by the protocol ``classification``.
 
     Args:
@@ -56,39 +49,30 @@ def write_classification_report(evaluation: Evaluation, path: Path, images: Path
     Raises:
         DataError: No picture belongs to any case, one cannot be read, or the page cannot be written.
     """
-    rules = find_protocol(evaluation.protocol)
     runs = evaluation.details["runs"]
-    cases = worst_first(_cases(evaluation), _ORDER)
+    cases = _cases(evaluation)
     pictures = _find_pictures(cases, images)
-    for case in cases:
-        if case.id in pictures:
-            case.links["Image"] = relative_link(pictures[case.id], path)
-    for case in [case for case in cases if case.id in pictures][:PICTURES]:
-        case.base = _draw(pictures[case.id], case.id)
-    decided = _DECIDED[runs[0]["decided_by"]].format(threshold=runs[0]["threshold"])
-    notes = [NOTICE, decided, *(f"{note[:1].upper()}{note[1:]}." for note in evaluation.notes)]
-    if evaluation.runs > 1:
-        notes.append(f"Scores are means over {evaluation.runs} runs; the figures show the first.")
-    if len(pictures) > PICTURES:
-        notes.append(f"Pictures are shown of the {PICTURES} worst cases, and linked from the others.")
-    headline = (_ORDER, "right")
-    report = Report(
-        title=f"Evaluation, {evaluation.protocol}",
-        subtitle=f"{len(cases)} {'case' if len(cases) == 1 else 'cases'}, {rules.description}, "
-        f"{date.today().isoformat()}",
-        classes=[],
-        cases=cases,
-        summary=_tiles(evaluation, len(cases)),
-        charts=_charts(cases),
-        figures=_figures(evaluation),
-        tables=_tables(evaluation),
-        settings={"protocol": evaluation.protocol, "predictions": [run["source"] for run in runs], "truth": truth},
-        notes=notes,
-        credits=f"Made with Gracile {VERSION}.",
-        headline=headline,
-        order_by=_ORDER,
+
+    def draw(case: ReportCase) -> None:
+        picture = read_picture(pictures[case.id], case.id)
+        case.base, _ = result_layers(picture, Result(case.id, "found", Grid(picture.grid.shape), []), [])
+
+    parts = ScoreParts(
+        cases,
+        _ORDER,
+        (_ORDER, "right"),
+        pictures,
+        draw,
+        notes=[_DECIDED[runs[0]["decided_by"]].format(threshold=runs[0]["threshold"])],
+        content={
+            "summary": _tiles(evaluation, len(cases)),
+            "charts": _charts(cases),
+            "figures": _figures(evaluation),
+            "tables": _tables(evaluation),
+        },
     )
-    return write_report(report, path)
+    sources = {"predictions": [run["source"] for run in runs], "truth": truth}
+    return write_score_page(evaluation, path, parts, sources)
 
 
 def _cases(evaluation: Evaluation) -> list[ReportCase]:
@@ -135,12 +119,6 @@ def _pictures_below(images: Path) -> list[Path]:
     """The pictures of a folder, or those of its class folders."""
     own = image_files(images)
     return own or [path for folder in sorted(images.iterdir()) if folder.is_dir() for path in image_files(folder)]
-
-
-def _draw(image: Path, name: str) -> bytes:
-    case = read_input(image, name)
-    base, _ = result_layers(case, Result(name, "found", Grid(case.grid.shape), []), [])
-    return base
 
 
 def _tiles(evaluation: Evaluation, cases: int) -> dict[str, str | int]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gracile.api import few_shot
-from gracile.api.shot_curve import _drawn, _pool
+from gracile.api.experiments.few_shot import _drawn, _pool
 from gracile.data import CaseFiles
 from gracile.errors import DataError, UsageError
 from tests.conftest import TINY, write_fundus_folder

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from gracile.geometry import centerline_from_mask
-from gracile.inference.predict import read_input, write_result
-from gracile.inference.reporting import ReportWriter
+from gracile.inference.predict import write_result
 from gracile.inference.volume_results import volume_result_files
-from gracile.io import read_table
+from gracile.io import read_case_file, read_table
 from gracile.measure import measure
+from gracile.pages.predictions import ReportWriter
 from gracile.recipe import read_recipe
 from gracile.result import Result
 
@@ -25,7 +25,7 @@ def answered(tmp_path, name, found=True, levels=None):
     """A predicted case: its parts as `ReportWriter.add` takes them, its files on disk."""
     path = tmp_path / f"{name}.nii.gz"
     nib.save(nib.Nifti1Image(np.random.default_rng(0).normal(100, 9, SHAPE).astype(np.float32), AFFINE), path)
-    case = read_input(path, name, wanted=RECIPE.input)
+    case = read_case_file(path, name, wanted=RECIPE.input)
     mask = np.zeros(SHAPE, np.uint8)
     if found:
         mask[8:16, 9:15, 1:11] = 1
@@ -80,7 +80,7 @@ def test_levels_are_taken_from_a_folder_by_name(tmp_path):
 def test_the_page_shows_a_sheet_and_the_area_along_the_cord(tmp_path, writer):
     writer.add(*answered(tmp_path, "a"))
     writer.add(*answered(tmp_path, "b", found=False))
-    first, second = writer.cases
+    first, second = writer.page.cases
     assert [layer.name for layer in first.layers] == ["cord", "Centerline"]
     assert len(first.figures) == 1
     assert second.base
@@ -100,7 +100,7 @@ def test_a_reused_result_is_drawn_from_its_files(tmp_path, writer):
     writer.add(case, result, record)
     again = ReportWriter(RECIPE, "model", tmp_path / "out")
     again.add(None, None, record)
-    fresh, reused = writer.cases[0], again.cases[0]
+    fresh, reused = writer.page.cases[0], again.page.cases[0]
     assert reused.base == fresh.base
     assert [layer.png for layer in reused.layers] == [layer.png for layer in fresh.layers]
     assert reused.figures[0][0] == fresh.figures[0][0]
@@ -108,4 +108,4 @@ def test_a_reused_result_is_drawn_from_its_files(tmp_path, writer):
     (tmp_path / "out" / "a_cord.csv").unlink()
     without = ReportWriter(RECIPE, "model", tmp_path / "out")
     without.add(None, None, record)
-    assert without.cases[0].base == b""
+    assert without.page.cases[0].base == b""

@@ -1,90 +1,24 @@
-"""What stands above single runs: two models compared, a recipe's settings tuned."""
+"""A recipe's settings tuned, by one worker or several."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gracile.api.arguments import checked
 from gracile.api.checking import check_recipe
-from gracile.data import CaseFiles, find_cases, select
-from gracile.data.splits import read_split
+from gracile.data import find_cases, select
 from gracile.errors import GracileError, UsageError
 from gracile.recipe import Recipe, read_recipe
-
-if TYPE_CHECKING:
-    from gracile.api import Model
-    from gracile.inference.before_after import Compared, Contender
-
-log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5
 """How long workers that were interrupted may take to leave their trials in order."""
 
 
-def compare(
-    before: "str | Path | Model",
-    after: "str | Path | Model",
-    data: str | Path | Sequence[str | Path],
-    out: str | Path,
-    *,
-    protocol: str = "",
-    cases: str = "",
-    exclude: str = "",
-    device: str = "auto",
-) -> "Compared":
-    """Set two models side by side on labeled cases, such as one before and after its fine-tuning.
-
-    Args:
-        before: A name, a folder or a loaded model.
-        after: Likewise; its recipe says how the labels are read.
-        data: One or several data folders or CSV files that neither model was trained on.
-        out: Folder to write masks, ``comparison.json``, ``comparison.csv`` and ``index.html`` to.
-        protocol: A name of `gracile.names.PROTOCOLS`; that of the model after when empty.
-        cases: Comma-separated ids or file stems to take; empty takes all.
-        exclude: Those to leave out.
-        device: ``auto``, ``cpu`` or ``cuda``.
-    """
-    from gracile.inference.before_after import compare_models
-
-    sides = [_contender(model, device) for model in (before, after)]
-    sources = [data] if isinstance(data, str | Path) else list(data)
-    found = find_cases([Path(source) for source in sources], sides[1].pipeline.recipe)
-    chosen = select(found, include=cases, exclude=exclude)
-    return compare_models(before=sides[0], after=sides[1], cases=chosen, out=Path(out), protocol=protocol)
-
-
-def _contender(model: "str | Path | Model", device: str) -> "Contender":
-    from gracile.api import Model, load
-    from gracile.inference.before_after import Contender
-
-    loaded = model if isinstance(model, Model) else load(model, device=device)
-    path = Path("model" if isinstance(model, Model) else model)
-    name = path.parent.name if path.name == "bundle" else path.name
-    return Contender(name or "model", loaded.pipeline, loaded.card, loaded.checksums)
-
-
-def compare_held_back(before: str | Path, after: Path, cases: Sequence[CaseFiles], out: Path) -> None:
-    """Compare a fine-tuned bundle with the one it started from on the cases held back; says why where it cannot."""
-    from gracile.inference.before_after import compare_models
-
-    held_back = set(read_split(out / "split.json")[1])
-    if not held_back:
-        return
-    note = (
-        "These cases were held back from the training and chose among its weights, so that the scores after are "
-        "optimistic; whether the model before was trained on them is not known. Compare on others with: gracile compare"
-    )
-    try:
-        some = [files for files in cases if files.id in held_back]
-        compare_models(_contender(before, "auto"), _contender(after, "auto"), some, out / "comparison", notes=[note])
-    except GracileError as error:
-        log.warning("There is no comparison with the model before: %s", error)
-
-
+@checked
 def tune(
     study: str | Path,
     recipe: str | Path | Recipe,
@@ -150,7 +84,7 @@ def _run_workers(out: Path, workers: int, threads: int, options: dict[str, Any])
     """Run the same study in several processes until all of them have ended."""
     share = threads or max(1, (os.cpu_count() or 1) // workers)
     places = {"study": str(out / "study.yaml"), "recipe": str(out / "recipe.yaml"), "out": str(out)}
-    start = "from gracile.api.experiments import work_as_told; work_as_told()"
+    start = "from gracile.api.experiments.tuning import work_as_told; work_as_told()"
     command = [sys.executable, "-c", start, json.dumps({**options, **places, "threads": share})]
     running = [subprocess.Popen(command, env={**os.environ, **_device(number)}) for number in range(workers)]
     try:

@@ -7,9 +7,8 @@ from typing import Any
 from gracile.case import Case
 from gracile.errors import GracileError
 from gracile.geometry import Grid
-from gracile.inference.clip_table import ClipTable, Series, read_clip_table
-from gracile.inference.frames import frame_colors
 from gracile.io.video_stills import read_stills
+from gracile.pages.clip_table import ClipTable, Series, read_clip_table
 from gracile.recipe import Recipe
 from gracile.report import (
     ReportCase,
@@ -21,6 +20,7 @@ from gracile.report import (
     spans,
     timeline_chart,
 )
+from gracile.report.paint import frame_colors
 from gracile.report.wording import number
 from gracile.result import Result
 
@@ -54,7 +54,7 @@ def add_clip_numbers(entry: ReportCase, record: Mapping[str, Any], out: Path, pa
 def add_clip_pictures(entry: ReportCase, record: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
     """Give a video's entry its frames and curves; where its files are gone or changed it stays without.
 
-    Memory does not grow with the length of the video: see `gracile.inference.clip_table`.
+    Memory does not grow with the length of the video: see `gracile.pages.clip_table`.
     """
     try:
         table = _read_table(record, recipe, out / record["files"]["frames"])

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from gracile.errors import DataError
-from gracile.inference.clip_table import POINTS, read_clip_table
+from gracile.pages.clip_table import POINTS, read_clip_table
 
 COLUMNS = {"area": ["area_px_a"], "open": ["p_x", "p_y"]}
 

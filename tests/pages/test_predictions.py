@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gracile.inference import reporting
-from gracile.inference.predict import read_input, write_result
-from gracile.inference.reporting import ReportWriter
+from gracile.inference.predict import write_result
+from gracile.io import read_case_file
+from gracile.pages import case_page
+from gracile.pages.predictions import ReportWriter
 from gracile.recipe import read_recipe
 from gracile.result import Measurement, Result
 
@@ -20,7 +21,7 @@ def answered(tmp_path, name, flags=()):
     """A predicted case: its parts as `ReportWriter.add` takes them, its files on disk."""
     picture = tmp_path / f"{name}.png"
     Image.fromarray(np.full((40, 50, 3), 100, np.uint8)).save(picture)
-    case = read_input(picture, name)
+    case = read_case_file(picture, name)
     mask = np.zeros((40, 50), np.uint8)
     mask[10:20] = 1
     result = Result(
@@ -59,7 +60,7 @@ def test_a_reused_result_is_drawn_from_its_files(tmp_path, writer):
     again = ReportWriter(RECIPE, "model", tmp_path / "out")
     (tmp_path / "out" / "report" / "overlays" / "a.jpg").unlink()
     again.add(None, None, record)
-    fresh, reused = writer.cases[0], again.cases[0]
+    fresh, reused = writer.page.cases[0], again.page.cases[0]
     assert reused.base == fresh.base
     assert reused.layers == fresh.layers
     assert overlays(tmp_path) == ["a.jpg"]
@@ -69,16 +70,16 @@ def test_a_reused_result_whose_picture_is_gone_keeps_its_numbers(tmp_path, write
     _, _, record = answered(tmp_path, "a")
     (tmp_path / "a.png").unlink()
     writer.add(None, None, record)
-    assert writer.cases[0].base == b""
+    assert writer.page.cases[0].base == b""
     assert "500" in writer.write().read_text(encoding="utf-8")
 
 
 def test_the_page_keeps_the_pictures_that_need_a_look(tmp_path, writer, monkeypatch):
-    monkeypatch.setattr(reporting, "PICTURES", 2)
+    monkeypatch.setattr(case_page, "PICTURES", 2)
     for name, flags in {"a": [], "b": ["odd"], "c": [], "d": ["odd", "odder"]}.items():
         writer.add(*answered(tmp_path, name, flags))
-    assert [case.id for case in writer.cases if case.base] == ["b", "d"]
-    assert all(bool(case.layers) == bool(case.base) for case in writer.cases)
+    assert [case.id for case in writer.page.cases if case.base] == ["b", "d"]
+    assert all(bool(case.layers) == bool(case.base) for case in writer.page.cases)
     assert overlays(tmp_path) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
     text = writer.write().read_text(encoding="utf-8")
     assert re.findall(r'data-case="(.)"', text) == ["d", "b", "a", "c"]

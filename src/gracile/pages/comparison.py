@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ import numpy as np
 from gracile.case import Case
 from gracile.evaluation import Protocol
 from gracile.evaluation.paired import SIDES, Paired, Scores
-from gracile.inference.reporting import PICTURES
-from gracile.names import VERSION
+from gracile.pages.case_page import CasePage, counted
 from gracile.recipe import ClassSpec
-from gracile.report import Report, ReportCase, ReportLayer, ReportTable, result_layers, worst_first, write_report
-from gracile.report.wording import NOTICE, label, number
+from gracile.report import ReportCase, ReportLayer, ReportTable, result_layers
+from gracile.report.wording import label, number
 from gracile.result import Result
 
 WORSE = 0.01
@@ -39,8 +37,7 @@ class ComparisonPage:
         self.classes = classes
         self.rules = rules
         self.main = rules.headline[0]
-        self.lower_is_better = self.main in rules.lower_is_better
-        self.cases: list[ReportCase] = []
+        self.page = CasePage(f"{self.main}_after", self.main in rules.lower_is_better)
 
     def add(self, case: Case, truth: np.ndarray, results: Mapping[str, Result], scores: Mapping[str, Scores]) -> None:
         """Take a case with its truth, and by side what was found and its scores."""
@@ -52,23 +49,19 @@ class ComparisonPage:
             columns |= {f"{name}_before": first, f"{name}_after": second, f"{name}_difference": change}
         flags = [f"refused {side}: {result.reason}" for side, result in results.items() if result.status == "failed"]
         change = columns.get(f"{self.main}_difference")
-        if change is not None and (change if self.lower_is_better else -change) >= WORSE:
+        if change is not None and (change if self.page.lower_is_better else -change) >= WORSE:
             flags.append(self._worse)
         entry = ReportCase(case.id, "scored", scores=columns, flags=flags)
-        self.cases.append(entry)
-        if case.image.ndim == 3:  # pages draw pictures
+        self.page.cases.append(entry)
+        if case.image.ndim == 3 and self.page.wants(entry):  # pages draw pictures
             self._draw(entry, case, results, truth)
+            self.page.keep(entry)
 
     @property
     def _worse(self) -> str:
         return f"{label(self.main)} got worse"
 
     def _draw(self, entry: ReportCase, case: Case, results: Mapping[str, Result], truth: np.ndarray) -> None:
-        """Draw a case where it most needs a look; one that no longer does loses its picture."""
-        pictured = [other for other in self.cases if other.base or other is entry]
-        ranked = worst_first(pictured, f"{self.main}_after", self.lower_is_better)
-        if ranked.index(entry) >= PICTURES:
-            return
         colors = [spec.color for spec in self.classes]
         layers: dict[str, list[ReportLayer]] = {}
         for side in ("before", "after"):
@@ -80,8 +73,6 @@ class ComparisonPage:
             *(replace(layer, shown=False) for layer in _renamed(layers["before"], "Differences", "Differences before")),
             *_renamed(layers["after"], "Differences", "Differences"),
         ]
-        for surplus in ranked[PICTURES:]:
-            surplus.base, surplus.layers = b"", []
 
     def write(self, path: Path, paired: Paired, models: Mapping[str, Any], carried: Sequence[str]) -> Path:
         """Write the page.
@@ -93,25 +84,22 @@ class ComparisonPage:
             carried: What the model after took over of the one it started from, see its card.
         """
         first = paired.summary[self.main]
-        count = "1 case" if len(self.cases) == 1 else f"{len(self.cases)} cases"
+        cases = self.page.cases
         names = f"{models['before']['name']} and {models['after']['name']}"
-        report = Report(
+        return self.page.write(
+            path,
             title="Before and after",
-            subtitle=f"{names}, {count}, {self.rules.description}, {date.today().isoformat()}",
+            subtitle=[names, counted(len(cases), "case"), self.rules.description],
             classes=[(spec.name, spec.color) for spec in self.classes],
-            cases=self.cases,
             summary={
-                "cases": len(self.cases),
+                "cases": len(cases),
                 **{f"{self.main} {side}": number(first[side]["mean"], 4) for side in SIDES},
-                "got worse": sum(self._worse in case.flags for case in self.cases),
+                "got worse": sum(self._worse in case.flags for case in cases),
             },
             tables=_tables(paired, carried),
             settings={"protocol": paired.protocol, "classes": [spec.name for spec in self.classes[1:]], **models},
-            notes=[NOTICE, *(f"{note}." for note in paired.notes), _HINT],
-            credits=f"Made with Gracile {VERSION}.",
+            notes=[*(f"{note}." for note in paired.notes), _HINT],
             headline=tuple(f"{name}_{side}" for name in self.rules.headline[:2] for side in SIDES),
-            order_by=f"{self.main}_after",
-            lower_is_better=self.lower_is_better,
             means={
                 f"{name}_{side}": (entry[side]["mean"], entry[side]["sd"])
                 for name, entry in paired.summary.items()
@@ -119,7 +107,6 @@ class ComparisonPage:
             },
             intervals=_intervals(paired),
         )
-        return write_report(report, path)
 
 
 def _renamed(layers: Sequence[ReportLayer], group: str, name: str) -> list[ReportLayer]:

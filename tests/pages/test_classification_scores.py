@@ -85,7 +85,7 @@ def test_several_classes_and_runs(folders):
     path = folders / "report.html"
     api.evaluate([folders / "first", folders / "second"], folders / "truth.csv", "classification", report=path)
     text = path.read_text(encoding="utf-8")
-    assert "means over 2 runs; the figures show the first" in text
+    assert "means over 2 runs; pictures and figures show the first" in text
     assert "other, run 2" in text
     assert "The curves of other are undefined" in text
 

@@ -1,39 +1,34 @@
-"""The report of an evaluation: its worst cases first, each with truth and differences over its picture."""
+"""The page of scored masks: each case with its truth and the differences over its picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from gracile.case import Case
 from gracile.errors import DataError
 from gracile.evaluation import Evaluation, Protocol, find_protocol
 from gracile.evaluation.comparison import region_folder
 from gracile.evaluation.label_files import label_files
-from gracile.evaluation.outcome import interval_text
 from gracile.geometry import Centerline, Grid
-from gracile.inference.predict import read_input
-from gracile.inference.reporting import PICTURES
-from gracile.io import is_volume, pair_files, read_centerline, read_labels, read_region, read_volume_labels, stem
-from gracile.measure import measure_cord
-from gracile.names import VERSION
-from gracile.recipe import ClassSpec, InputSpec
-from gracile.report import (
-    Report,
-    ReportCase,
-    case_figures,
-    case_layers,
-    distribution_chart,
-    relative_link,
-    worst_first,
-    write_report,
+from gracile.io import (
+    is_volume,
+    pair_files,
+    read_case_file,
+    read_centerline,
+    read_labels,
+    read_region,
+    read_volume_labels,
+    stem,
 )
+from gracile.measure import measure_cord
+from gracile.pages.score_page import ScoreParts, write_score_page
+from gracile.recipe import ClassSpec, InputSpec
+from gracile.report import ReportCase, case_figures, case_layers, distribution_chart
 from gracile.report.layers import visible_color
-from gracile.report.wording import NOTICE, number
+from gracile.report.wording import number
 from gracile.result import Measurement, Result
 
 _SHOWN = 6
@@ -80,14 +75,14 @@ def find_case_files(
     }
 
 
-def write_evaluation_report(
+def write_mask_scores(
     evaluation: Evaluation,
     classes: Sequence[ClassSpec],
     path: Path,
     files: dict[str, CaseFiles],
     sources: dict[str, Any],
 ) -> Path:
-    """Write the page of an evaluation.
+    """Write the page of an evaluation of masks.
 
     Args:
         evaluation: What was scored.
@@ -104,38 +99,20 @@ def write_evaluation_report(
     """
     rules = find_protocol(evaluation.protocol)
     headline = tuple(name for name in rules.headline if name in evaluation.summary)
-    order = headline[0] if headline else next(iter(evaluation.summary), "")
-    cases = worst_first(_cases(evaluation, rules), order, order in rules.lower_is_better)
-    for case in cases:
-        if case.id in files:
-            case.links["Image"] = relative_link(files[case.id].image, path)
-    drawn = [case for case in cases if case.id in files]
-    for case in drawn[:PICTURES]:
-        _draw(case, files[case.id], classes)
-    notes = [NOTICE, *(f"{note}." for note in evaluation.notes)]
-    if evaluation.runs > 1:
-        pictures = "; pictures show the first" if drawn else ""
-        notes.append(f"The scores of a case are means over {evaluation.runs} runs{pictures}.")
-    if len(drawn) > PICTURES:
-        notes.append(f"Pictures are shown of the {PICTURES} worst cases.")
-    names = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
-    report = Report(
-        title=f"Evaluation, {evaluation.protocol}",
-        subtitle=f"{names}, {rules.description}, {date.today().isoformat()}",
-        classes=[(spec.name, spec.color) for spec in classes],
-        cases=cases,
-        summary=_summary(evaluation, headline),
-        charts=_charts(cases, headline),
-        settings={"protocol": evaluation.protocol, "classes": [spec.name for spec in classes], **sources},
-        notes=notes,
-        credits=f"Made with Gracile {VERSION}.",
-        headline=headline,
-        order_by=order,
-        lower_is_better=order in rules.lower_is_better,
-        means={name: (entry["mean"], entry["sd_cases"]) for name, entry in evaluation.summary.items()},
-        intervals=_intervals(evaluation),
+    cases = _cases(evaluation, rules)
+    parts = ScoreParts(
+        cases,
+        headline[0] if headline else next(iter(evaluation.summary), ""),
+        headline,
+        {name: own.image for name, own in files.items()},
+        lambda case: _draw(case, files[case.id], classes),
+        content={
+            "classes": [(spec.name, spec.color) for spec in classes],
+            "summary": _summary(evaluation, headline),
+            "charts": _charts(cases, headline),
+        },
     )
-    return write_report(report, path)
+    return write_score_page(evaluation, path, parts, {"classes": [spec.name for spec in classes], **sources})
 
 
 def _cases(evaluation: Evaluation, rules: Protocol) -> list[ReportCase]:
@@ -177,11 +154,6 @@ def _flags(case: str, class_rows: dict[str, dict[str, list[dict[str, Any]]]]) ->
     return flags
 
 
-def _intervals(evaluation: Evaluation) -> dict[str, str]:
-    some = {name: entry for name, entry in evaluation.summary.items() if entry.get("interval95")}
-    return {name: interval_text(entry, 3 if entry["interval95"][1] <= 1 else 1) for name, entry in some.items()}
-
-
 def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:
     """Means over the runs in which a score is defined."""
     names = [name for name in rows[0] if name not in ("case", "run", "status", "class")]
@@ -215,7 +187,7 @@ def _draw(entry: ReportCase, files: CaseFiles, classes: Sequence[ClassSpec]) -> 
     """Show a case with its truth; along the line that a stage found in a volume also the area."""
     volume = is_volume(files.image)
     wanted = InputSpec(kind="volume", fourth_axis="first") if volume else InputSpec()
-    case: Case = read_input(files.image, stem(files.truth), wanted=wanted)
+    case = read_case_file(files.image, stem(files.truth), wanted)
 
     def labels(path: Path, recoded: bool) -> np.ndarray:
         if volume:

@@ -1,0 +1,1 @@
+"""Pages: built from results, scores, comparisons and studies, out of the pieces of `gracile.report`."""

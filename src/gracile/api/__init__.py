@@ -14,7 +14,7 @@ from gracile.api.landmarks import evaluate_points
 from gracile.bundle import Bundle, read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select
-from gracile.errors import BundleError, DataError, UsageError
+from gracile.errors import DataError, UsageError
 from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
 from gracile.evaluation import gate_value as gate_value
@@ -28,7 +28,6 @@ from gracile.io.naming import VOLUME_SUFFIXES, image_files, stem
 from gracile.pipeline import Pipeline
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
 from gracile.result import Result
-from gracile.stages import build_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,16 +42,7 @@ class Model:
         self.recipe = bundle.recipe
         self.card = bundle.card
         self.checksums = bundle.checksums
-        stages = [build_stage(spec, bundle.recipe) for spec in bundle.recipe.stages]
-        for stage in stages:
-            try:
-                stage.load_bundle_state(bundle.weights[stage.name])
-            except (KeyError, RuntimeError) as error:
-                raise BundleError(
-                    f"The weights do not fit the recipe's stage {stage.name!r}: {error}.",
-                    "Settings of the network cannot be changed after training.",
-                ) from None
-        self.pipeline = Pipeline(bundle.recipe, stages, device)
+        self.pipeline = Pipeline.from_bundle(bundle, device)
 
     def __call__(
         self, image: str | Path | np.ndarray | Case, *, probabilities: bool = False, **measure_settings: Any

@@ -209,7 +209,7 @@ class _Checking:
             self._note_content(files.id, case.image)
             self.spacings[" x ".join(f"{spacing:.3g}" for spacing in grid.spacing_mm)] += 1
             self.orientations[axis_codes(grid.affine)] += 1
-            for note in case.notes:
+            for note in (*case.flags, *case.notes):
                 self.add("warning", files.image, f"It was read with a change: {note}.")
         if self.recipe.landmarks:
             self._check_points(files, grid)

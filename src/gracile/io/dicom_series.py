@@ -90,8 +90,8 @@ def read_series(path: Path, series: str = "") -> Voxels:
             lie at uneven distances; an image is unreadable, in color, multi-frame, or has no place in the patient.
     """
     slices = _chosen(path, series)
-    notes: list[str] = []
-    stacks, step = _stacked(path, slices, notes)
+    flags: list[str] = []
+    stacks, step = _stacked(path, slices, flags)
     first = stacks[0][0]
     shape = (*first.shape, len(stacks), len(stacks[0]))
     require_true_size(path, shape, 1, sum(one.path.stat().st_size for one in slices), compressed=True)
@@ -108,7 +108,7 @@ def read_series(path: Path, series: str = "") -> Voxels:
     affine[:3, 3] = first.position
     affine = _LPS_TO_RAS @ affine
     require_affine(path, affine, _VIEWER)
-    return Voxels(values, affine, notes=notes)
+    return Voxels(values, affine, flags=flags)
 
 
 def series_files(path: Path, series: str = "") -> list[Path]:
@@ -209,7 +209,7 @@ def _read_header(path: Path) -> _Slice | None:
         )
 
 
-def _stacked(path: Path, slices: list[_Slice], notes: list[str]) -> tuple[list[list[_Slice]], np.ndarray]:
+def _stacked(path: Path, slices: list[_Slice], flags: list[str]) -> tuple[list[list[_Slice]], np.ndarray]:
     """The slices by position along the normal, and the step from one position to the next in LPS mm."""
     first = slices[0]
     for what, same in (
@@ -239,19 +239,19 @@ def _stacked(path: Path, slices: list[_Slice], notes: list[str]) -> tuple[list[l
             "some are missing or double.",
             "Export the series again, or remove the double files.",
         )
-    return stacks, _step(path, [stack[0] for stack in stacks], notes)
+    return stacks, _step(path, [stack[0] for stack in stacks], flags)
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.allclose(one, other, atol=1e-3))
 
 
-def _step(path: Path, slices: Sequence[_Slice], notes: list[str]) -> np.ndarray:
+def _step(path: Path, slices: Sequence[_Slice], flags: list[str]) -> np.ndarray:
     """From one slice to the next in LPS mm; refuses gaps."""
     first, normal = slices[0], slices[0].normal
     if len(slices) == 1:
         if not first.thickness:
-            notes.append("a single slice of unknown thickness: taken as 1 mm")
+            flags.append("a single slice of unknown thickness: taken as 1 mm")
         return normal * (first.thickness or 1.0)
     positions = np.stack([one.position for one in slices])
     gaps = np.diff(positions @ normal)
@@ -272,7 +272,7 @@ def _step(path: Path, slices: Sequence[_Slice], notes: list[str]) -> np.ndarray:
             "Export the series with even slices, or resample it.",
         )
     if uneven > UNEVEN_NOTED:
-        notes.append(f"slices lie {gaps.min():.4g} to {gaps.max():.4g} mm apart; taken as even")
+        flags.append(f"slices lie {gaps.min():.4g} to {gaps.max():.4g} mm apart; taken as even")
     step = (positions[-1] - positions[0]) / (len(slices) - 1)
     strays = positions - (positions[0] + np.arange(len(slices))[:, None] * step)
     along = strays @ normal
@@ -281,7 +281,7 @@ def _step(path: Path, slices: Sequence[_Slice], notes: list[str]) -> np.ndarray:
         raise DataError(f"The slices in {path} do not lie on one line.", "Export the series again, or resample it.")
     tilt = np.degrees(np.arccos(min(1.0, float(step @ normal) / float(np.linalg.norm(step)))))
     if tilt > 0.5:
-        notes.append(f"slices are shifted against each other (gantry tilt of {tilt:.1f} degrees)")
+        flags.append(f"slices are shifted against each other (gantry tilt of {tilt:.1f} degrees)")
     return step
 
 

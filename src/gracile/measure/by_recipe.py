@@ -13,7 +13,7 @@ from gracile.measure.cord import measure_cord
 from gracile.measure.disc import Disc
 from gracile.measure.landmarks import landmark_measurements
 from gracile.measure.ultrasound import ultrasound_measurements
-from gracile.measure.vessels import fundus_measurements
+from gracile.measure.vessels import DETECTED, fundus_measurements
 from gracile.recipe import LandmarkMeasuresSpec, Recipe
 from gracile.result import Result
 
@@ -73,6 +73,8 @@ def _vessels(case: Case, result: Result, mask: np.ndarray, recipe: Recipe, setti
     result.measurements += measurements
     result.marks.update(marks)
     result.flags += flags
+    if marks.get("optic_disc", {}).get("source") == "detected":
+        result.notes.append(DETECTED)
 
 
 def _areas(case: Case, result: Result, mask: np.ndarray, recipe: Recipe, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from gracile.measure.disc import CONFIDENT, Disc, find_disc
 from gracile.measure.fractal import box_sizes, fractal_dimension
 from gracile.result import Measurement
 
-DETECTED_FLAG = "optic disc detected, not given: check it in the picture"
+DETECTED = "the optic disc is detected, not given: check it in the pictures"
 _SMOOTHING = 0.005
 _SHORTEST = 0.04
 _SPUR = 0.008
@@ -214,8 +214,6 @@ def _around_disc(
         flags.append("no optic disc found: CRAE, CRVE and AVR are not told; give its center and diameter")
     else:
         marks["optic_disc"] = dict(vars(disc))
-        if disc.source == "detected":
-            flags.append(DETECTED_FLAG)
         if not trusted:
             flags.append("the optic disc is uncertain: CRAE, CRVE and AVR are not told; give its center and diameter")
     by_name = {tree.name: tree for tree in taken}

@@ -15,6 +15,7 @@ from gracile.errors import BundleError, DataError, UsageError
 from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
 from gracile.stages import GateStage, Stage, build_stage
 from gracile.training.fit import fit_stage
+from gracile.training.ordinary import add_ordinary
 from gracile.training.phases import Phases
 from gracile.training.record import (
     is_first,
@@ -107,6 +108,7 @@ def train(
     if is_first():
         card = model_card(trained, out, figures, transfers.values())
         write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
+        add_ordinary(out / "bundle", [*training, *validation])
     return out / "bundle"
 
 

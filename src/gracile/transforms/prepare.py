@@ -85,7 +85,7 @@ class Prepared:
         region: ``(*spatial)`` bool, what counts.
         placement: The way back; None for training samples read from a cache.
         truth: ``(classes, *spatial)`` float32, each class's share of the pixel, or None.
-        flags: What a reader of the result should know.
+        flags: What a person should look at in this case.
         subject: Person that it belongs to, where the data say.
         frame_class: What kind of frame it is, by the data's own word; empty when that was not said.
         affine: (4, 4) from voxels of the prepared volume to RAS+ mm; None for pictures.
@@ -135,7 +135,7 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
     if recipe.input.kind == "volume":
         return _prepare_volume(case, recipe)
     image = _with_channels(case, recipe.input.channels)
-    flags = list(case.notes)
+    flags = list(case.flags)
     region = case.region
     kind = _KINDS.get(recipe.input.region)
     if kind is not None:
@@ -179,7 +179,7 @@ def _prepare_volume(case: Case, recipe: Recipe) -> tuple[Prepared, np.ndarray]:
     image, inside = orientation.apply(_with_channels(case, recipe.input.channels)), orientation.apply(region)
     prepared = Prepared(
         image=_standardized(image.astype(np.float32), inside, recipe.prepare.intensity), region=inside,
-        placement=orientation, flags=list(case.notes), frame_class=case.frame_class, affine=orientation.oriented.affine,
+        placement=orientation, flags=list(case.flags), frame_class=case.frame_class, affine=orientation.oriented.affine,
     )  # fmt: skip
     prepared.points = case.landmark_voxels(recipe.landmark_names, orientation.oriented)
     if case.start_mm is not None:

@@ -123,7 +123,8 @@ def strangers(name: str, data: Path, development: bool) -> Iterator[CaseFiles]:
         if other == name or (name in VOLUMES and other not in VOLUMES):
             continue
         cases = [c for fold in folds(other, data) for c in (fold.training if development else fold.test)]
-        yield from list({case.id: case for case in cases}.values())[:: max(1, len(cases) // 20)]
+        once = list({case.id: case for case in cases}.values())
+        yield from once[:: max(1, len(once) // 20)]
     if name in VOLUMES:
         split = json.loads((data / "splits.json").read_text())["any-structure/hippocampus"]["test"]
         images = sorted((data / "any-structure" / "hippocampus" / "imagesTr").iterdir())

@@ -65,8 +65,7 @@ class Options:
 
 @dataclass
 class Summary:
-    """What a run did: names that were answered or reused, reasons by name of failures, flags by name, notes of the whole run, and its
-    files."""
+    """What a run did: names that were answered or reused, reasons and flags by name, notes of all, its files."""
 
     predictions: Path
     report: Path | None = None

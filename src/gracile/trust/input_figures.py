@@ -19,13 +19,14 @@ LINES = 160
 VOLUME_LINES = 32
 _CLIPPED = 3 / 255  # of the full range: nearer to its ends counts as clipped, as a JPEG's black is not quite black
 _STEPS = (1, 4, 16)
+_HIGHEST = 99.9  # percentile: a few voxels of metal or flow would else darken all others
 
 
 def input_figures(case: Case, region: np.ndarray | None) -> Figures:
     """Figures of an input's values inside a region, from a sample of them.
 
     - ``brightness`` and ``contrast``: mean and standard deviation over the full range: 0 to 255 of a picture, from
-      the lowest to the highest value of a volume.
+      the lowest value to the 99.9th percentile of a volume.
     - ``clipped_low``, ``clipped_high``: shares of values at either end of that range.
     - ``fineness``: mean difference of neighbors over that of samples four apart: near 1 for noise, a quarter for what
       is wholly smooth. ``coarseness``: the same of samples four and sixteen apart.
@@ -42,8 +43,8 @@ def input_figures(case: Case, region: np.ndarray | None) -> Figures:
     if not values.size:
         return {}
     volume = case.image.ndim == 4
-    low, high = (float(values.min()), float(values.max())) if volume else (0.0, 255.0)
-    values = (values - low) / max(high - low, 1e-9)
+    low, high = (float(values.min()), float(np.percentile(values, _HIGHEST))) if volume else (0.0, 255.0)
+    values = np.minimum((values - low) / max(high - low, 1e-9), 1.0)
     figures = {
         "brightness": float(values.mean()),
         "contrast": float(values.std()),

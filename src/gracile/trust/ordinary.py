@@ -97,7 +97,11 @@ def _range(figure: Figure, values: Sequence[float], subjects: int) -> Range:
     least, most = float(min(values)), float(max(values))
     low = figure.unscaled(min(scaled.min() - figure.slack, scaled.mean() - spread))
     high = figure.unscaled(max(scaled.max() + figure.slack, scaled.mean() + spread))
-    low, high = max(low, min(figure.fixed[0], least)), min(high, max(figure.fixed[1], most))
+    if least >= figure.fixed[0]:
+        low = max(low, figure.fixed[0])
+    if most <= figure.fixed[1]:
+        high = min(high, figure.fixed[1])
+    low, high = min(low, least), max(high, most)  # what lies below the floor of a scale too
     return Range(low=_rounded(low), middle=_rounded(middle), high=_rounded(high), cases=len(values))
 
 

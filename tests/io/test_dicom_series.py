@@ -92,7 +92,7 @@ def test_a_tilted_gantry_is_kept_in_the_affine(tmp_path):
         assert len(pydicom.dcmread(path).ImageOrientationPatient) == 6
     case = read_volume(folder, "a")
     np.testing.assert_allclose(case.grid.affine, sheared, atol=1e-6)
-    assert any("gantry tilt of 11.3 degrees" in flag for flag in case.flags)
+    assert any("gantry tilt of 11.3 degrees" in note for note in case.notes)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,8 @@ def read_series(path: Path, series: str = "") -> Voxels:
     """
     slices = _chosen(path, series)
     flags: list[str] = []
-    stacks, step = _stacked(path, slices, flags)
+    notes: list[str] = []
+    stacks, step = _stacked(path, slices, flags, notes)
     first = stacks[0][0]
     shape = (*first.shape, len(stacks), len(stacks[0]))
     require_true_size(path, shape, 1, sum(one.path.stat().st_size for one in slices), compressed=True)
@@ -108,7 +109,7 @@ def read_series(path: Path, series: str = "") -> Voxels:
     affine[:3, 3] = first.position
     affine = _LPS_TO_RAS @ affine
     require_affine(path, affine, _VIEWER)
-    return Voxels(values, affine, flags=flags)
+    return Voxels(values, affine, flags=flags, notes=notes)
 
 
 def series_files(path: Path, series: str = "") -> list[Path]:
@@ -117,7 +118,7 @@ def series_files(path: Path, series: str = "") -> list[Path]:
     Raises:
         DataError: See `read_series`.
     """
-    return [stack[0].path for stack in _stacked(path, _chosen(path, series), [])[0]]
+    return [stack[0].path for stack in _stacked(path, _chosen(path, series), [], [])[0]]
 
 
 def _chosen(path: Path, wanted: str) -> list[_Slice]:
@@ -209,7 +210,9 @@ def _read_header(path: Path) -> _Slice | None:
         )
 
 
-def _stacked(path: Path, slices: list[_Slice], flags: list[str]) -> tuple[list[list[_Slice]], np.ndarray]:
+def _stacked(
+    path: Path, slices: list[_Slice], flags: list[str], notes: list[str]
+) -> tuple[list[list[_Slice]], np.ndarray]:
     """The slices by position along the normal, and the step from one position to the next in LPS mm."""
     first = slices[0]
     for what, same in (
@@ -239,14 +242,14 @@ def _stacked(path: Path, slices: list[_Slice], flags: list[str]) -> tuple[list[l
             "some are missing or double.",
             "Export the series again, or remove the double files.",
         )
-    return stacks, _step(path, [stack[0] for stack in stacks], flags)
+    return stacks, _step(path, [stack[0] for stack in stacks], flags, notes)
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.allclose(one, other, atol=1e-3))
 
 
-def _step(path: Path, slices: Sequence[_Slice], flags: list[str]) -> np.ndarray:
+def _step(path: Path, slices: Sequence[_Slice], flags: list[str], notes: list[str]) -> np.ndarray:
     """From one slice to the next in LPS mm; refuses gaps."""
     first, normal = slices[0], slices[0].normal
     if len(slices) == 1:
@@ -281,7 +284,7 @@ def _step(path: Path, slices: Sequence[_Slice], flags: list[str]) -> np.ndarray:
         raise DataError(f"The slices in {path} do not lie on one line.", "Export the series again, or resample it.")
     tilt = np.degrees(np.arccos(min(1.0, float(step @ normal) / float(np.linalg.norm(step)))))
     if tilt > 0.5:
-        flags.append(f"slices are shifted against each other (gantry tilt of {tilt:.1f} degrees)")
+        notes.append(f"slices are shifted against each other (gantry tilt of {tilt:.1f} degrees)")
     return step
 
 

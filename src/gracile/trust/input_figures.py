@@ -47,7 +47,7 @@ def input_figures(case: Case, region: np.ndarray | None) -> Figures:
     values = np.minimum((values - low) / max(high - low, 1e-9), 1.0)
     figures = {
         "brightness": float(values.mean()),
-        "contrast": float(values.std()),
+        "contrast": float(values.std(axis=1).mean()),
         "clipped_low": float((values <= _CLIPPED).mean()),
         "clipped_high": float((values >= 1 - _CLIPPED).mean()),
         **_detail(case.image, region),

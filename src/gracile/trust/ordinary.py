@@ -101,8 +101,9 @@ def _range(figure: Figure, values: Sequence[float], subjects: int) -> Range:
         low = max(low, figure.fixed[0])
     if most <= figure.fixed[1]:
         high = min(high, figure.fixed[1])
-    low, high = min(low, least), max(high, most)  # what lies below the floor of a scale too
-    return Range(low=_rounded(low), middle=_rounded(middle), high=_rounded(high), cases=len(values))
+    # What the cases show stays inside, also below the floor of a scale and between rounded digits.
+    low, high = min(_rounded(low), least), max(_rounded(high), most)
+    return Range(low=low, middle=_rounded(middle), high=high, cases=len(values))
 
 
 def _rounded(value: float) -> float:

@@ -1,5 +1,7 @@
 """What an answer shows, in a few numbers: how much of each structure was found, in how many pieces, and where."""
 
+from itertools import product
+
 import numpy as np
 from scipy import ndimage
 
@@ -54,10 +56,12 @@ def _working(mask: np.ndarray, region: np.ndarray | None) -> tuple[np.ndarray, n
     if step == 1:
         return mask, region
     rows, columns = (length // step * step for length in mask.shape)
-    blocks = mask[:rows, :columns].reshape(rows // step, step, columns // step, step)
+    small = mask[:rows:step, :columns:step].copy()
+    for row, column in product(range(step), repeat=2):
+        np.maximum(small, mask[row:rows:step, column:columns:step], out=small)
     if region is not None:
         region = region[step // 2 : rows : step, step // 2 : columns : step]
-    return blocks.max(axis=(1, 3)), region
+    return small, region
 
 
 def _edge(shape: tuple[int, ...], region: np.ndarray | None) -> np.ndarray | None:
@@ -65,8 +69,11 @@ def _edge(shape: tuple[int, ...], region: np.ndarray | None) -> np.ndarray | Non
     if len(shape) == 3:
         return None
     near = max(1, round(EDGE * max(shape)))
-    inside = np.ones(shape, bool) if region is None else region
-    return ~ndimage.minimum_filter(inside, 2 * near + 1, mode="constant", cval=False)
+    if region is not None:
+        return ~ndimage.minimum_filter(region, 2 * near + 1, mode="constant", cval=False)
+    edge = np.ones(shape, bool)
+    edge[near:-near, near:-near] = False
+    return edge
 
 
 def _shape(mask: np.ndarray, members: tuple[int, ...], edge: np.ndarray | None, count: int) -> dict[str, float]:

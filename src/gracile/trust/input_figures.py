@@ -7,16 +7,18 @@ import numpy as np
 from gracile.case import Case
 from gracile.trust.figures import INPUT, Figures
 
-SAMPLES = 160
-"""Along each side of a picture, for figures of its values alone; volumes take as many values in all."""
+SAMPLES = 96
+"""Along each side of a picture, for figures of its values alone; `VOLUME_SAMPLES` along each of a volume."""
+
+VOLUME_SAMPLES = 48
 
 DETAIL_SIZE = 640
 """Longer side at which detail is looked at, in pixels; volumes are looked at voxel by voxel."""
 
-LINES = 160
+LINES = 64
 """Along which detail is measured, for each other axis of a picture; a volume takes `VOLUME_LINES` of them."""
 
-VOLUME_LINES = 32
+VOLUME_LINES = 24
 _CLIPPED = 3 / 255  # of the full range: nearer to its ends counts as clipped, as a JPEG's black is not quite black
 _STEPS = (1, 4, 16)
 _HIGHEST = 99.9  # percentile: a few voxels of metal or flow would else darken all others
@@ -64,7 +66,7 @@ def input_figures(case: Case, region: np.ndarray | None) -> Figures:
 
 def _sampled(image: np.ndarray, region: np.ndarray | None) -> np.ndarray:
     """``(channels, samples)`` float32 of an evenly spread part of the values."""
-    wanted = SAMPLES if image.ndim == 3 else round(SAMPLES ** (2 / 3)) * 2
+    wanted = SAMPLES if image.ndim == 3 else VOLUME_SAMPLES
     steps = tuple(slice(None, None, max(1, round(length / wanted))) for length in image.shape[1:])
     values = image[(slice(None), *steps)]
     inside = np.ones(values.shape[1:], bool) if region is None else region[steps]

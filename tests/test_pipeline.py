@@ -127,10 +127,13 @@ def test_a_picture_of_the_wrong_kind_is_refused_or_flagged(tiny_bundle):
     assert any("no fundus" in flag for flag in result.flags)
 
 
-def test_notes_of_the_reader_come_out_as_flags(pipeline):
+def test_what_the_reader_says_comes_out_with_the_result(pipeline):
     case = drawn_case(120, 120)
     case.notes.append("16-bit image scaled to 8 bits")
-    assert "16-bit image scaled to 8 bits" in pipeline(case).flags
+    case.flags.append("the file has 3 pages; the first was read")
+    result = pipeline(case)
+    assert result.notes == ["16-bit image scaled to 8 bits"]
+    assert result.flags == ["the file has 3 pages; the first was read"]
 
 
 def test_an_unknown_device_is_refused(tiny_bundle):

@@ -63,8 +63,27 @@ def write_bundle(bundle: Bundle, folder: Path) -> Path:
     manifest = Manifest(
         format=FORMAT, recipe=bundle.recipe.model_dump(mode="json"), weights=files, card=bundle.card
     )  # fmt: skip
-    write_text(folder / "bundle.json", json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False) + "\n")
+    _write_manifest(folder, manifest)
     return folder
+
+
+def write_card(folder: Path, card: dict[str, Any]) -> None:
+    """Give a bundle another card; recipe, weights and checksums stay. Raises BundleError."""
+    manifest = _manifest(folder)
+    manifest.card = card
+    write_text(folder / "card.md", card_text(recipe_from(manifest.recipe), card))
+    _write_manifest(folder, manifest)
+
+
+def _manifest(folder: Path) -> Manifest:
+    try:
+        return Manifest.model_validate_json((folder / "bundle.json").read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BundleError(f"{folder} is no readable bundle: {error}.", "Copy it again, or train it anew.") from None
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    write_text(folder / "bundle.json", json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False) + "\n")
 
 
 def read_bundle(name_or_folder: str | Path, settings: list[str] | None = None) -> Bundle:
@@ -79,10 +98,7 @@ def read_bundle(name_or_folder: str | Path, settings: list[str] | None = None) -
         RecipeError: Settings that make no sense.
     """
     folder = _folder(str(name_or_folder))
-    try:
-        manifest = Manifest.model_validate_json((folder / "bundle.json").read_bytes())
-    except (OSError, ValidationError) as error:
-        raise BundleError(f"{folder} is no readable bundle: {error}.", "Copy it again, or train it anew.") from None
+    manifest = _manifest(folder)
     if manifest.format > FORMAT:
         raise BundleError(f"{folder} was written by a newer Gracile.", "Update Gracile.")
     weights = {stage: _weights(folder, entry) for stage, entry in manifest.weights.items()}

@@ -28,7 +28,8 @@ class Case:
         frame_class: What kind of frame it is ("Tendon", "absent"), by the data's own word; empty when not said.
         points: Named points in RAS+ mm, ``(3,)`` each: the truth of a recipe's landmarks. Empty when none are known.
         start_mm: ``(3,)`` RAS+ mm near the landmarks, as a user points at them; None searches the whole volume.
-        notes: Remarks of the reader that belong into the result ("16-bit image scaled to 8 bits").
+        flags: What the reader lost or had to guess, and a person should look at ("3 voxels are no numbers: set to 0").
+        notes: What else it says of the file, nothing to worry about ("16-bit image scaled to 8 bits").
     """
 
     id: str
@@ -41,6 +42,7 @@ class Case:
     frame_class: str = ""
     points: dict[str, np.ndarray] = field(default_factory=dict)
     start_mm: np.ndarray | None = None
+    flags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -3,17 +3,21 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Self
 
 import numpy as np
 import torch
 
+from gracile.bundle import Bundle
 from gracile.case import Case
 from gracile.devices import has_fast_bf16, in_fast_layout, resolve_device
+from gracile.errors import BundleError
 from gracile.recipe import Recipe
 from gracile.result import LandmarkMaps, Result
 from gracile.stages import Finding, Stage, build_stage
 from gracile.transforms import Placement, Prepared, prepare
 from gracile.transforms.volume import Orientation
+from gracile.trust import Ordinary
 
 Maps = Callable[[], np.ndarray]
 """Gives the probability maps on the input's grid when they are asked for."""
@@ -26,14 +30,36 @@ class Pipeline:
         recipe: What to do.
         stages: Its stages with their weights; built untrained when None.
         device: ``auto``, ``cpu`` or ``cuda``.
+        ordinary: What is ordinary of its inputs and answers; by fixed rules alone when None.
     """
 
-    def __init__(self, recipe: Recipe, stages: list[Stage] | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        stages: list[Stage] | None = None,
+        device: str = "cpu",
+        ordinary: Ordinary | None = None,
+    ) -> None:
         self.recipe = recipe
         self.device = resolve_device(device)
+        self.ordinary = ordinary or Ordinary()
         self.stages = stages if stages is not None else [build_stage(spec, recipe) for spec in recipe.stages]
         for stage in self.stages:
             in_fast_layout(stage.eval().to(self.device))
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle, device: str = "cpu") -> Self:
+        """The pipeline of a bundle. Raises BundleError when its weights or its card do not fit."""
+        stages = [build_stage(spec, bundle.recipe) for spec in bundle.recipe.stages]
+        for stage in stages:
+            try:
+                stage.load_bundle_state(bundle.weights[stage.name])
+            except (KeyError, RuntimeError) as error:
+                raise BundleError(
+                    f"The weights do not fit the recipe's stage {stage.name!r}: {error}.",
+                    "Settings of the network cannot be changed after training.",
+                ) from None
+        return cls(bundle.recipe, stages, device, Ordinary.from_card(bundle.card))
 
     def __call__(self, case: Case, *, keep_probabilities: bool = False) -> Result:
         """Find the recipe's structures in a case.
@@ -64,11 +90,11 @@ class Pipeline:
         line = next(reversed(finding.lines.values()), None)
         result = Result(
             case.id, "found", case.grid, self.recipe.class_names, region=region, gates=finding.gates,
-            gate_decisions=finding.decisions, extras=finding.extras, centerline=line,
-            landmarks=finding.landmarks, flags=[*(prepared.flags or []), *finding.notes], seconds=seconds,
+            gate_decisions=finding.decisions, extras=finding.extras, centerline=line, landmarks=finding.landmarks,
+            flags=[*(prepared.flags or []), *finding.flags], notes=[*case.notes, *finding.notes], seconds=seconds,
         )  # fmt: skip
         if self.recipe.ungated:
-            result.flags.append(f"not gated: {self.recipe.ungated}")
+            result.notes.append(f"not gated: {self.recipe.ungated}")
         with _timed(seconds, "restore"):
             self._restore(result, finding, prepared, region, keep_probabilities)
             if self.recipe.landmarks:

@@ -34,7 +34,8 @@ class Bright:
     def __call__(self, case: Case, *, keep_probabilities: bool = False) -> Result:
         mask = (case.image[0] > 500).astype(np.uint8)
         result = Result(
-            case.id, "found", case.grid, self.recipe.class_names, mask=mask, flags=list(case.notes),
+            case.id, "found", case.grid, self.recipe.class_names, mask=mask,
+            flags=list(case.flags), notes=list(case.notes),
             extras={"network_size": np.zeros((2, 3, 3, 3), np.float32)} if keep_probabilities else {},
         )  # fmt: skip
         if keep_probabilities:
@@ -189,7 +190,7 @@ def test_several_volumes_in_a_file_are_refused_or_taken_as_the_recipe_says(tmp_p
     summary = run([str(tmp_path / "a.nii.gz")], tmp_path / "refused")
     assert "fourth_axis=first" in summary.failed["a"]
     run([str(tmp_path / "a.nii.gz")], tmp_path / "first", volume_recipe(fourth_axis="first"))
-    assert records(tmp_path / "first")["a"]["flags"] == ["the first of 2 volumes was taken"]
+    assert records(tmp_path / "first")["a"]["notes"] == ["the first of 2 volumes was taken"]
 
 
 def test_a_series_and_label_endings_are_named_at_the_command_line(tmp_path):

@@ -64,7 +64,7 @@ def test_the_scan_and_its_pixel_size_come_from_the_ultrasound_regions(tmp_path, 
     assert picture.spacing_mm == pytest.approx((0.1, 0.08))
     rows, columns = (np.flatnonzero(picture.region.any(axis=axis)) for axis in (1, 0))
     assert (rows[0], rows[-1], columns[0], columns[-1]) == (5, 34, 10, 49)
-    assert any("2 scans" in note for note in picture.notes)
+    assert any("2 scans" in flag for flag in picture.flags)
 
 
 def test_a_case_has_its_grid_and_region(tmp_path, gray):
@@ -135,5 +135,5 @@ def test_a_file_without_suffix_is_known_by_its_content(tmp_path, gray):
 def test_nothing_of_the_patient_leaves_the_file(tmp_path, gray):
     path = write(tmp_path / "a.dcm", gray.astype(np.uint16), SequenceOfUltrasoundRegions=[us_region(), us_region()])
     case = read_case_file(path, "a")
-    told = repr((case.id, case.subject, case.notes, str(case.source)))
+    told = repr((case.id, case.subject, case.flags, case.notes, str(case.source)))
     assert not any(word in told for word in ("Doe", "Jane", "4711", "1970"))

@@ -33,7 +33,7 @@ def test_slices_are_sorted_by_where_they_lie(folder):
     case = read_volume(folder, "a")
     np.testing.assert_array_equal(case.image[0], VALUES)
     np.testing.assert_allclose(case.grid.affine, LAS, atol=1e-6)
-    assert not case.notes
+    assert not case.flags
     for index, path in enumerate(sorted(folder.iterdir())):
         path.rename(folder / f"IM{index}")
     np.testing.assert_array_equal(read_volume(folder, "a").image[0], VALUES)
@@ -72,7 +72,7 @@ def test_missing_slices_are_refused_with_their_number(folder):
 def test_uneven_slices_are_refused_and_hardly_uneven_ones_noted(folder):
     edited(folder / "a003.dcm", ImagePositionPatient=[-20, -30, 49.06])
     case = read_volume(folder, "a")
-    assert any("2.94 to 3.06 mm apart" in note for note in case.notes)
+    assert any("2.94 to 3.06 mm apart" in flag for flag in case.flags)
     edited(folder / "a003.dcm", ImagePositionPatient=[-20, -30, 50])
     with pytest.raises(DataError, match="2 to 4 mm apart"):
         read_volume(folder, "a")
@@ -146,12 +146,12 @@ def test_a_slice_of_unknown_thickness_is_noted(tmp_path):
     folder = write_series(tmp_path / "one", VALUES[..., :1], LAS, SliceThickness=None)
     case = read_volume(folder, "a")
     assert case.grid.spacing_mm[2] == pytest.approx(1)
-    assert any("unknown thickness" in note for note in case.notes)
+    assert any("unknown thickness" in flag for flag in case.flags)
 
 
 def test_nothing_of_the_patient_comes_out(folder, capsys, caplog):
     broken = {"PixelSpacing": PATIENT["PatientName"], "Rows": None, "ImagePositionPatient": ["Doe", "Jane", "4711"]}
-    messages = [str(read_volume(folder, "a").notes)]
+    messages = [str(read_volume(folder, "a").flags)]
     with warnings.catch_warnings(record=True) as caught, caplog.at_level("DEBUG"):
         warnings.simplefilter("always")
         for name, value in broken.items():

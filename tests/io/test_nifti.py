@@ -57,7 +57,7 @@ def test_a_header_that_says_nothing_of_the_patient_is_noted(tmp_path):
     nib.save(image, tmp_path / "a.nii")
     case = read_volume(tmp_path / "a.nii", "a")
     np.testing.assert_array_equal(case.grid.affine, nib.load(tmp_path / "a.nii").affine)
-    assert any("left and right may be swapped" in note for note in case.notes)
+    assert any("left and right may be swapped" in flag for flag in case.flags)
 
 
 def test_forms_that_disagree_are_noted(tmp_path):
@@ -69,8 +69,8 @@ def test_forms_that_disagree_are_noted(tmp_path):
     nib.save(image, tmp_path / "a.nii")
     case = read_volume(tmp_path / "a.nii", "a")
     np.testing.assert_allclose(case.grid.affine, RAS, rtol=1e-6)
-    assert any("7.00 mm apart" in note for note in case.notes)
-    assert not read_volume(write_nifti(tmp_path / "b.nii", VALUES, RAS), "b").notes
+    assert any("7.00 mm apart" in flag for flag in case.flags)
+    assert not read_volume(write_nifti(tmp_path / "b.nii", VALUES, RAS), "b").flags
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_every_named_space_becomes_ras(tmp_path, space, signs):
     np.testing.assert_allclose(case.grid.affine[:3, :3], (DIRECTIONS * signs).T)
     np.testing.assert_allclose(case.grid.affine[:3, 3], ORIGIN * signs)
     np.testing.assert_array_equal(case.image[0], VALUES)
-    assert not case.notes
+    assert not case.flags
 
 
 @pytest.mark.parametrize("encoding", ["raw", "gzip", "bzip2"])
@@ -45,7 +45,7 @@ def test_a_file_without_a_space_is_taken_as_itk_takes_it_with_a_note(tmp_path):
                                             "spacings": np.array([1.0, 2.0, 3.0])})  # fmt: skip
     case = read_volume(path, "a")
     np.testing.assert_allclose(case.grid.affine, np.diag([-1.0, -2.0, 3.0, 1.0]))
-    assert any("does not name its space" in note for note in case.notes)
+    assert any("does not name its space" in flag for flag in case.flags)
 
 
 def test_a_space_outside_the_patient_is_refused(tmp_path):

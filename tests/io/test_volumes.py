@@ -120,7 +120,7 @@ def test_voxels_that_are_no_numbers_become_zero_with_a_note(tmp_path):
     values[0, 0, :3] = np.nan, np.inf, -1e300
     case = read_volume(write_nifti(tmp_path / "a.nii.gz", values, RAS), "a")
     assert case.image[0, 0, 0].tolist() == [0, 0, 0, 1]
-    assert any(note.startswith("3 voxels") for note in case.notes)
+    assert any(flag.startswith("3 voxels") for flag in case.flags)
 
 
 def test_what_is_no_volume_is_refused_by_name(tmp_path):

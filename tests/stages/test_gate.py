@@ -157,7 +157,7 @@ def test_when_nothing_is_left_the_cascade_ends_and_says_why():
 def test_a_gate_that_is_switched_off_says_so():
     result = answered(1.1, "stages.presence.enabled=false")
     assert set(np.unique(result.mask)) == {1, 2}
-    assert "the gate presence was switched off" in result.flags
+    assert "the gate presence was switched off" in result.notes
 
 
 @pytest.mark.parametrize(

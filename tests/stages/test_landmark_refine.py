@@ -86,7 +86,7 @@ def test_without_a_landmark_there_is_nothing_to_refine(recipe, prepared):
     none = [Landmark(name, None, 0.1) for name in NAMES]
     finding = stage.find(prepared[0], Finding(landmarks=none))
     assert finding.landmarks == none
-    assert "had too few landmarks to look at" in finding.notes[0]
+    assert "had too few landmarks to look at" in finding.flags[0]
 
 
 def test_two_landmarks_do_not_tell_a_pose_and_are_left_where_they_were(recipe, prepared):
@@ -96,7 +96,7 @@ def test_two_landmarks_do_not_tell_a_pose_and_are_left_where_they_were(recipe, p
     found = [Landmark(name, case.points[name] if name in "ab" else None, 0.9) for name in NAMES]
     finding = stage.find(prepare(case, recipe)[0], Finding(landmarks=found))
     assert finding.landmarks == found
-    assert "had too few landmarks" in finding.notes[0]
+    assert "had too few landmarks" in finding.flags[0]
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -205,17 +205,18 @@ def test_where_no_slice_is_warm_the_result_is_absent_and_says_why(trained):
     assert result.centerline is None
 
 
-def test_islands_and_holes_are_mended_and_said(recipe):
+def test_islands_and_holes_are_mended_and_flagged_where_they_are_much_of_it(recipe):
     stage = build_stage(recipe.stages[1], recipe)
     mask = np.zeros((20, 20, 6), dtype=np.uint8)
     mask[4:12, 4:12] = 1
     mask[7:9, 7:9] = 0
     mask[16, 16, 2] = 1
-    notes = stage.tidy(mask)
+    flags = stage.tidy(mask)
     assert mask.sum() == 8 * 8 * 6
-    assert len(notes) == 2
-    assert "1 voxels" in notes[0]
-    assert "24 voxels in holes" in notes[1]
+    assert flags == ["cord: holes in it were filled, more than 5% of it"]
+    mask[16:, 14:] = 1
+    assert stage.tidy(mask) == ["cord: what lay apart from its largest island was left out, more than 5% of it"]
+    assert mask.sum() == 8 * 8 * 6
 
 
 def test_a_network_for_pictures_sees_slices_with_their_neighbors(prepared):

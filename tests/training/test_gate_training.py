@@ -94,7 +94,7 @@ def test_a_gate_with_one_kind_of_frame_is_left_out_and_said(folder, tmp_path, ca
     assert [stage.name for stage in loaded.recipe.stages] == ["structures"]
     assert loaded.card["gate"].startswith("none: every training frame is of one kind, present")
     result = load(bundle, device="cpu")(folder / "images" / "00.png")
-    assert any(flag.startswith("not gated: every training frame") for flag in result.flags)
+    assert any(note.startswith("not gated: every training frame") for note in result.notes)
 
 
 @pytest.mark.parametrize("source", ["folders", "table"])

@@ -11,12 +11,11 @@ from gracile.api.answer import Answer
 from gracile.api.arguments import checked
 from gracile.bundle import Bundle, read_bundle
 from gracile.case import Case
-from gracile.errors import BundleError, DataError
+from gracile.errors import DataError
 from gracile.inference.answering import answer
 from gracile.io import read_case_file, stem
 from gracile.measure.by_recipe import require_measures
 from gracile.pipeline import Pipeline
-from gracile.stages import build_stage
 
 log = logging.getLogger(__name__)
 
@@ -31,16 +30,7 @@ class Model:
         self.recipe = bundle.recipe
         self.card = bundle.card
         self.checksums = bundle.checksums
-        stages = [build_stage(spec, bundle.recipe) for spec in bundle.recipe.stages]
-        for stage in stages:
-            try:
-                stage.load_bundle_state(bundle.weights[stage.name])
-            except (KeyError, RuntimeError) as error:
-                raise BundleError(
-                    f"The weights do not fit the recipe's stage {stage.name!r}: {error}.",
-                    "Settings of the network cannot be changed after training.",
-                ) from None
-        self.pipeline = Pipeline(bundle.recipe, stages, device)
+        self.pipeline = Pipeline.from_bundle(bundle, device)
 
     @checked
     def __call__(

@@ -335,6 +335,8 @@ def _print_summary(summary: "Summary") -> None:
         typer.echo(f"  {name}: {reason}", err=True)
     for flag, count in Counter(flag for flags in summary.flagged.values() for flag in flags).most_common(5):
         typer.echo(f"  flagged, {count} of them: {flag}")
+    for note in summary.notes:
+        typer.echo(f"  note: {note}")
     if summary.report:
         typer.echo(f"Report: {summary.report}")
 

@@ -251,7 +251,7 @@ class _Checking:
             return
         self.spacings[" x ".join(f"{spacing:.3g}" for spacing in case.grid.spacing_mm)] += 1
         self.orientations[axis_codes(case.grid.affine)] += 1
-        for note in case.notes:
+        for note in (*case.flags, *case.notes):
             place = files.label if note in parts.label_notes and files.label else files.image
             self.add("warning", place, f"It was read with a change: {note}.")
 

@@ -133,7 +133,7 @@ def explain_pictures(
             name,
             "found",
             f"speaks for {explanation.target} (probability {explanation.share:.3f})",
-            flags=list(explanation.case.notes),
+            flags=list(explanation.case.flags),
         )
         files = {"Overlay": overlay, f"Feature maps of {explanation.layer}": sheet}
         add_explanation(page, entry, explanation.case, explanation.heat, method, files)

@@ -6,6 +6,7 @@ from gracile.case import Case
 from gracile.measure import Settings, measure
 from gracile.pipeline import Pipeline
 from gracile.result import Result
+from gracile.trust import case_flags
 
 
 def answer(
@@ -26,5 +27,6 @@ def answer(
     result = pipeline(case, keep_probabilities=keep_probabilities)
     found = time.perf_counter()
     measure(case, result, pipeline.recipe, settings or {})
+    result.flags += case_flags(case, result, pipeline.recipe, pipeline.ordinary)
     result.seconds["measure"] = time.perf_counter() - found
     return result

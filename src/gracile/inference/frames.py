@@ -19,6 +19,7 @@ from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe
 from gracile.report.paint import Painter, frame_colors, side_by_side, write_line
 from gracile.result import Result
+from gracile.trust import case_flags
 
 _SAMPLES = 256
 
@@ -40,7 +41,7 @@ class FrameAnswer:
         areas: Pixels of each structure.
         dice: Dice of each structure; empty without truth. ``unsmoothed_dice`` is that before smoothing.
         picture: What is written, ``(height, width, 3)`` uint8.
-        flags: What the pipeline flagged.
+        flags: What a person should look at in this frame; notes: what is true of all.
         seconds: Wall-clock seconds by step.
     """
 
@@ -58,6 +59,7 @@ class FrameAnswer:
     unsmoothed_dice: dict[str, float] = field(default_factory=dict)
     picture: np.ndarray | None = None
     flags: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -87,11 +89,13 @@ class FrameLooker:
             with timed(answer.seconds, "smooth"):
                 answer.unsmoothed = (result.mask, result.status)
                 self._smoother.smooth(result, answer.frame.seconds)
+        result.flags += case_flags(case, result, self._pipeline.recipe, self._pipeline.ordinary)
         self._take(answer, result)
         return answer
 
     def _take(self, answer: FrameAnswer, result: Result) -> None:
-        answer.status, answer.mask, answer.gates, answer.flags = result.status, result.mask, result.gates, result.flags
+        answer.status, answer.mask, answer.gates = result.status, result.mask, result.gates
+        answer.flags, answer.notes = result.flags, result.notes
         structures = self._pipeline.recipe.structures
         answer.areas = {name: _area(result.mask, indices) for name, indices in structures.items()}
         present = [name for name, area in answer.areas.items() if area]

@@ -65,7 +65,7 @@ class Options:
 
 @dataclass
 class Summary:
-    """What a run did: names that were answered or reused, reasons by name of failures, flags by name, and its files."""
+    """What a run did: names that were answered or reused, reasons and flags by name, notes of all, its files."""
 
     predictions: Path
     report: Path | None = None
@@ -73,11 +73,13 @@ class Summary:
     reused: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     flagged: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def take_flags(self, record: dict[str, Any]) -> None:
         """Note what a reader of a record's result should know."""
         if record.get("flags"):
             self.flagged[record["name"]] = record["flags"]
+        self.notes += [note for note in record.get("notes", []) if note not in self.notes]
 
 
 Observer = Callable[[Case | None, Result | None, dict[str, Any]], None]

@@ -108,9 +108,8 @@ def predict_video(
                         rows.add(answer)
                         totals.add(answer)
                 totals.require_an_answer()
-        flags = [*video.flaws, *writer.notes]
     clip = {"frame_rate": round(float(video.rate), 3), "gates": _gates(pipeline)}
-    return {**totals.record(files, flags, time.perf_counter() - begun), "clip": clip}
+    return {**totals.record(files, video.flaws, writer.notes, time.perf_counter() - begun), "clip": clip}
 
 
 def _gates(pipeline: Pipeline) -> list[dict[str, Any]]:
@@ -239,6 +238,7 @@ class _Totals:
         self._failure = ""
         self._sums: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0])
         self._flags: dict[str, int] = defaultdict(int)
+        self._notes: dict[str, None] = {}
         self._seconds: dict[str, float] = defaultdict(float)
 
     def add(self, answer: FrameAnswer) -> None:
@@ -263,6 +263,7 @@ class _Totals:
                 total[1] += 1
         for flag in answer.flags:
             self._flags[flag] += 1
+        self._notes |= dict.fromkeys(answer.notes)
         for step, seconds in answer.seconds.items():
             self._seconds[step] += seconds
 
@@ -271,7 +272,7 @@ class _Totals:
         if self._failed == self._frames:
             raise DataError(f"None of {self._frames} frames could be answered. {self._failure}".rstrip())
 
-    def record(self, files: dict[str, str], flags: list[str], wall: float) -> dict[str, Any]:
+    def record(self, files: dict[str, str], flags: list[str], notes: list[str], wall: float) -> dict[str, Any]:
         found = self._found > 0
         return {
             "status": "found" if found else "absent",
@@ -280,6 +281,7 @@ class _Totals:
             "measurements": [vars(measurement) for measurement in self._measurements()],
             "marks": {},
             "flags": [*flags, *self._own_flags()],
+            "notes": [*notes, *self._notes],
             "files": files,
             "seconds": {step: round(s, 4) for step, s in {**self._seconds, "whole": wall}.items()},
         }

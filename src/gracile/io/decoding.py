@@ -44,13 +44,15 @@ class Decoded:
         palette: ``(colors, 3)`` uint8 of a palette file, else None.
         lossy: Whether the file is a JPEG, whose values near edges are not the written ones.
         alpha: ``(height, width)`` opacity from 0 to 1, or None when the file has none or is opaque.
-        notes: What the reader must know.
+        flags: What was lost or guessed; see `gracile.case.Case`.
+        notes: What was converted.
     """
 
     values: np.ndarray
     palette: np.ndarray | None = None
     lossy: bool = False
     alpha: np.ndarray | None = None
+    flags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def without_palette(self) -> np.ndarray:
@@ -116,12 +118,12 @@ def _no_pillow_limit() -> Iterator[None]:
 
 
 def _decode_pillow(path: Path, image: Image.Image) -> Decoded:
-    notes = []
+    flags, notes = [], []
     if getattr(image, "n_frames", 1) > 1:
-        notes.append(f"the file has {getattr(image, 'n_frames', 1)} frames or pages; the first was read")
+        flags.append(f"the file has {getattr(image, 'n_frames', 1)} frames or pages; the first was read")
     deep = _both_bytes(path, image)
     if deep is not None:
-        return Decoded(deep, notes=notes)
+        return Decoded(deep, flags=flags)
     if image.getexif().get(274, 1) not in (0, 1):
         notes.append("turned upright as its EXIF orientation says")
     lossy = image.format in ("JPEG", "MPO")
@@ -132,12 +134,12 @@ def _decode_pillow(path: Path, image: Image.Image) -> Decoded:
         flat = image.getpalette("RGB") or []
         palette = np.zeros((256, 3), np.uint8)
         palette[: len(flat) // 3] = np.array(flat, np.uint8).reshape(-1, 3)
-        return Decoded(np.array(image), palette, lossy, notes=notes)
+        return Decoded(np.array(image), palette, lossy, flags=flags, notes=notes)
     if image.mode not in ("1", "L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"):
         notes.append(f"converted from {image.mode} to RGB")
         image = image.convert("RGBA" if image.mode in ("PA", "RGBa") else "RGB")
     values = np.array(image)
-    return Decoded(values.astype(values.dtype.newbyteorder("=")), None, lossy, notes=notes)
+    return Decoded(values.astype(values.dtype.newbyteorder("=")), None, lossy, flags=flags, notes=notes)
 
 
 def _both_bytes(path: Path, image: Image.Image) -> np.ndarray | None:
@@ -174,7 +176,7 @@ def _decode_tiff(path: Path) -> Decoded | None:
             if "imagecodecs" in str(error):  # a compression that tifffile has no decoder for, and Pillow has
                 return None
             raise
-        notes = [f"the file has {len(file.pages)} pages; the first was read"] if len(file.pages) > 1 else []
+        flags = [f"the file has {len(file.pages)} pages; the first was read"] if len(file.pages) > 1 else []
         if page.photometric == 0 and values.dtype.kind == "u":
             values = np.iinfo(values.dtype).max - values
         if page.axes.startswith("S"):
@@ -183,10 +185,11 @@ def _decode_tiff(path: Path) -> Decoded | None:
         orientation = int(tag.value) if tag is not None else 1
     if values.ndim not in (2, 3):
         raise ValueError(f"an array of {values.ndim} axes is not a picture")
+    notes = []
     if orientation not in (0, 1):
         notes.append("turned upright as its TIFF orientation says")
         values = _upright(values, orientation)
-    return Decoded(values, notes=notes)
+    return Decoded(values, flags=flags, notes=notes)
 
 
 def _upright(values: np.ndarray, orientation: int) -> np.ndarray:

@@ -26,12 +26,14 @@ class DicomPicture:
         image: ``(channels, height, width)`` uint8 with 1 or 3 channels.
         spacing_mm: (row, column) distance of pixels in mm, or None.
         region: ``(height, width)`` bool, the scan on the machine's screen, or None when the file names none.
-        notes: What the reader must know.
+        flags: What was lost or guessed; see `gracile.case.Case`.
+        notes: What was converted.
     """
 
     image: np.ndarray
     spacing_mm: tuple[float, float] | None = None
     region: np.ndarray | None = None
+    flags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -74,12 +76,13 @@ def read_dicom(path: Path | str) -> DicomPicture:
         raise DataError(
             f"{path} is a clip of {frames} frames, not a picture.", "Export the frame that is meant as a file."
         )
+    flags: list[str] = []
     notes: list[str] = []
     image = _pixels(path, dataset, notes)
-    spacing, region = _ultrasound_region(dataset, image.shape[1:], notes)
+    spacing, region = _ultrasound_region(dataset, image.shape[1:], flags)
     if spacing is None:
         spacing = _spacing(dataset, notes)
-    return DicomPicture(image, spacing, region, notes)
+    return DicomPicture(image, spacing, region, flags, notes)
 
 
 def _pixels(path: Path, dataset: Any, notes: list[str]) -> np.ndarray:
@@ -110,7 +113,7 @@ def _pixels(path: Path, dataset: Any, notes: list[str]) -> np.ndarray:
 
 
 def _ultrasound_region(
-    dataset: Any, shape: tuple[int, ...], notes: list[str]
+    dataset: Any, shape: tuple[int, ...], flags: list[str]
 ) -> tuple[tuple[float, float] | None, np.ndarray | None]:
     """Pixel size and box of the largest two-dimensional region; (None, None) when there is none."""
     boxes = []
@@ -122,7 +125,7 @@ def _ultrasound_region(
         return None, None
     _, box, item = max(boxes, key=lambda entry: entry[0])
     if len(boxes) > 1:
-        notes.append(f"the screen shows {len(boxes)} scans; the largest was taken")
+        flags.append(f"the screen shows {len(boxes)} scans; the largest was taken")
     region = np.zeros(shape, dtype=bool)
     region[box] = True
     return _region_spacing(item), region

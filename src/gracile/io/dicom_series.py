@@ -94,8 +94,9 @@ def read_series(path: Path, series: str = "") -> Voxels:
             lie at uneven distances; an image is unreadable, in color, multi-frame, or has no place in the patient.
     """
     slices = _chosen(path, series)
+    flags: list[str] = []
     notes: list[str] = []
-    stacks, step = _stacked(path, slices, notes)
+    stacks, step = _stacked(path, slices, flags, notes)
     first = stacks[0][0]
     shape = (*first.shape, len(stacks), len(stacks[0]))
     require_true_size(path, shape, 1, sum(one.path.stat().st_size for one in slices), compressed=True)
@@ -112,7 +113,7 @@ def read_series(path: Path, series: str = "") -> Voxels:
     affine[:3, 3] = first.position
     affine = _LPS_TO_RAS @ affine
     require_affine(path, affine, _VIEWER)
-    return Voxels(values, affine, notes=notes)
+    return Voxels(values, affine, flags=flags, notes=notes)
 
 
 def series_files(path: Path, series: str = "") -> list[Path]:
@@ -121,7 +122,7 @@ def series_files(path: Path, series: str = "") -> list[Path]:
     Raises:
         DataError: See `read_series`.
     """
-    return [stack[0].path for stack in _stacked(path, _chosen(path, series), [])[0]]
+    return [stack[0].path for stack in _stacked(path, _chosen(path, series), [], [])[0]]
 
 
 def files_of_series(path: Path, series: str = "") -> list[Path]:
@@ -223,7 +224,9 @@ def _read_header(path: Path) -> _Slice | None:
         )
 
 
-def _stacked(path: Path, slices: list[_Slice], notes: list[str]) -> tuple[list[list[_Slice]], np.ndarray]:
+def _stacked(
+    path: Path, slices: list[_Slice], flags: list[str], notes: list[str]
+) -> tuple[list[list[_Slice]], np.ndarray]:
     """The slices by position along the normal, and the step from one position to the next in LPS mm."""
     first = slices[0]
     for what, same in (
@@ -253,19 +256,19 @@ def _stacked(path: Path, slices: list[_Slice], notes: list[str]) -> tuple[list[l
             "some are missing or double.",
             "Export the series again, or remove the double files.",
         )
-    return stacks, _step(path, [stack[0] for stack in stacks], notes)
+    return stacks, _step(path, [stack[0] for stack in stacks], flags, notes)
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.allclose(one, other, atol=1e-3))
 
 
-def _step(path: Path, slices: Sequence[_Slice], notes: list[str]) -> np.ndarray:
+def _step(path: Path, slices: Sequence[_Slice], flags: list[str], notes: list[str]) -> np.ndarray:
     """From one slice to the next in LPS mm; refuses gaps."""
     first, normal = slices[0], slices[0].normal
     if len(slices) == 1:
         if not first.thickness:
-            notes.append("a single slice of unknown thickness: taken as 1 mm")
+            flags.append("a single slice of unknown thickness: taken as 1 mm")
         return normal * (first.thickness or 1.0)
     positions = np.stack([one.position for one in slices])
     gaps = np.diff(positions @ normal)
@@ -286,7 +289,7 @@ def _step(path: Path, slices: Sequence[_Slice], notes: list[str]) -> np.ndarray:
             "Export the series with even slices, or resample it.",
         )
     if uneven > UNEVEN_NOTED:
-        notes.append(f"slices lie {gaps.min():.4g} to {gaps.max():.4g} mm apart; taken as even")
+        flags.append(f"slices lie {gaps.min():.4g} to {gaps.max():.4g} mm apart; taken as even")
     step = (positions[-1] - positions[0]) / (len(slices) - 1)
     strays = positions - (positions[0] + np.arange(len(slices))[:, None] * step)
     along = strays @ normal

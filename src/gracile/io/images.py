@@ -24,7 +24,7 @@ def read_image(path: Path | str) -> tuple[np.ndarray, list[str]]:
         path: File in any of the formats of `IMAGE_SUFFIXES`.
 
     Returns:
-        ``(channels, height, width)`` uint8 with 1 or 3 channels, and notes of what was converted.
+        ``(channels, height, width)`` uint8 with 1 or 3 channels, and remarks of what was lost or converted.
 
     Raises:
         DataError: The file is unreadable, too large, or holds values whose meaning is not known.
@@ -32,7 +32,13 @@ def read_image(path: Path | str) -> tuple[np.ndarray, list[str]]:
     path = Path(path)
     if is_dicom(path):
         picture = read_dicom(path)
-        return picture.image, picture.notes
+        return picture.image, [*picture.flags, *picture.notes]
+    image, flags, notes = read_upright(path)
+    return image, [*flags, *notes]
+
+
+def read_upright(path: Path) -> tuple[np.ndarray, list[str], list[str]]:
+    """As `read_image` for a file that is no DICOM, with flags apart from notes as in `gracile.case.Case`."""
     decoded = decode(path)
     values = decoded.without_palette()
     if values.ndim == 3 and values.shape[2] != 3:
@@ -44,7 +50,7 @@ def read_image(path: Path | str) -> tuple[np.ndarray, list[str]]:
         values = np.rint(values * opacity).astype(np.uint8)
         notes.append("transparent parts were laid over black")
     channels_first = values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0)
-    return np.ascontiguousarray(channels_first), notes
+    return np.ascontiguousarray(channels_first), decoded.flags, notes
 
 
 def _to_8_bit(path: Path, values: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -67,9 +73,9 @@ def _to_8_bit(path: Path, values: np.ndarray) -> tuple[np.ndarray, list[str]]:
         )
     bits = values.dtype.itemsize * 8
     if high <= 255:
-        return values.astype(np.uint8), [f"{bits}-bit image with 8-bit values (at most {high}) kept as they are"]
+        return values.astype(np.uint8), [f"{bits}-bit image with 8-bit values kept as they are"]
     if high <= 4095:
-        full, note = 4095, f"{bits}-bit image taken for 12-bit (at most {high}), scaled by 4095 to 8 bits"
+        full, note = 4095, f"{bits}-bit image taken for 12-bit, scaled by 4095 to 8 bits"
     else:
         full = 32767 if values.dtype == np.int16 else 65535
         note = f"16-bit image scaled by {full} to 8 bits"

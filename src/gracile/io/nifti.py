@@ -51,11 +51,12 @@ def read_nifti(path: Path) -> Voxels:
     if (slope, inter) != (1.0, 0.0):
         exact = np.float32 if dtype.itemsize <= 2 else np.float64
         values = values * exact(slope) + exact(inter)
+    flags: list[str] = []
     notes: list[str] = []
-    affine, forms = _place(path, header, notes)
+    affine, forms = _place(path, header, flags, notes)
     if len(shape) < 3:
         values = values.reshape(*shape, *[1] * (3 - len(shape)))
-    return Voxels(values, affine, forms, notes)
+    return Voxels(values, affine, forms, flags, notes)
 
 
 @contextmanager
@@ -121,7 +122,7 @@ def _scaling(path: Path, header: Any) -> tuple[float, float]:
     return slope, inter
 
 
-def _place(path: Path, header: Any, notes: list[str]) -> tuple[np.ndarray, NiftiForms]:
+def _place(path: Path, header: Any, flags: list[str], notes: list[str]) -> tuple[np.ndarray, NiftiForms]:
     """The affine to RAS+ mm and the header's own words for it."""
     sform_code, qform_code = int(header["sform_code"]), int(header["qform_code"])
     _mend_sizes(header)
@@ -132,14 +133,14 @@ def _place(path: Path, header: Any, notes: list[str]) -> tuple[np.ndarray, Nifti
     if sform_code != 0:
         affine = np.array(header.get_sform(), dtype=float)
         if qform_code != 0 and qform is not None:
-            _compare(header, affine, qform, notes)
+            _compare(header, affine, qform, flags)
     elif qform_code != 0:
         if qform is None:
             raise DataError(f"{path} has a qform that is no rotation.", "Set its qform anew, or its sform.")
         affine = qform
     else:
         affine = _from_sizes(header)
-        notes.append(
+        flags.append(
             "the header does not say how it lies in the patient (sform and qform codes are 0): taken as left, "
             "anterior, superior from the voxel sizes; left and right may be swapped"
         )
@@ -191,11 +192,11 @@ def _from_sizes(header: Any) -> np.ndarray:
     return shape_zoom_affine(lengths, [float(v) for v in header["pixdim"][1:4]])
 
 
-def _compare(header: Any, sform: np.ndarray, qform: np.ndarray, notes: list[str]) -> None:
-    """Note when sform and qform put a corner of the volume more than half a voxel apart."""
+def _compare(header: Any, sform: np.ndarray, qform: np.ndarray, flags: list[str]) -> None:
+    """Flag when sform and qform put a corner of the volume more than half a voxel apart."""
     rank = min(int(header["dim"][0]), 3)
     shape = [int(length) for length in header["dim"][1 : 1 + rank]] + [1] * (3 - rank)
     corner = np.array([*(length - 1 for length in shape), 1.0])
     apart = max(float(np.linalg.norm((sform - qform)[:3] @ point)) for point in (corner, np.array([0.0, 0, 0, 1])))
     if apart > 0.5 * float(min(header["pixdim"][1:4])):
-        notes.append(f"sform and qform lie up to {apart:.2f} mm apart; the sform was taken")
+        flags.append(f"sform and qform lie up to {apart:.2f} mm apart; the sform was taken")

@@ -58,8 +58,8 @@ def read_nrrd(path: Path) -> Voxels:
     values = _read_values(path, data, end if data == path else 0, header, encoding, dtype, shape)
     spatial, others = _axes(path, header, len(shape))
     values = values.transpose(*spatial, *others)
-    notes: list[str] = []
-    return Voxels(values, _affine(path, header, spatial, notes), notes=notes)
+    flags: list[str] = []
+    return Voxels(values, _affine(path, header, spatial, flags), flags=flags)
 
 
 def nrrd_data_file(path: Path) -> Path:
@@ -164,7 +164,7 @@ def _vectors(directions: Any) -> np.ndarray:
     return np.stack([row if len(row) == longest else np.full(longest, np.nan) for row in rows])
 
 
-def _affine(path: Path, header: dict[str, Any], spatial: list[int], notes: list[str]) -> np.ndarray:
+def _affine(path: Path, header: dict[str, Any], spatial: list[int], flags: list[str]) -> np.ndarray:
     affine = np.eye(4)
     directions, origin = header.get("space directions"), header.get("space origin")
     if directions is not None:
@@ -177,7 +177,7 @@ def _affine(path: Path, header: dict[str, Any], spatial: list[int], notes: list[
     if space and space not in _TO_RAS:
         raise DataError(f"{path} lies in the space {space!r}, which is none of the patient's.", "Name its RAS or LPS.")
     if not space:
-        notes.append(_UNSAID)
+        flags.append(_UNSAID)
     affine = np.diag([*_TO_RAS.get(space, (-1.0, -1.0, 1.0)), 1.0]) @ affine
     require_affine(path, affine, "Correct the space directions in its header.")
     return affine

@@ -10,7 +10,7 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.geometry import Grid
 from gracile.io.dicom import is_dicom, read_dicom
-from gracile.io.images import read_image
+from gracile.io.images import read_upright
 
 SIDECAR_KEY = "pixel_spacing_mm"
 _REMEDY = f'Write it as {{"{SIDECAR_KEY}": [0.08, 0.08]}}: row and column distance in mm.'
@@ -33,11 +33,13 @@ def read_picture(path: Path | str, id: str) -> Case:
     region: np.ndarray | None = None
     if is_dicom(path):
         picture = read_dicom(path)
-        image, notes, spacing, region = picture.image, picture.notes, picture.spacing_mm, picture.region
+        image, spacing, region = picture.image, picture.spacing_mm, picture.region
+        flags, notes = picture.flags, picture.notes
     else:
-        image, notes = read_image(path)
+        image, flags, notes = read_upright(path)
     spacing = read_sidecar(path) or spacing
-    return Case(id, image, Grid(image.shape[1:], spacing_mm=spacing), region=region, source=path, notes=notes)
+    grid = Grid(image.shape[1:], spacing_mm=spacing)
+    return Case(id, image, grid, region=region, source=path, flags=flags, notes=notes)
 
 
 def sidecar_path(path: Path) -> Path:

@@ -74,7 +74,7 @@ def read_volume_region(path: Path | str, grid: Grid) -> np.ndarray:
 def _on_grid(path: Path, grid: Grid | None, role: str, owner: str = "image") -> tuple[np.ndarray, Grid, list[str]]:
     """A file's values turned to a grid, its own grid, and what was done."""
     voxels = read_voxels(path)
-    values, notes = voxels.values, voxels.notes
+    values, notes = voxels.values, [*voxels.flags, *voxels.notes]
     while values.ndim > 3 and values.shape[-1] == 1:
         values = values[..., 0]
     if values.ndim != 3:

@@ -29,7 +29,7 @@ def read_volume(path: Path | str, id: str, *, fourth_axis: FourthAxis = "refuse"
 
     The image is ``(1, I, J, K)`` float32 with its axes in the file's order and its values scaled as the file says; the
     grid's affine leads to RAS+ mm. A single slice has ``K = 1``. Voxels that are no numbers become 0. What was
-    changed is in the notes.
+    changed is in the flags and notes.
 
     Args:
         path: The file or folder.
@@ -50,9 +50,9 @@ def read_volume(path: Path | str, id: str, *, fourth_axis: FourthAxis = "refuse"
         if not image.flags.writeable or image is voxels.values:
             image = image.copy()
         image[wrong] = 0.0
-        voxels.notes.append(f"{int(wrong.sum())} voxels are no numbers (NaN or infinite): set to 0")
+        voxels.flags.append(f"{int(wrong.sum())} voxels are no numbers (NaN or infinite): set to 0")
     grid = Grid(image.shape, voxels.affine, nifti=voxels.nifti)
-    return Case(id, image[None], grid, source=path, notes=voxels.notes)
+    return Case(id, image[None], grid, source=path, flags=voxels.flags, notes=voxels.notes)
 
 
 def read_voxels(path: Path, series: str = "") -> Voxels:

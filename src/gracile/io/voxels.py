@@ -38,12 +38,14 @@ class Voxels:
         values: ``(I, J, K)`` or, of several volumes in one file, ``(I, J, K, volumes)``; scaled as the file says.
         affine: (4, 4) matrix from voxel indices to RAS+ mm.
         nifti: What a NIfTI header says of its place, else None.
-        notes: What the reader must know.
+        flags: What was lost or guessed; see `gracile.case.Case`.
+        notes: What was converted.
     """
 
     values: np.ndarray
     affine: np.ndarray
     nifti: NiftiForms | None = None
+    flags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 

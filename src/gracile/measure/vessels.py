@@ -17,7 +17,7 @@ from gracile.measure.fractal import box_sizes, fractal_dimension
 from gracile.recipe import Recipe
 from gracile.result import Measurement, Result
 
-DETECTED_FLAG = "optic disc detected, not given: check it in the picture"
+DETECTED = "the optic disc is detected, not given: check it in the pictures"
 _SMOOTHING = 0.005
 _SHORTEST = 0.04
 _SPUR = 0.008
@@ -38,6 +38,8 @@ class Vessels(Measure):
         result.measurements += measurements
         result.marks.update(marks)
         result.flags += flags
+        if marks.get("optic_disc", {}).get("source") == "detected":
+            result.notes.append(DETECTED)
 
 
 @dataclass(frozen=True)
@@ -234,8 +236,6 @@ def _around_disc(
         flags.append("no optic disc found: CRAE, CRVE and AVR are not told; give its center and diameter")
     else:
         marks["optic_disc"] = dict(vars(disc))
-        if disc.source == "detected":
-            flags.append(DETECTED_FLAG)
         if not trusted:
             flags.append("the optic disc is uncertain: CRAE, CRVE and AVR are not told; give its center and diameter")
     by_name = {tree.name: tree for tree in taken}

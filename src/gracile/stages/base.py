@@ -34,7 +34,8 @@ class Finding:
         gates: Probabilities that the gates gave, by structure or kind of frame.
         decisions: What the gates decided, by the same names.
         closed: Why a class is left empty, by the index of the class.
-        notes: What a reader of the result should know.
+        flags: What a person should look at in this case.
+        notes: What is true of every case of the run, such as that a gate is switched off.
         extras: Further maps by name that a stage was asked to keep, such as those of the network's own size.
     """
 
@@ -46,6 +47,7 @@ class Finding:
     gates: dict[str, float] = field(default_factory=dict)
     decisions: dict[str, bool] = field(default_factory=dict)
     closed: dict[int, str] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     extras: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -110,7 +112,7 @@ class Stage(nn.Module, ABC):
         raise NotImplementedError(f"the stage {self.name!r} gives no maps")
 
     def tidy(self, mask: np.ndarray) -> list[str]:
-        """Mend a decided mask in place; says what was changed."""
+        """Mend a decided mask in place; gives flags where much was changed."""
         return []
 
     def answer_names(self) -> list[str]:

@@ -115,7 +115,7 @@ class LandmarkRefineStage(HeatStage):
         for _ in range(self.spec.passes):
             look = self._look(volume, points, weights, error)
             if look is None:
-                finding.notes.append(f"the stage {self.name!r} had too few landmarks to look at them closely")
+                finding.flags.append(f"the stage {self.name!r} had too few landmarks to look at them closely")
                 return finding
             points[known] = look.points[known]
             error = min(error, self.spec.width_mm)

@@ -102,7 +102,7 @@ class LandmarkWindowsStage(Stage):
         volume, steps = prepared.at_spacing(self.spec.spacing_mm)
         shown = self._shown(prepared).apply(volume[0])
         scan = self.scan(shown, self._normals(prepared), self._box(prepared, shown.shape, steps))
-        finding.notes += self._notes(prepared, shown.shape)
+        finding.flags += self._flags(prepared, shown.shape)
         assert prepared.affine is not None
         affine = prepared.affine @ np.diag([*steps, 1.0])
         finding.landmarks = self.landmarks(scan, affine)
@@ -156,7 +156,7 @@ class LandmarkWindowsStage(Stage):
             sides = [slice(int(a), int(b)) for a, b in zip(low, high, strict=True)]
         return sides[0], sides[1], sides[2]
 
-    def _notes(self, prepared: Prepared, shape: tuple[int, ...]) -> list[str]:
+    def _flags(self, prepared: Prepared, shape: tuple[int, ...]) -> list[str]:
         """Says where windows are larger than the volume."""
         normals = self._normals(prepared)
         small = [n for axis, n in enumerate(shape) if n < self.spec.size and normals != [axis]]

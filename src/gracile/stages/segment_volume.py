@@ -28,6 +28,9 @@ from gracile.transforms.stored import Array
 from gracile.transforms.volume import resample_to_spacing, restore_spacing, steps_to
 from gracile.transforms.volume_samples import LineSamples, PointSamples, SampledVolume
 
+MUCH = 0.05
+"""Share of a structure above which a person should look at what was mended."""
+
 
 class SegmentVolumeStage(Stage):
     """Delineates the recipe's classes in a prepared volume.
@@ -196,17 +199,21 @@ class SegmentVolumeStage(Stage):
         return decide(probabilities, self.spec.decision)
 
     def tidy(self, mask: np.ndarray) -> list[str]:
-        notes = []
+        flags = []
         for index in range(1, len(self.recipe.classes)):
             name, own = self.recipe.class_names[index], mask == index
             if self.spec.decision.largest_only and (dropped := _without_largest(own)).any():
+                if dropped.sum() > MUCH * own.sum():
+                    flags.append(
+                        f"{name}: what lay apart from its largest island was left out, more than {MUCH:.0%} of it"
+                    )
                 mask[dropped] = 0
                 own &= ~dropped
-                notes.append(f"{int(dropped.sum())} voxels of {name} apart from its largest island were left out")
             if self.spec.decision.fill_holes and (holes := _holes(own) & (mask == 0)).any():
                 mask[holes] = index
-                notes.append(f"{int(holes.sum())} voxels in holes of {name} were filled")
-        return notes
+                if holes.sum() > MUCH * own.sum():
+                    flags.append(f"{name}: holes in it were filled, more than {MUCH:.0%} of it")
+        return flags
 
 
 class _HeldBack(Dataset[Batch]):

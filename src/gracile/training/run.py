@@ -16,6 +16,7 @@ from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
 from gracile.stages import GateStage, Stage, build_stage
 from gracile.training.fit import fit_stage
 from gracile.training.lessons import require_lessons, require_sound, sides_of
+from gracile.training.ordinary import add_ordinary
 from gracile.training.phases import Phases
 from gracile.training.record import (
     is_first,
@@ -111,6 +112,7 @@ def train(
     if is_first():
         card = model_card(trained, out, figures, transfers.values())
         write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
+        add_ordinary(out / "bundle", [*training, *validation])
     return out / "bundle"
 
 

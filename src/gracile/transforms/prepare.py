@@ -49,7 +49,7 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
     if recipe.input.kind == "volume":
         return _prepare_volume(case, recipe)
     image = _with_channels(case, recipe.input.channels)
-    flags = list(case.notes)
+    flags = list(case.flags)
     region = case.region
     kind = _KINDS.get(recipe.input.region)
     if kind is not None:
@@ -93,7 +93,7 @@ def _prepare_volume(case: Case, recipe: Recipe) -> tuple[Prepared, np.ndarray]:
     image, inside = orientation.apply(_with_channels(case, recipe.input.channels)), orientation.apply(region)
     prepared = Prepared(
         image=_standardized(image.astype(np.float32), inside, recipe.prepare.intensity), region=inside,
-        placement=orientation, flags=list(case.notes), frame_class=case.frame_class, affine=orientation.oriented.affine,
+        placement=orientation, flags=list(case.flags), frame_class=case.frame_class, affine=orientation.oriented.affine,
     )  # fmt: skip
     prepared.points = case.landmark_voxels(recipe.landmark_names, orientation.oriented)
     if case.start_mm is not None:

@@ -20,7 +20,7 @@ class Prepared:
         placement: The way back; None for training samples read from a cache.
         truth: Of a picture: ``(classes, height, width)`` float32, each class's share of the pixel, or None.
         labels: Of a volume: ``(x, y, z)`` uint8 class indices, or None; `gracile.transforms.class_shares` reads shares.
-        flags: What a reader of the result should know.
+        flags: What a person should look at in this case.
         subject: Person that it belongs to, where the data say.
         frame_class: What kind of frame it is, by the data's own word; empty when that was not said.
         affine: (4, 4) from voxels of the prepared volume to RAS+ mm; None for pictures.

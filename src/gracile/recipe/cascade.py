@@ -6,10 +6,10 @@ import yaml
 from pydantic import Field, ValidationInfo, model_validator
 
 from gracile.recipe.base import Spec, StageBase
-from gracile.recipe.checks import problems, warnings
+from gracile.recipe.checks import problems
 from gracile.recipe.landmark_stages import LandmarkHeatSpec, LandmarkRefineSpec, LandmarkWindowsSpec
 from gracile.recipe.measures import MeasureSpec
-from gracile.recipe.sides import opposite_indices
+from gracile.recipe.sides import opposite_indices, side_warnings
 from gracile.recipe.stages import CenterlineSpec, FuseSpec, GateSpec, SegmentSpec, SegmentVolumeSpec
 from gracile.recipe.subject import ClassSpec, InputSpec, LandmarkSpec, PrepareSpec
 from gracile.recipe.training import TrainerSpec, TrainSpec
@@ -88,7 +88,7 @@ class Recipe(Spec):
     @property
     def warnings(self) -> list[str]:
         """What is likely wrong with it, as sentences."""
-        return warnings(self)
+        return side_warnings(self)
 
     @staticmethod
     def stage_kinds() -> tuple[type[StageBase], ...]:

@@ -7,9 +7,8 @@ from pydantic import ValidationError
 
 from gracile.errors import nearest
 from gracile.names import LOSSES, MEASURES, MONAI_NETWORKS, NETWORKS, PROTOCOL_INPUTS, PROTOCOLS, WINDOW_NETWORKS, Kind
-from gracile.recipe.base import StageBase
 from gracile.recipe.landmark_stages import LandmarkHeatSpec, LandmarkRefineSpec, LandmarkWindowsSpec
-from gracile.recipe.sides import differ_in_side, has_side, opposite_problems, setting, sided_pairs
+from gracile.recipe.sides import first_of, mirroring_stages, side_problems
 from gracile.recipe.stages import FuseSpec, GateSpec, SegmentVolumeSpec
 from gracile.recipe.subject import NONE
 from gracile.recipe.training import NetworkSpec, TrainSpec
@@ -22,27 +21,11 @@ RESERVED = {"bundle", "cache", "comparison"}
 """Folders of a training run that no stage may be named after."""
 
 _LOOKS_AT: dict[Kind, str] = {"image": "pictures", "volume": "volumes"}
-_TURNED = 180.0
 
 
 def problems(recipe: "Recipe") -> list[str]:
     """Every problem of a recipe, as sentences."""
     return [problem for check in CHECKS for problem in check(recipe)]
-
-
-def warnings(recipe: "Recipe") -> list[str]:
-    """What is likely wrong with a recipe, as sentences: a side that is named without the other, and mirrored."""
-    mirroring = _mirroring(recipe)
-    if not mirroring:
-        return []
-    paired = {name for pair in sided_pairs(recipe.class_names) for name in pair}
-    return [
-        f"The class {spec.name!r} names a side, and {_where(mirroring)} mirrors: in a mirror image it is the other "
-        f"side's. Give that side a class and name each as the other's `opposite`; or, where only one is ever there, "
-        f"--set {setting(spec.name, NONE)}."
-        for spec in recipe.classes[1:]
-        if not spec.opposite and has_side(spec.name) and spec.name not in paired
-    ]
 
 
 def _names(recipe: "Recipe") -> list[str]:
@@ -141,15 +124,15 @@ def _orientation(recipe: "Recipe") -> list[str]:
     if following and codes[2] not in "SI":
         third = next(letter for letter in codes if letter in "SI")
         found.append(
-            f"{_where(following)} follows a line from slice to slice along the third axis, which has to run up or down "
-            f"the patient, and prepare.orientation {codes} has it run to {codes[2]}. Write {codes.replace(third, '')}"
-            f"{third}."
+            f"{first_of(following)} follows a line from slice to slice along the third axis, which has to run "
+            f"up or down the patient, and prepare.orientation {codes} has it run to {codes[2]}. "
+            f"Write {codes.replace(third, '')}{third}."
         )
-    mirroring = _mirroring(recipe)
+    mirroring = mirroring_stages(recipe)
     if mirroring and codes[0] not in "LR" and any(spec.opposite not in ("", NONE) for spec in recipe.classes):
         first = next(letter for letter in codes if letter in "LR")
         found.append(
-            f"{_where(mirroring)} mirrors along the first axis, which has to run to the left or right where classes "
+            f"{first_of(mirroring)} mirrors along the first axis, which has to run to the left or right where classes "
             f"have opposites, and prepare.orientation {codes} has it run to {codes[0]}. Write {first}"
             f"{codes.replace(first, '')}."
         )
@@ -241,68 +224,6 @@ def _landmarks(recipe: "Recipe") -> list[str]:
     return found
 
 
-def _sides(recipe: "Recipe") -> list[str]:
-    """Classes and kinds of frames that change their name in a mirror image, where something mirrors."""
-    found = opposite_problems(recipe.classes)
-    mirroring = _mirroring(recipe)
-    specs = {spec.name: spec for spec in recipe.classes}
-    for a, b in sided_pairs(recipe.class_names[1:]) if mirroring else []:
-        if not specs[a].opposite and not specs[b].opposite:
-            found.append(
-                f"the classes {a!r} and {b!r} differ only in their side, and {_where(mirroring)} mirrors: in a mirror "
-                f"image one is the other. Say so: --set {setting(a, b)} --set {setting(b, a)}; or, where they keep "
-                f"their names all the same: --set {setting(a, NONE)} --set {setting(b, NONE)}"
-            )
-    for spec in recipe.stages:
-        found += _sides_of_stage(recipe, spec)
-    return found
-
-
-def _sides_of_stage(recipe: "Recipe", spec: StageBase) -> list[str]:
-    if not spec.mirroring:
-        return []
-    where, off = f"stage {spec.name!r}", f"--set stages.{spec.name}.augment.flip=false"  # type: ignore[attr-defined]
-    found = []
-    opposites = {one.name: one.opposite for one in recipe.classes if one.opposite in recipe.class_names}
-    members = [name for structure in spec.members for name in _classes_of(recipe, structure)]
-    alone = [name for name in members if opposites.get(name, name) not in members]
-    if alone:
-        found.append(
-            f"{where} takes {alone[0]!r} without its opposite, and mirrors: in a mirror image it would be the other "
-            f"side's. Turn that off: {off}"
-        )
-    if isinstance(spec, GateSpec):
-        found += [
-            f"{where} tells {a!r} from {b!r}, which differ only in their side, and mirrors. Turn that off: {off}"
-            for i, a in enumerate(spec.classes)
-            for b in spec.classes[i + 1 :]
-            if differ_in_side(a, b)
-        ]
-    upside_down = getattr(spec, "flips", False) is True and "image" in spec.inputs
-    if upside_down and opposites and spec.augment.rotation < _TURNED:  # type: ignore[attr-defined]
-        found.append(
-            f"{where} averages answers of pictures upside down and has not learned from such, so that their left and "
-            f"right mean nothing. Mirror left and right alone: --set stages.{spec.name}.flips=horizontal"  # type: ignore[attr-defined]
-        )
-    return found
-
-
-def _classes_of(recipe: "Recipe", structure: str) -> list[str]:
-    """The classes of a structure, or the one of that name."""
-    if structure in recipe.class_names:
-        return [structure]
-    return recipe.trees.get(structure, [])
-
-
-def _mirroring(recipe: "Recipe") -> list[str]:
-    """Names of the stages that see classes mirrored."""
-    return [spec.name for spec in recipe.stages if spec.mirroring]
-
-
-def _where(stages: list[str]) -> str:
-    return f"stage {stages[0]!r}"
-
-
 def _trainings(recipe: "Recipe") -> list[str]:
     found = []
     for spec in recipe.stages:
@@ -314,5 +235,5 @@ def _trainings(recipe: "Recipe") -> list[str]:
 
 
 CHECKS: tuple[Callable[["Recipe"], list[str]], ...] = (
-    _names, _landmarks, _members, _inputs, _lines, _orientation, _networks, _sides, _trainings,
+    _names, _landmarks, _members, _inputs, _lines, _orientation, _networks, side_problems, _trainings,
 )  # fmt: skip

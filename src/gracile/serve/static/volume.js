@@ -17,7 +17,10 @@ let library = null;
 function loadLibrary() {
   library ||= new Promise((resolve, reject) => {
     const script = h("script", { src: LIBRARY });
-    script.addEventListener("load", () => resolve(window.niivue));
+    script.addEventListener("load", () => {
+      new window.niivue.Niivue({ logLevel: "silent" }); // so that loading is silent too
+      resolve(window.niivue);
+    });
     script.addEventListener("error", () => reject(new Error("the viewer of volumes could not be loaded")));
     document.head.append(script);
   });
@@ -85,6 +88,7 @@ export async function show(place, scene, url, { niivue, layers }, panel) {
   if (course) place.append(profile(course, (mm) => panes.jump(mm)));
   listFindings(panel.findings, panes, findings);
   panes.recall();
+  panes.draw(main);
   if (aside && address.get("beside") === "1") await aside.act();
   panes.live = true;
   return { close: () => panes.close(), keys: { h: () => panel.layers.querySelector("[data-layer=Found], [data-layer=Landmarks]")?.click(), t: () => aside?.button.click(), "+": () => panes.zoom(1.4), "-": () => panes.zoom(1 / 1.4), 0: () => panes.zoom(0) } };
@@ -111,10 +115,20 @@ class Panes {
     viewer.opts.sliceType = first ? VIEWS[address.get("view")] ?? VIEWS[USUAL_VIEW] : this.viewers[0].viewer.opts.sliceType;
     viewer.volumes = layers.slice(0, -1).map((layer) => layer.volume);
     for (const layer of layers) finish(layer);
-    if (layers.length) viewer.addVolume(layers.at(-1).volume); // the last one draws them all
-    viewer.resizeListener();
-    viewer.setMeshThicknessOn2D(Math.min(3, extent(viewer) / 30)); // how near marks are that a slice shows; it also draws
+    delete viewer.updateGLVolume;
+    viewer.drawScene = () => null;
+    if (layers.length) viewer.addVolume(layers.at(-1).volume); // with it all are made ready
+    viewer.updateGLVolume = () => null; // what lies over them needs that no more
+    viewer.opts.meshThicknessOn2D = Math.min(3, extent(viewer) / 30); // how near marks are that a slice shows
     return viewer;
+  }
+
+  /** Draw a view that was filled: once, not with each thing that was put into it. */
+  draw(viewer) {
+    delete viewer.drawScene;
+    delete viewer.updateGLVolume;
+    if (!viewer.volumes.length) viewer.updateGLVolume();
+    viewer.resizeListener(); // draws, too
   }
 
   remove(viewer) {
@@ -163,7 +177,6 @@ class Panes {
     if (at) this.jump(at);
     if (zoom) viewer.scene.pan2Dxyzmm = zoom;
     if (turn) [viewer.scene.renderAzimuth, viewer.scene.renderElevation, viewer.scene.volScaleMultiplier] = turn;
-    if (zoom || turn) viewer.drawScene();
   }
 
   /** Come nearer to the cross by a factor; 0 shows all. */
@@ -190,8 +203,9 @@ class Panes {
     const [main, ...others] = this.viewers;
     for (const pane of others) release(pane);
     if (!main) return;
+    const quiet = { drawScene: () => null, updateGLVolume: () => null };
+    Object.assign(main.viewer, quiet, { volumes: [], back: null, overlays: [] });
     for (const mesh of [...main.viewer.meshes]) main.viewer.removeMesh(mesh);
-    Object.assign(main.viewer, { volumes: [], back: null, overlays: [] });
     if (spare) release(main);
     else spare = main;
   }
@@ -305,6 +319,7 @@ function besides(panes, scan, truth, points) {
       if (points) addPoints(other, points, points.mark);
       const main = panes.viewers[0].viewer;
       place(other, main.frac2mm(main.scene.crosshairPos));
+      panes.draw(other);
     }
     address.set("beside", Boolean(other));
     button.setAttribute("aria-pressed", String(Boolean(other)));

@@ -3,7 +3,7 @@ import * as address from "./address.js";
 import { Canvas, zoomButtons } from "./canvas.js";
 import { h, slider, swatch } from "./dom.js";
 
-const COLORS = [[11, 107, 98], [213, 94, 0], [0, 114, 178], [204, 121, 167], [146, 110, 0], [86, 130, 233]];
+const COLORS = [[108, 201, 189], [240, 150, 80], [86, 180, 233], [230, 150, 200], [222, 196, 90], [150, 175, 255]];
 
 /** Load both films up to their first frame. */
 export async function prepare(scene, url) {

@@ -48,16 +48,6 @@ def measure_key(measurement: Mapping[str, Any]) -> str:
     return ".".join(filter(None, (measurement.get("structure"), "_".join(filter(None, (measurement["name"], unit))))))
 
 
-def run_notes(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the records note that is true of the whole run, each once; with its number of cases if it is not of all."""
-    counts: dict[str, int] = {}
-    for record in records:
-        for note in dict.fromkeys(record.get("notes", [])):
-            counts[note] = counts.get(note, 0) + 1
-    answered = sum(record["status"] != "failed" for record in records)
-    return [note if count >= answered else f"{note} ({count} of {answered} cases)" for note, count in counts.items()]
-
-
 def _gate_columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         f"gate.{name}": {"key": f"gate.{name}", "label": name, "group": "Gate", "number": True}

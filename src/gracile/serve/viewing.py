@@ -16,7 +16,8 @@ from gracile.errors import DataError, GracileError
 from gracile.evaluation.point_sources import read_true_points
 from gracile.io.naming import image_files, pair_files
 from gracile.names import VERSION
-from gracile.serve.case_table import case_table, run_notes
+from gracile.report.wording import run_notes
+from gracile.serve.case_table import case_table
 from gracile.serve.drawn import DrawnCases
 from gracile.serve.files import send_file, send_scene
 from gracile.serve.guard import Guard

@@ -17,7 +17,7 @@ let current = -1;
 export async function startCases() {
   table = await getJson("/api/cases");
   byId("cases").hidden = false;
-  strip = new Strip(table, (row, again) => choose(row, again).then(foldStripIfNarrow));
+  strip = new Strip(table, (row, again) => { foldStripIfNarrow(); choose(row, again); });
   address.keepInAddress(() => { order.recall(); fromAddress(); });
   const order = new Order(table, (rows, column) => {
     shown = rows;

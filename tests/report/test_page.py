@@ -135,11 +135,18 @@ def test_without_scores_failed_then_flagged_then_absent_then_the_rest(tmp_path):
 
 
 def test_a_report_begins_with_the_pictures_that_most_need_a_look(tmp_path):
-    cases = [pictured("fine"), pictured("plain"), pictured("odd", flags=["blurred"]), ReportCase("broken", "failed", "gone")]
+    cases = [
+        pictured("fine"),
+        pictured("plain"),
+        pictured("odd", flags=["blurred"]),
+        ReportCase("broken", "failed", "gone"),
+    ]
     text = page(tmp_path, *cases, summary={"found": 3})
     links = [attributes["href"] for tag, attributes in Tags(text).tags if attributes.get("class") == "tile"]
     assert links == ["#case-2", "#case-3", "#case-4"]  # the failed one, which has no picture, is the first of the page
-    places = [text.index(part) for part in ('class="tile"', 'class="tiles"', "What to look at", "<table", 'id="case-2"')]
+    places = [
+        text.index(part) for part in ('class="tile"', 'class="tiles"', "What to look at", "<table", 'id="case-2"')
+    ]
     assert places == sorted(places)
 
 

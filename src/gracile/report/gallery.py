@@ -24,17 +24,12 @@ class Tile:
     Args:
         index: Number of the case on the page.
         case: The case.
-        picture: Its base with the raster layers that are shown at first, as JPEG; drawn layers lie over it.
+        picture: Its base with the raster layers that are shown at first, as JPEG; marks would hide it.
     """
 
     index: int
     case: ReportCase
     picture: bytes
-
-    @property
-    def drawn(self) -> list[str]:
-        """SVG of the layers that are shown at first."""
-        return [layer.svg for layer in self.case.layers if layer.svg and layer.shown]
 
 
 def first_pictures(cases: Sequence[ReportCase]) -> list[Tile]:

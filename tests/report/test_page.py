@@ -143,7 +143,7 @@ def test_a_report_begins_with_the_pictures_that_most_need_a_look(tmp_path):
     ]
     text = page(tmp_path, *cases, summary={"found": 3})
     links = [attributes["href"] for tag, attributes in Tags(text).tags if attributes.get("class") == "tile"]
-    assert links == ["#case-2", "#case-3", "#case-4"]  # the failed one, which has no picture, is the first of the page
+    assert links == ["#case-2", "#case-3", "#case-4"]  # the first is the failed one, without a picture
     places = [
         text.index(part) for part in ('class="tile"', 'class="tiles"', "What to look at", "<table", 'id="case-2"')
     ]

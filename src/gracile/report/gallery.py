@@ -1,4 +1,4 @@
-"""The pictures that a report begins with: small ones of the cases that most need a look, each a link to its large one."""
+"""The pictures that a report begins with: small ones of cases that need a look, with links to the large ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -167,8 +167,8 @@ def _add_routes(app: FastAPI, viewer: Viewer) -> None:
 
     @app.get("/api/cases/{index}/thumbnail")
     async def thumbnail(index: int) -> Response:
-        """A small picture of a case; nothing where none can be drawn, which is told when the case itself is asked for."""
-        headers = {"Cache-Control": "private, max-age=3600"}
+        """A small picture of a case; nothing where none can be drawn: why is told to who asks for the case."""
+        headers = {"Cache-Control": "no-store"}  # at this address another viewer has another case
         content = await viewer.thumbnail(index)
         return Response(content, media_type="image/jpeg", headers=headers) if content else Response(status_code=204)
 

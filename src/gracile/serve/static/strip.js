@@ -5,6 +5,7 @@ import { byId, h } from "./dom.js";
 
 const ROW = 64; // as in page.css
 const MORE = 6;
+const MOST = 1000; // thumbnails that are kept
 const AT_ONCE = 2; // a browser opens six connections to a server
 const SHORT = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
 const tones = { failed: "bad", absent: "faint" };
@@ -94,7 +95,8 @@ class Thumbnails {
   }
 
   want(places) {
-    this.waiting = places.filter(([index, place]) => !place.firstChild && this.known.get(index) !== null);
+    for (const [index, place] of places) if (!place.firstChild && this.known.get(index)) place.replaceChildren(this.known.get(index));
+    this.waiting = places.filter(([index]) => !this.known.has(index));
     this.next();
   }
 
@@ -104,9 +106,15 @@ class Thumbnails {
       const image = h("img", { alt: "", draggable: "false", src: at(`/api/cases/${index}/thumbnail`) });
       place.replaceChildren(image);
       this.loading += 1;
+      this.keep(index, image);
       const done = () => { this.loading -= 1; this.next(); };
       image.addEventListener("load", done);
-      image.addEventListener("error", () => { image.remove(); this.known.set(index, null); done(); });
+      image.addEventListener("error", () => { image.remove(); this.keep(index, null); done(); }); // there is none
     }
+  }
+
+  keep(index, image) {
+    this.known.set(index, image);
+    if (this.known.size > MOST) this.known.delete(this.known.keys().next().value);
   }
 }

@@ -118,3 +118,4 @@ def pytest_runtest_setup() -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the tests of the page renew the pictures of the documents."""
     parser.addoption("--docs-images", action="store_true", help="keep screenshots in docs/images")
+    parser.addoption("--page-images", type=Path, help="folder for the pictures of the page that its tests make")

@@ -22,6 +22,7 @@ from gracile.report import (
     worst_first,
     write_report,
 )
+from gracile.report.wording import run_notes
 from gracile.result import Measurement, Result
 
 CLASSES = [("background", (0, 0, 0)), ("artery", (255, 0, 0)), ("vein", (0, 0, 255))]
@@ -131,6 +132,33 @@ def test_without_scores_failed_then_flagged_then_absent_then_the_rest(tmp_path):
         ReportCase("broken", "failed", "unreadable"),
     ]
     assert order(page(tmp_path, *cases)) == ["broken", "odder", "odd", "empty", "good"]
+
+
+def test_a_report_begins_with_the_pictures_that_most_need_a_look(tmp_path):
+    cases = [
+        pictured("fine"),
+        pictured("plain"),
+        pictured("odd", flags=["blurred"]),
+        ReportCase("broken", "failed", "gone"),
+    ]
+    text = page(tmp_path, *cases, summary={"found": 3})
+    links = [attributes["href"] for tag, attributes in Tags(text).tags if attributes.get("class") == "tile"]
+    assert links == ["#case-2", "#case-3", "#case-4"]  # the first is the failed one, without a picture
+    places = [
+        text.index(part) for part in ('class="tile"', 'class="tiles"', "What to look at", "<table", 'id="case-2"')
+    ]
+    assert places == sorted(places)
+
+
+def test_a_report_of_few_cases_begins_with_them(tmp_path):
+    text = page(tmp_path, pictured("one"), pictured("two"), summary={"found": 2})
+    assert 'class="tile"' not in text
+    assert text.index('id="case-1"') < text.index('class="tiles"') < text.index('data-case="one"')
+
+
+def test_what_is_true_of_the_whole_run_is_said_once():
+    records = [{"status": "found", "notes": ["not gated"]}, {"status": "found", "notes": ["not gated", "cut"]}]
+    assert run_notes([*records, {"status": "failed"}]) == ["not gated", "cut (1 of 2 cases)"]
 
 
 def test_with_scores_the_worst_comes_first():

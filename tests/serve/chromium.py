@@ -99,6 +99,11 @@ def changed(before: np.ndarray, after: np.ndarray) -> int:
     return int((np.abs(before - after).max(axis=2) > 24).sum())
 
 
+def choose(page: Any, case: str) -> None:
+    """Choose a case from the list as a user does."""
+    page.locator("#list a", has=page.get_by_text(case, exact=True)).click()
+
+
 def switch(page: Any, layer: str) -> None:
     """Switch a layer as a user does."""
     page.locator(f'[data-layer="{layer}"]').click()

@@ -12,7 +12,7 @@ from gracile.serve.app import create_app
 from gracile.serve.jobs import JobStore
 from gracile.serve.settings import ServeSettings
 from gracile.serve.viewing import create_viewer
-from tests.serve.chromium import changed, chromium, new_user, opened, pixels, switch, visit
+from tests.serve.chromium import changed, choose, chromium, new_user, opened, pixels, switch, visit
 from tests.serve.conftest import browsed, picture
 from tests.serve.nginx import BEHIND, LISTEN
 from tests.serve.test_landmarks import write_results as write_landmarks
@@ -105,7 +105,7 @@ def test_a_keyboard_is_enough(make_app: Callable[..., FastAPI], upload: Callable
         visit(page, address)
         # The order to catch the chooser goes first: a key can overtake it, a question to the page cannot.
         with page.expect_file_chooser() as chooser:
-            for wanted in ("a.skip", "#model", "#probabilities", "#file"):
+            for wanted in ("a.skip", "#fold-strip", "#fold-panel", "#keys", "#model", "#probabilities", "#file"):
                 page.keyboard.press("Tab")
                 assert page.evaluate("(wanted) => document.activeElement.matches(wanted)", wanted), wanted
             page.keyboard.press("Space")
@@ -132,15 +132,19 @@ def test_truth_stands_beside_what_was_found(viewing: dict[str, str]) -> None:
     address = viewing["pictures"]
     with opened(address) as (page, watch):
         visit(page, address)
-        page.get_by_role("link", name="plain", exact=True).click()
+        choose(page, "plain")
         page.locator('#look[data-shown="plain"]').wait_for()
         before = pixels(page)
         switch(page, "Attention/gradcam")
         assert changed(before, pixels(page)) > 500
         page.get_by_role("button", name="Truth beside it").click()
         beside = pixels(page)
-        assert beside.shape[0] < before.shape[0]  # two pictures in the width of one
-        page.get_by_role("link", name="broken").click()
+        half = beside.shape[1] // 2
+        assert changed(beside[:, :half], beside[:, -half:]) > 500  # two pictures in the width of one, and they differ
+        page.locator(".stage canvas").hover(position={"x": half // 2, "y": beside.shape[0] // 2})
+        crossed = pixels(page)
+        assert all(changed(beside[:, part], crossed[:, part]) > 20 for part in (slice(0, half), slice(half, None)))
+        choose(page, "broken")
         page.get_by_text("It is empty.").last.wait_for()
         watch.require_clean()
 

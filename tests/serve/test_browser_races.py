@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from gracile.serve.jobs import JobStore
 from gracile.serve.viewing import create_viewer
-from tests.serve.chromium import chromium, opened, pixels, visit
+from tests.serve.chromium import choose, chromium, opened, pixels, visit
 from tests.serve.conftest import browsed, picture
 from tests.serve.engines import ENDLESS
 from tests.serve.nginx import LISTEN
@@ -40,8 +40,8 @@ def test_a_case_that_is_chosen_while_another_loads_keeps_its_own_findings(volume
         page.route("**/*.umd.js", lambda route: held.append(route))
         with page.expect_request("**/*.umd.js"):
             page.goto(address, wait_until="commit")
-        page.get_by_role("link", name="other").click()
-        page.locator(".title h2", has_text="other").wait_for()
+        choose(page, "other")
+        page.locator(".head h2", has_text="other").wait_for()
         held[0].continue_()
         page.locator('#look[data-shown="other"]').wait_for()
         page.wait_for_load_state("networkidle")

@@ -17,7 +17,7 @@ from gracile.serve.drawing import build_scene
 from gracile.serve.page import NIIVUE, STATIC
 from gracile.serve.results_folder import read_results
 from gracile.serve.scene import CaseFiles
-from gracile.serve.viewing import case_rows, create_viewer
+from gracile.serve.viewing import create_viewer
 from tests.serve.engines import CLASSES
 from tests.volumes_on_disk import write_itk, write_series
 
@@ -29,11 +29,6 @@ def case_files(results: Path, name: str, cache: Path, truth: Path | None = None)
     folder = read_results(results)
     record = next(record for record in folder.records if record["name"] == name)
     return CaseFiles(record, SPECS, folder.folder, folder.source(record), truth, cache, InputSpec(**folder.wanted))
-
-
-def test_rows_come_worst_first(picture_results: Path) -> None:
-    rows = case_rows(read_results(picture_results).records)
-    assert [row["name"] for row in rows][:2] == ["broken", "flagged"]
 
 
 def test_a_picture_has_classes_truth_differences_and_attention(picture_results: Path, tmp_path: Path) -> None:

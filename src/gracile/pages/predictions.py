@@ -22,7 +22,7 @@ from gracile.report import (
     distribution_chart,
     is_drawn,
 )
-from gracile.report.wording import number
+from gracile.report.wording import number, run_notes
 from gracile.result import Landmark, Measurement, Result
 
 HEADLINE = (
@@ -47,7 +47,7 @@ class ReportWriter:
         self.out = out
         self.page = CasePage()
         self._kinds: list[str] = []
-        self._notes: dict[str, None] = {}
+        self._noted: list[dict[str, Any]] = []
 
     def add(self, case: Case | None, result: Result | None, record: dict[str, Any]) -> None:
         """Take a result, or the bare record of one that was answered before (its files are read again) or failed."""
@@ -63,7 +63,7 @@ class ReportWriter:
             entry.tables.append(_landmark_table(record["landmarks"]))
         self.page.cases.append(entry)
         self._kinds.append(_kind(record))
-        self._notes |= dict.fromkeys(record.get("notes", []))
+        self._noted.append({"status": record["status"], "notes": record.get("notes", [])})
         if "video" in record.get("files", {}):
             self._add_video(entry, record)
             return
@@ -90,7 +90,7 @@ class ReportWriter:
         counts = {status: sum(c.status == status for c in cases) for status in ("found", "absent", "failed")}
         flagged = sum(bool(c.flags) for c in cases)
         numbers = " and ".join(counted(self._kinds.count(kind), kind) for kind in dict.fromkeys(self._kinds))
-        notes = [f"{note[:1].upper()}{note[1:]}." for note in self._notes]
+        notes = [f"{note[:1].upper()}{note[1:]}." for note in run_notes(self._noted)]
         if self.page.overflows:
             others = "report/overlays has one of every answered picture, and every video is linked"
             notes.append(f"Pictures are shown of {len(self.page.pictured)} cases; {others}.")

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from gracile.io import write_text
 from gracile.report.contents import FAILED, Report, ReportCase, ReportLayer, worst_first
+from gracile.report.gallery import FEW, first_pictures
 from gracile.report.layers import visible_color
 from gracile.report.wording import NOTICE, decimals, label, number, unit_text
 from gracile.result import Measurement
@@ -56,6 +57,8 @@ def write_report(report: Report, path: Path | str) -> Path:
         notes=report.notes,
         report=report,
         cases=[(index, case, _tone(case), _pivot(case.measurements)) for index, case in enumerate(cases, start=1)],
+        first=first_pictures(cases),
+        few=len(cases) <= FEW,
         columns=columns,
         spans=_spans(columns),
         flags=Counter(flag for case in cases for flag in case.flags).most_common(),

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 _SPELLED = {
     "ap": "AP", "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "c2": "C2", "c3": "C3", "cldice": "clDice",
@@ -42,3 +43,13 @@ def number(value: float | None, digits: int | None = None) -> str:
         return NOTHING
     text = f"{value:,.{decimals([value]) if digits is None else digits}f}"
     return text.replace(",", "\u202f").replace("-", "\u2212")
+
+
+def run_notes(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the records note that is true of the whole run, each once; with its number of cases if it is not of all."""
+    counts: dict[str, int] = {}
+    for record in records:
+        for note in dict.fromkeys(record.get("notes", [])):
+            counts[note] = counts.get(note, 0) + 1
+    answered = sum(record["status"] != "failed" for record in records)
+    return [note if count >= answered else f"{note} ({count} of {answered} cases)" for note, count in counts.items()]

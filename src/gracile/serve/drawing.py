@@ -6,6 +6,7 @@ from typing import Any
 from gracile.recipe import ClassSpec, InputSpec
 from gracile.serve.picture_scene import picture_scene
 from gracile.serve.scene import CaseFiles, Scene, begin_scene
+from gracile.serve.thumbnails import draw_thumbnail
 from gracile.serve.video_scene import video_scene
 from gracile.serve.volume_scene import volume_scene
 from gracile.serve.worker import News
@@ -20,9 +21,9 @@ class DrawingEngine:
         del models
 
     def __call__(self, request: dict[str, Any], news: News) -> dict[str, Any]:
-        """``{"record", "classes", "out", "input", "truth", "true_points", "cache", "wanted"}`` to a scene.
+        """``{"record", "classes", "out", "input", "truth", "true_points", "cache", "wanted"}`` to ``cache/scene.json``.
 
-        It is ``cache/scene.json``.
+        With ``"thumbnail": true`` to ``cache/thumbnail.jpg`` instead.
         """
         del news
         cache = Path(request["cache"])
@@ -37,7 +38,10 @@ class DrawingEngine:
             wanted=InputSpec(**request["wanted"]),
             true_points=request["true_points"],
         )
-        build_scene(case).write(cache / "scene.json")
+        if request.get("thumbnail"):
+            draw_thumbnail(case)
+        else:
+            build_scene(case).write(cache / "scene.json")
         return {}
 
 

@@ -115,6 +115,7 @@ def begin_scene(case: CaseFiles, kind: str) -> Scene:
         "status": record["status"],
         "reason": record.get("reason", ""),
         "flags": list(record.get("flags", [])),
+        "notes": list(record.get("notes", [])),
         "gates": record.get("gates", {}),
         "decisions": record.get("gate_decisions", {}),
         "seconds": record.get("seconds", {}),

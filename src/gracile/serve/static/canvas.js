@@ -9,6 +9,7 @@ export class Canvas {
     this.paint = paint;
     this.panes = 1;
     [this.x, this.y, this.scale] = [0, 0, 1];
+    [this.wanted, this.cursor, this.moved] = [null, null, () => null];
     this.element = document.createElement("canvas");
     this.element.tabIndex = 0;
     this.element.setAttribute("role", "img");
@@ -23,13 +24,23 @@ export class Canvas {
     this.observer.disconnect();
   }
 
-  /** Give the canvas the panes' proportions, no taller than the window allows. */
+  /** Tell the page the panes' proportions; it gives the canvas as much room as there is. */
   fit() {
     const [width, height] = this.size;
-    const wide = width * this.panes;
-    const limit = Math.max(300, innerHeight * 0.8);
-    this.element.style.aspectRatio = `${wide} / ${Math.min(height, wide)}`;
-    this.element.style.maxHeight = `${limit}px`;
+    this.element.style.setProperty("--ratio", String((width * this.panes) / height));
+  }
+
+  /** Where one looks: the scale and the place of the picture in the middle; null where all of it is seen. */
+  get view() {
+    const { factor } = this.placed();
+    const [wide, high] = [this.element.clientWidth / this.panes, this.element.clientHeight];
+    return this.scale === 1 ? null : [this.scale, (wide / 2 - this.x) / factor, (high / 2 - this.y) / factor];
+  }
+
+  /** Look at a place again, as soon as there is room. */
+  set view(view) {
+    this.wanted = view;
+    this.draw();
   }
 
   draw() {
@@ -49,6 +60,7 @@ export class Canvas {
       canvas.width = Math.round(wide * dense);
       canvas.height = Math.round(high * dense);
     }
+    if (this.wanted) this.goTo(...this.wanted);
     const context = canvas.getContext("2d");
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
@@ -62,6 +74,7 @@ export class Canvas {
       context.setTransform(factor * dense, 0, 0, factor * dense, left + dx * dense, dy * dense);
       context.imageSmoothingEnabled = factor * dense < 4;
       this.paint(context, pane, 1 / factor);
+      if (this.cursor && this.panes > 1) cross(context, this.cursor, 1 / factor);
       context.restore();
     }
   }
@@ -78,6 +91,15 @@ export class Canvas {
     return { factor, dx: this.x, dy: this.y };
   }
 
+  goTo(scale, column, row) {
+    const [width, height] = this.size;
+    const [wide, high] = [this.element.clientWidth / this.panes, this.element.clientHeight];
+    this.wanted = null;
+    this.scale = Math.min(LARGEST, Math.max(1, scale));
+    const factor = Math.min(wide / width, high / height) * this.scale;
+    [this.x, this.y] = [wide / 2 - column * factor, high / 2 - row * factor];
+  }
+
   zoom(by, at) {
     const box = this.element.getBoundingClientRect();
     const wide = box.width / this.panes;
@@ -88,12 +110,23 @@ export class Canvas {
     this.y = v - ((v - this.y) * next) / this.scale;
     this.scale = next;
     this.draw();
+    this.moved();
   }
 
   move(dx, dy) {
     this.x += dx;
     this.y += dy;
     this.draw();
+    this.moved();
+  }
+
+  /** A cross at the same place of all panes, where the pointer is in one of them. */
+  point(event) {
+    const box = this.element.getBoundingClientRect();
+    const { factor, dx, dy } = this.placed();
+    const inPane = (event.clientX - box.left) % (box.width / this.panes);
+    this.cursor = event.type === "pointerleave" ? null : [(inPane - dx) / factor, (event.clientY - box.top - dy) / factor];
+    if (this.panes > 1) this.draw();
   }
 
   listen() {
@@ -110,7 +143,6 @@ export class Canvas {
       keys[event.key]();
     });
     canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && document.activeElement !== canvas) return; // else the page scrolls
       event.preventDefault();
       this.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), event);
     }, { passive: false });
@@ -130,6 +162,7 @@ export class Canvas {
       this.element.setPointerCapture(event.pointerId);
     });
     this.element.addEventListener("pointermove", (event) => {
+      this.point(event);
       const before = fingers.get(event.pointerId);
       if (!before) return;
       const [wide, middle] = fingers.size === 2 ? spread() : [0];
@@ -140,11 +173,25 @@ export class Canvas {
         this.zoom(wider / wide, now);
       } else this.move(event.clientX - before.clientX, event.clientY - before.clientY);
     });
+    this.element.addEventListener("pointerleave", (event) => this.point(event));
     for (const name of ["pointerup", "pointercancel"]) this.element.addEventListener(name, (event) => fingers.delete(event.pointerId));
   }
 }
 
-/** Buttons for what keys do. */
+function cross(context, [x, y], pixel) {
+  for (const [style, wide] of [["rgb(0 0 0 / 0.6)", 3], ["rgb(102 230 204)", 1]]) {
+    context.strokeStyle = style;
+    context.lineWidth = wide * pixel;
+    context.beginPath();
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      context.moveTo(x + 5 * pixel * dx, y + 5 * pixel * dy);
+      context.lineTo(x + 18 * pixel * dx, y + 18 * pixel * dy);
+    }
+    context.stroke();
+  }
+}
+
+/** Buttons for what keys do; `canvas` is anything that zooms. */
 export function zoomButtons(canvas) {
   const box = document.createElement("div");
   box.className = "zoom";

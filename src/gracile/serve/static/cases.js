@@ -1,43 +1,67 @@
-// The cases of a results folder: a table, the worst first, and a link from each row to its picture.
+// The cases of a results folder: a list beside the picture, keys from one to the next, an address for each.
+import * as address from "./address.js";
+import { fetchAhead } from "./ahead.js";
 import { getJson } from "./api.js";
-import { byId, h } from "./dom.js";
+import { byId, h, problem } from "./dom.js";
+import { listen } from "./keys.js";
 import { look } from "./look.js";
+import { Order } from "./order.js";
+import { foldStripIfNarrow } from "./rooms.js";
+import { Strip } from "./strip.js";
 
-const tones = { failed: "bad", absent: "faint" };
+let table = null;
+let strip = null;
+let shown = [];
+let current = -1;
 
 export async function startCases() {
-  const cases = await getJson("/api/cases");
+  table = await getJson("/api/cases");
   byId("cases").hidden = false;
-  const rows = cases.map(row);
-  byId("case-rows").replaceChildren(...rows);
-  byId("search").hidden = cases.length <= 8;
-  byId("search").addEventListener("input", () => {
-    const wanted = byId("search").value.trim().toLowerCase();
-    rows.forEach((tr) => (tr.hidden = !tr.dataset.name.toLowerCase().includes(wanted)));
+  strip = new Strip(table, (row, again) => { foldStripIfNarrow(); choose(row, again); });
+  address.keepInAddress(() => { order.recall(); fromAddress(); });
+  const order = new Order(table, (rows, column) => {
+    shown = rows;
+    strip.show(rows, column);
+    tellPlace();
   });
-  addEventListener("hashchange", fromAddress);
-  if (location.hash.startsWith("#case-")) await fromAddress();
-  else if (cases.length) await choose(cases[0].index, false);
+  listen({
+    j: () => step(1), ArrowRight: () => step(1), k: () => step(-1), ArrowLeft: () => step(-1),
+    "/": () => byId("search").focus(),
+  });
+  fromAddress(); // the list is there; its first picture may take a while
 }
 
-function row(item) {
-  const measured = item.measurements.map((m) => `${[m.label, m.structure].filter(Boolean).join(" ")} ${m.value} ${m.unit}`.trim());
-  return h("tr", { "data-index": item.index, "data-name": item.name },
-    h("th", { scope: "row" }, h("a", { href: `#case-${item.index}` }, item.name)),
-    h("td", {}, h("span", { class: `status ${tones[item.status] || "good"}` }, item.status)),
-    h("td", { class: "number" }, item.flags ? h("span", { class: "warning" }, `⚠︎ ${item.flags}`) : ""),
-    h("td", {}, item.reason || measured.join(", ")));
+const rowOf = (name) => table.rows.findIndex((row) => row[strip.name] === name);
+const baseOf = (row) => `/api/cases/${table.order[row]}`;
+
+function fromAddress() {
+  const name = address.get("case");
+  const row = name === null ? shown[0] ?? 0 : rowOf(name);
+  if (row >= 0 && table.rows.length) choose(row, false);
+  else if (name !== null) problem(`There is no case ${name}.`);
 }
 
-const fromAddress = () => {
-  const index = Number(location.hash.slice("#case-".length));
-  return location.hash.startsWith("#case-") && Number.isInteger(index) ? choose(index, true) : undefined;
+const step = (by) => {
+  const place = shown.indexOf(current);
+  const next = shown[place < 0 ? 0 : place + by];
+  if (next !== undefined) choose(next, false);
 };
 
-async function choose(index, move) {
-  for (const tr of byId("case-rows").rows) {
-    if (Number(tr.dataset.index) === index) tr.setAttribute("aria-current", "true");
-    else tr.removeAttribute("aria-current");
-  }
-  await look(`/api/cases/${index}`, move);
+async function choose(row, again) {
+  current = row;
+  address.goTo(table.rows[row][strip.name], again);
+  strip.mark(row);
+  const before = h("button", { type: "button", class: "quiet plain", "aria-label": "Case before (K)", onclick: () => step(-1) }, "‹");
+  const next = h("button", { type: "button", class: "quiet plain", "aria-label": "Next case (J)", onclick: () => step(1) }, "›");
+  const now = await look(baseOf(row), { focus: again, head: [before, h("span", { class: "place", id: "place" }), next] });
+  if (!now) return;
+  tellPlace();
+  const place = shown.indexOf(row);
+  const near = [place + 1, place - 1, place + 2].filter((one) => one in shown).map((one) => baseOf(shown[one]));
+  fetchAhead(baseOf(row), near, () => current === row);
+}
+
+function tellPlace() {
+  const place = shown.indexOf(current);
+  if (byId("place")) byId("place").textContent = place < 0 ? "" : `${place + 1} of ${shown.length}`;
 }

@@ -1,75 +1,83 @@
-// Shows one case: its picture, clip or volume, its warnings, what was measured and what can be downloaded.
-import { at, getJson } from "./api.js";
+// Shows one case: its picture, clip or volume fills the room, and a panel says what was found and measured.
+import { fetchCase, isReady } from "./ahead.js";
+import { at } from "./api.js";
 import { byId, h, problem, size } from "./dom.js";
 
 const tones = { failed: "bad", absent: "faint" };
-const viewers = {
-  picture: () => import("./picture.js"),
-  video: () => import("./video.js"),
-  volume: () => import("./volume.js"),
-};
 let shown = null;
 let latest = 0;
 let address = "";
 
-/** Show the case at an address of the API; `move` takes the reader there. */
-export async function look(base, move) {
+/** Show the case at an address of the API; `focus` takes the reader there. Gives whether it is the one that is shown now. */
+export async function look(base, { focus = false, head = [] } = {}) {
   const turn = ++latest;
-  address = base;
   const place = byId("look");
-  shown?.close?.();
-  shown = null;
-  delete place.dataset.shown;
-  place.replaceChildren(h("p", { class: "busy", role: "status" }, "Drawing…"));
-  let scene;
+  address = base;
+  close();
+  if (!isReady(base)) place.replaceChildren(h("p", { class: "busy", role: "status" }, "Drawing…"));
+  let made;
   try {
-    scene = await getJson(`${base}/scene`);
+    made = await fetchCase(base);
   } catch (error) {
     if (turn === latest) place.replaceChildren(h("p", { class: "reason bad", role: "alert" }, error.message));
-    return;
+    return turn === latest;
   }
-  if (turn !== latest) return;
-  const stage = h("div", { class: "look" });
-  place.replaceChildren(card(scene, base, stage));
-  if (move) { place.scrollIntoView({ block: "start" }); place.focus({ preventScroll: true }); }
+  if (turn !== latest) return false;
+  const { scene, url, kind, parts, error } = made;
+  const panel = { layers: h("div", { class: "layers" }), findings: h("div", { class: "found" }) };
+  const stage = h("div", { class: "scene" });
+  place.replaceChildren(card(scene, base, kind && stage, panel, head));
+  problem("");
+  if (focus) place.focus({ preventScroll: true });
   try {
-    const { show } = viewers[scene.kind] ? await viewers[scene.kind]() : { show: () => null };
-    if (turn !== latest) return;
-    const made = await show(stage, scene, (key) => at(`${base}/files/${encodeURIComponent(key)}`));
-    if (turn !== latest) { made?.close?.(); return; } // another case was chosen meanwhile
-    shown = made;
+    if (error) throw error;
+    const one = kind && (await kind.show(stage, scene, url, parts, panel));
+    if (turn !== latest) { one?.close?.(); return false; } // another case was chosen meanwhile
+    shown = one;
     place.dataset.shown = scene.name;
-  } catch (error) {
-    if (turn === latest) problem(`It cannot be shown: ${error.message}`);
+  } catch (failure) {
+    if (turn === latest) problem(`It cannot be shown: ${failure.message}`);
   }
+  return turn === latest;
+}
+
+/** Let what is shown answer a key; gives whether it did. */
+export function press(key) {
+  const act = shown?.keys?.[key];
+  act?.();
+  return Boolean(act);
 }
 
 /** Show nothing any more, if that case is shown. */
 export function leave(base) {
   if (base !== address) return;
   latest += 1;
-  shown?.close?.();
-  shown = null;
-  delete byId("look").dataset.shown;
+  close();
   byId("look").replaceChildren();
 }
 
-function card(scene, base, stage) {
-  const tone = tones[scene.status] || "good";
-  return h("article", { class: `card${viewers[scene.kind] ? "" : " bare"}` },
-    h("div", { class: "title" }, h("h2", {}, scene.name), h("span", { class: `status ${tone}` }, scene.status)),
-    scene.reason && h("p", { class: `reason ${tone}` }, scene.reason),
-    scene.flags.length > 0 && h("ul", { class: "flags", "aria-label": "Warnings" }, scene.flags.map((flag) => h("li", {}, flag))),
-    h("div", { class: "body" }, viewers[scene.kind] && stage,
-      h("div", { class: "facts" }, findings(), gates(scene), measurements(scene), downloads(scene, base), seconds(scene))));
+function close() {
+  shown?.close?.();
+  shown = null;
+  delete byId("look").dataset.shown;
 }
 
-const findings = () => h("div", { class: "found" });
+function card(scene, base, stage, panel, head) {
+  const tone = tones[scene.status] || "good";
+  return h("article", { class: `case${stage ? "" : " bare"}` },
+    h("div", { class: "head" }, head[0], h("h2", { title: scene.name }, scene.name), h("span", { class: `status ${tone}` }, scene.status),
+      scene.flags.length > 0 && h("span", { class: "warning" }, `⚠︎ ${scene.flags.length}`), head.slice(1)),
+    stage,
+    h("div", { class: "facts", id: "panel" },
+      scene.reason && h("p", { class: `reason ${tone}` }, scene.reason),
+      scene.flags.length > 0 && h("ul", { class: "flags", "aria-label": "Warnings" }, scene.flags.map((flag) => h("li", {}, flag))),
+      panel.layers, panel.findings, gates(scene), measurements(scene), downloads(scene, base), notes(scene), seconds(scene)));
+}
 
 function gates(scene) {
   const names = Object.keys(scene.gates);
   if (!names.length) return null;
-  return h("div", {}, h("h4", {}, "Gate"), h("table", { class: "measured" }, h("tbody", {}, names.map((name) =>
+  return h("div", {}, h("h3", {}, "Gate"), h("table", { class: "measured" }, h("tbody", {}, names.map((name) =>
     h("tr", {}, h("th", { scope: "row" }, name, name in scene.decisions && h("small", {}, scene.decisions[name] ? "open" : "closed")),
       h("td", {}, scene.gates[name].toFixed(3)))))));
 }
@@ -88,16 +96,22 @@ function measurements(scene) {
   const head = structures.length > 0 && h("thead", {}, h("tr", {},
     h("th", { scope: "col" }, h("span", { class: "hidden" }, "Measurement")), structures.map((name) => h("th", { scope: "col" }, name))));
   const notesOf = ({ about, cells }) => [...about].map(([note, names]) => (names.length === Object.keys(cells).length ? note : `${names.join(", ")}: ${note}`));
-  const body = [...rows.values()].map(({ label, unit, about, cells }) => h("tr", {},
-    h("th", { scope: "row" }, label, unit && h("span", { class: "unit" }, ` ${unit}`), notesOf({ about, cells }).map((note) => h("small", {}, note))),
-    "" in cells ? h("td", { colspan: Math.max(1, structures.length) }, cells[""]) : structures.map((name) => h("td", {}, cells[name] ?? ""))));
-  return h("div", {}, h("h4", {}, "Measured"), h("div", { class: "scroll" }, h("table", { class: "measured" }, head, h("tbody", {}, body))));
+  const wide = Math.max(1, structures.length);
+  const body = [...rows.values()].flatMap(({ label, unit, about, cells }) => [
+    h("tr", {}, h("th", { scope: "row" }, label, unit && h("span", { class: "unit" }, ` ${unit}`)),
+      "" in cells ? h("td", { colspan: wide }, cells[""]) : structures.map((name) => h("td", {}, cells[name] ?? ""))),
+    ...notesOf({ about, cells }).map((note) => h("tr", { class: "note" }, h("td", { colspan: 1 + wide }, note))),
+  ]);
+  return h("div", {}, h("h3", {}, "Measured"), h("div", { class: "scroll" }, h("table", { class: "measured" }, head, h("tbody", {}, body))));
 }
 
 function downloads(scene, base) {
   if (!scene.downloads.length) return null;
-  return h("div", {}, h("h4", {}, "Downloads"), h("ul", { class: "downloads" }, scene.downloads.map((file) =>
+  return h("div", {}, h("h3", {}, "Downloads"), h("ul", { class: "downloads" }, scene.downloads.map((file) =>
     h("li", {}, h("a", { href: at(`${base}/files/${encodeURIComponent(file.key)}?download=true`), download: "" }, file.label), h("small", {}, size(file.bytes))))));
 }
+
+/** Those of a whole run stand at the top already. */
+const notes = (scene) => document.documentElement.dataset.mode === "serve" && scene.notes?.length > 0 && h("div", {}, h("h3", {}, "Notes"), h("ul", { class: "notes" }, scene.notes.map((note) => h("li", {}, note))));
 
 const seconds = (scene) => h("p", { class: "seconds" }, Object.entries(scene.seconds).map(([step, spent]) => h("span", {}, `${step} ${spent.toFixed(2)} s`)));

@@ -1,55 +1,92 @@
 // A picture with its layers: classes, truth, differences, probabilities, a gate's attention, marks.
+import * as address from "./address.js";
 import { Canvas, zoomButtons } from "./canvas.js";
-import { h, slider, swatch } from "./dom.js";
+import { h, problem, slider, swatch } from "./dom.js";
 
 const CUT = { Found: 85, Truth: 85, Differences: 85, Probability: 75, Attention: 60 };
+const USUAL_THRESHOLD = 20;
 
-export async function show(place, scene, url) {
+/** Load what is shown at first. */
+export async function prepare(scene, url) {
   if (!scene.picture) return null;
+  const base = image(url(scene.picture.base));
+  const layers = scene.layers.map((layer) => ({ ...layer, id: `${layer.group}/${layer.name}`, source: null }));
+  await Promise.all([base, ...layers.filter(isSeen).map((layer) => load(layer, url))]);
+  return { base: await base, layers };
+}
+
+const beside = () => address.get("beside") === "1";
+const isSeen = (layer) => address.isOn(layer.id, layer.shown) || (beside() && layer.group === "Truth");
+
+/** Load a layer when it is first seen. */
+async function load(layer, url) {
+  if (layer.source) return;
+  layer.source = layer.plain = await image(url(layer.key));
+  if (layer.kind === "gray") layer.values = grayValues(layer.plain);
+}
+
+export async function show(place, scene, url, parts, panel) {
+  if (!parts) return null;
   const { width, height } = scene.picture;
-  const state = { base: await image(url(scene.picture.base)), opacity: { ...CUT }, threshold: 20, marks: true, aside: false };
-  const layers = await Promise.all(scene.layers.map(async (layer) => ({ ...layer, source: await image(url(layer.key)) })));
-  for (const layer of layers) if (layer.kind === "gray") layer.values = grayValues(layer.source);
-  const tint = () => layers.forEach((layer) => { if (layer.kind === "gray") layer.source = tinted(layer, state.threshold / 100); });
-  tint();
+  const { base, layers } = parts;
+  const groups = [...new Set(layers.map((layer) => layer.group))];
+  const state = {
+    opacity: Object.fromEntries(groups.map((group) => [group, address.number(`opacity ${group}`, CUT[group])])),
+    threshold: address.number("threshold", USUAL_THRESHOLD), marks: address.isOn("Marks", true), aside: beside() && groups.includes("Truth"), bare: false,
+  };
   const canvas = new Canvas(`Picture of ${scene.name}`, width, height, (context, pane, pixel) => {
-    context.drawImage(state.base, 0, 0, width, height);
+    context.drawImage(base, 0, 0, width, height);
     for (const layer of layers) {
       const other = layer.group === "Truth" || layer.group === "Differences";
       const visible = !state.aside ? layer.shown : pane === 0 ? layer.shown && !other : layer.group === "Truth";
-      if (!visible) continue;
+      if (!visible || !layer.source || (state.bare && pane === 0)) continue;
       context.globalAlpha = state.opacity[layer.group] / 100;
       context.drawImage(layer.source, 0, 0, width, height);
     }
     context.globalAlpha = 1;
-    if (state.marks && pane === 0) drawMarks(context, scene.marks, pixel);
+    if (state.marks && !state.bare && pane === 0) drawMarks(context, scene.marks, pixel);
     if (state.aside) caption(context, pane === 0 ? "found" : "truth", pixel, canvas);
   });
-  const redraw = () => canvas.draw();
-  const stage = h("div", { class: "stage" }, canvas.element, zoomButtons(canvas));
-  place.replaceChildren(stage, controls(layers, state, canvas, redraw, tint, scene));
-  canvas.draw();
-  return canvas;
-}
-
-function controls(layers, state, canvas, redraw, tint, scene) {
-  const groups = [...new Set(layers.map((layer) => layer.group))];
-  const sets = groups.map((group) => h("fieldset", {}, h("legend", {}, group),
-    layers.filter((layer) => layer.group === group).map((layer) => h("label", {},
-      h("input", { type: "checkbox", checked: layer.shown, "data-layer": `${group}/${layer.name}`, onchange: (event) => { layer.shown = event.target.checked; redraw(); } }),
-      swatch(layer.color), layer.name)),
-    slider("Opacity", state.opacity[group], (value) => { state.opacity[group] = value; redraw(); }, { "aria-label": `Opacity of ${group}` }),
-    group === "Probability" && slider("Threshold", state.threshold, (value) => { state.threshold = value; tint(); redraw(); }, { "aria-label": "Threshold of the probability maps in percent" })));
-  const marks = Object.keys(scene.marks || {}).length > 0 && h("label", {},
-    h("input", { type: "checkbox", checked: true, "data-layer": "Marks", onchange: (event) => { state.marks = event.target.checked; redraw(); } }), "Marks");
-  const aside = groups.includes("Truth") && h("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: (event) => {
-    state.aside = !state.aside;
-    event.target.setAttribute("aria-pressed", String(state.aside));
+  /** Draw what is to be seen, once it is there. */
+  const redraw = async () => {
+    const missing = layers.filter((layer) => !layer.source && (layer.shown || (state.aside && layer.group === "Truth")));
+    if (missing.length) {
+      canvas.element.setAttribute("aria-busy", "true");
+      await Promise.all(missing.map((layer) => load(layer, url))).catch((error) => problem(`A layer cannot be shown: ${error.message}`));
+      canvas.element.removeAttribute("aria-busy");
+    }
+    for (const layer of layers) if (layer.values && layer.shown) layer.source = tinted(layer, state.threshold / 100);
     canvas.panes = state.aside ? 2 : 1;
     canvas.fit();
+    canvas.draw();
+  };
+  layers.forEach((layer) => { layer.usual ??= layer.shown; layer.shown = address.isOn(layer.id, layer.usual); });
+  canvas.view = address.numbers("zoom", 3);
+  canvas.moved = () => address.setNumbers("zoom", canvas.view, 2);
+  place.replaceChildren(h("div", { class: "stage" }, canvas.element, zoomButtons(canvas)));
+  const { element, aside, bare } = controls(layers, groups, state, redraw, scene);
+  panel.layers.replaceChildren(element);
+  await redraw();
+  return { close: () => canvas.close(), keys: { h: bare, t: () => aside?.click(), "+": () => canvas.zoom(1.6), "-": () => canvas.zoom(1 / 1.6), 0: () => canvas.zoom(0) } };
+}
+
+function controls(layers, groups, state, redraw, scene) {
+  const sets = groups.map((group) => h("fieldset", {}, h("legend", {}, group),
+    layers.filter((layer) => layer.group === group).map((layer) => h("label", {},
+      h("input", { type: "checkbox", checked: layer.shown, "data-layer": layer.id, onchange: (event) => { layer.shown = event.target.checked; address.switchTo(layer.id, layer.usual, layer.shown); redraw(); } }),
+      swatch(layer.color), layer.name)),
+    slider("Opacity", state.opacity[group], (value) => { state.opacity[group] = value; address.set(`opacity ${group}`, String(value), String(CUT[group])); redraw(); }, { "aria-label": `Opacity of ${group}` }),
+    group === "Probability" && slider("Threshold", state.threshold, (value) => { state.threshold = value; address.set("threshold", String(value), String(USUAL_THRESHOLD)); redraw(); }, { "aria-label": "Threshold of the probability maps in percent" })));
+  const marks = Object.keys(scene.marks || {}).length > 0 && h("label", {},
+    h("input", { type: "checkbox", checked: state.marks, "data-layer": "Marks", onchange: (event) => { state.marks = event.target.checked; address.switchTo("Marks", true, state.marks); redraw(); } }), "Marks");
+  const aside = groups.includes("Truth") && h("button", { type: "button", class: "quiet", "aria-pressed": String(state.aside), onclick: (event) => {
+    state.aside = !state.aside;
+    address.set("beside", state.aside);
+    event.target.setAttribute("aria-pressed", String(state.aside));
     redraw();
   } }, "Truth beside it");
-  return h("div", { class: "layers" }, sets, (marks || aside) && h("div", { class: "row" }, marks, aside));
+  const bare = () => { state.bare = !state.bare; redraw(); };
+  return { element: h("div", {}, sets, (marks || aside) && h("div", { class: "row" }, marks, aside)), aside, bare };
 }
 
 function image(url) {

@@ -20,7 +20,7 @@ export function profile({ title, x, y, points }, go) {
     choose(far.indexOf(Math.min(...far)));
   });
   new ResizeObserver(() => draw(canvas, points, Number(range.value))).observe(canvas);
-  return h("div", { class: "profile" }, h("h4", {}, `${title}, ${y}`), canvas, h("div", { class: "play" }, range), word);
+  return h("div", { class: "below profile" }, h("h3", {}, `${title}, ${y}`), canvas, h("div", { class: "play" }, range), word);
 }
 
 function draw(canvas, points, chosen) {

@@ -1,7 +1,9 @@
 // Uploads, and the list of this browser's jobs with their progress.
+import { keepOnly } from "./ahead.js";
 import { at, follow, getJson, under, upload } from "./api.js";
 import { byId, h, problem } from "./dom.js";
 import { leave, look } from "./look.js";
+import { foldStripIfNarrow } from "./rooms.js";
 import { pack } from "./zip.js";
 
 const KEPT = `gracile-jobs${under}`; // servers under several paths of one host share its storage
@@ -133,7 +135,8 @@ class Entry {
   done(job, turn) {
     this.bar.remove();
     this.state.textContent = `done, model ${job.model}`;
-    const see = () => look(`/api/jobs/${job.id}`, true);
+    const base = `/api/jobs/${job.id}`;
+    const see = () => look(base, { focus: true }).then((now) => now && (foldStripIfNarrow(), keepOnly(base)));
     this.buttons.replaceChildren(
       h("button", { type: "button", onclick: see, "aria-label": `Show ${job.name}` }, "Show"),
       h("button", { type: "button", class: "quiet", onclick: () => this.remove(job.id), "aria-label": `Delete ${job.name}` }, "Delete"));

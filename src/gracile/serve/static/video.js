@@ -1,30 +1,45 @@
 // A clip: as it was with what was painted over it, frame by frame, and a timeline of gates and areas.
+import * as address from "./address.js";
 import { Canvas, zoomButtons } from "./canvas.js";
 import { h, slider, swatch } from "./dom.js";
 
-const COLORS = [[11, 107, 98], [213, 94, 0], [0, 114, 178], [204, 121, 167], [146, 110, 0], [86, 130, 233]];
+const COLORS = [[108, 201, 189], [240, 150, 80], [86, 180, 233], [230, 150, 200], [222, 196, 90], [150, 175, 255]];
 
-export async function show(place, scene, url) {
-  const { painted, base, frames } = scene.video;
-  const film = painted && (await clip(url(painted)));
-  let under = base && (await clip(url(base)));
+/** Load both films up to their first frame. */
+export async function prepare(scene, url) {
+  const { painted, base } = scene.video;
+  const [film, under] = await Promise.all([painted && clip(url(painted)), base && clip(url(base))]);
+  return { film, under };
+}
+
+export async function show(place, scene, url, parts, panel) {
+  const { film } = parts;
+  let { under } = parts;
   if (!film && !under) return null;
   const lead = film || under;
   if (film && under && Math.abs(film.videoWidth / film.videoHeight - under.videoWidth / under.videoHeight) > 0.02) under = null; // beside its truth
-  const state = { opacity: 100 };
+  const state = { opacity: address.number("opacity", 100), bare: false };
   const [width, height] = [lead.videoWidth, lead.videoHeight];
   const canvas = new Canvas(`Clip ${scene.name}`, width, height, (context) => {
     if (under) context.drawImage(under, 0, 0, width, height);
-    context.globalAlpha = under ? state.opacity / 100 : 1;
+    context.globalAlpha = !under ? 1 : state.bare ? 0 : state.opacity / 100;
     if (film) context.drawImage(film, 0, 0, width, height);
     context.globalAlpha = 1;
   });
-  const player = new Player(lead, under === lead ? null : under, frames, canvas);
-  const parts = [h("div", { class: "stage" }, canvas.element, zoomButtons(canvas)), player.element];
-  if (film && under) parts.push(h("div", { class: "layers" }, slider("Overlay", 100, (value) => { state.opacity = value; canvas.draw(); }, { "aria-label": "Opacity of the overlay" })));
-  place.replaceChildren(...parts);
-  player.seek(0);
-  return { close: () => { player.close(); canvas.close(); } };
+  canvas.view = address.numbers("zoom", 3);
+  canvas.moved = () => address.setNumbers("zoom", canvas.view, 2);
+  const player = new Player(lead, under === lead ? null : under, scene.video.frames, canvas);
+  place.replaceChildren(h("div", { class: "stage" }, canvas.element, zoomButtons(canvas)), player.element);
+  const fade = (value) => { state.opacity = value; address.set("opacity", String(value), "100"); canvas.draw(); };
+  if (film && under) panel.layers.replaceChildren(slider("Overlay", state.opacity, fade, { "aria-label": "Opacity of the overlay" }));
+  player.seek(address.number("frame", 0));
+  return {
+    close: () => { player.close(); canvas.close(); },
+    keys: {
+      h: () => { state.bare = !state.bare; canvas.draw(); }, " ": () => player.toggle(), ",": () => player.step(-1), ".": () => player.step(1),
+      "+": () => canvas.zoom(1.6), "-": () => canvas.zoom(1 / 1.6), 0: () => canvas.zoom(0),
+    },
+  };
 }
 
 function clip(source) {
@@ -44,11 +59,13 @@ class Player {
     this.button = h("button", { type: "button", onclick: () => this.toggle() }, "Play");
     this.slider = h("input", { type: "range", min: 0, max: this.last(), step: this.times ? 1 : 0.01, value: 0, "aria-label": "Frame", oninput: () => this.seek(Number(this.slider.value)) });
     this.word = h("span", { class: "where", role: "status" });
-    const step = (by, text, label) => h("button", { type: "button", class: "quiet", "aria-label": label, onclick: () => this.seek(Number(this.slider.value) + by) }, text);
-    this.element = h("div", {}, h("div", { class: "play" }, this.button, step(-1, "‹", "Frame before"), this.slider, step(1, "›", "Next frame")), this.word);
+    const step = (by, text, label) => h("button", { type: "button", class: "quiet", "aria-label": label, onclick: () => this.step(by) }, text);
+    this.element = h("div", { class: "below" }, h("div", { class: "play" }, this.button, step(-1, "‹", "Frame before"), this.slider, step(1, "›", "Next frame")), this.word);
     if (this.times) this.addTimeline();
-    for (const video of [lead, follower]) video?.addEventListener("seeked", () => this.arrived());
-    lead.addEventListener("ended", () => { this.pause(); this.follow(); }); // so that the last frame is told
+    this.ending = new AbortController();
+    const { signal } = this.ending; // the films may be shown again
+    for (const video of [lead, follower]) video?.addEventListener("seeked", () => this.arrived(), { signal });
+    lead.addEventListener("ended", () => { this.pause(); this.follow(); }, { signal }); // so that the last frame is told
     this.observer = new ResizeObserver(() => this.drawTimeline());
     if (this.timeline) this.observer.observe(this.timeline);
   }
@@ -66,6 +83,10 @@ class Player {
     });
     const legend = h("p", { class: "legend hint" }, names.map((name, i) => h("span", {}, swatch(COLORS[i % COLORS.length]), `probability of ${name}`)));
     this.element.append(this.timeline, legend);
+  }
+
+  step(by) {
+    this.seek(Number(this.slider.value) + by);
   }
 
   seek(frame) {
@@ -91,11 +112,15 @@ class Player {
       const areas = Object.entries(this.frames.areas).map(([name, values]) => (values[at] ? `${name} ${values[at]} px` : ""));
       this.word.textContent = [`frame ${at}`, `${this.times[at].toFixed(2)} s`, this.frames.class[at], ...gates, ...areas].filter(Boolean).join(" · ");
     } else this.word.textContent = `${this.lead.currentTime.toFixed(2)} s`;
+    if (this.lead.paused) address.set("frame", String(at), "0");
     this.drawTimeline();
   }
 
   toggle() {
-    if (!this.lead.paused) return this.pause();
+    if (!this.lead.paused) {
+      this.pause();
+      return this.follow();
+    }
     if (this.lead.ended) this.seek(0);
     this.button.textContent = "Pause";
     for (const video of [this.lead, this.follower]) video?.play().catch(() => null); // a pause may come before it has begun
@@ -157,6 +182,7 @@ class Player {
 
   close() {
     this.pause();
+    this.ending.abort();
     this.observer.disconnect();
   }
 }

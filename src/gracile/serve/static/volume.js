@@ -1,9 +1,13 @@
 // A volume in NiiVue: slices and 3D, the mask, probability maps, landmarks and lines, jumps to findings, the truth.
+import * as address from "./address.js";
 import { at } from "./api.js";
+import { zoomButtons } from "./canvas.js";
 import { h, problem, slider, swatch } from "./dom.js";
 import { profile } from "./profile.js";
 
 const LIBRARY = at("/static/niivue/niivue-0.69.0.umd.js");
+const USUAL_VIEW = "Slices and 3D";
+const USUAL_CUT = 20; // percent
 const VIEWS = { "Slices and 3D": 3, Axial: 0, Coronal: 1, Sagittal: 2, "3D": 4 };
 const MARKS = [{ value: 3, color: [253, 231, 37] }, { value: 2, color: [53, 183, 121] }];
 const TRUTH = { value: 1, color: [49, 104, 142] }; // places and colors on viridis
@@ -13,91 +17,139 @@ let library = null;
 function loadLibrary() {
   library ||= new Promise((resolve, reject) => {
     const script = h("script", { src: LIBRARY });
-    script.addEventListener("load", () => resolve(window.niivue));
+    script.addEventListener("load", () => {
+      new window.niivue.Niivue({ logLevel: "silent" }); // so that loading is silent too
+      resolve(window.niivue);
+    });
     script.addEventListener("error", () => reject(new Error("the viewer of volumes could not be loaded")));
     document.head.append(script);
   });
   return library;
 }
 
-export async function show(place, scene, url) {
+/** Load what is shown at first, as far as that goes before it is drawn. */
+export async function prepare(scene, url) {
   const niivue = await loadLibrary();
-  const { image, mask, truth, maps, points, findings } = scene.volume;
-  const scan = { key: image, name: "Scan", colormap: "gray", share: 1, shown: true };
-  const labeled = { colormap: "gray", share: 0.6, labels: labels(scene.classes) };
-  const layers = [
-    image && scan,
+  const layers = layersOf(scene).map((layer) => ({ ...layer, usual: layer.shown, volume: null }));
+  for (const layer of layers) layer.options = () => options(scene, url, layer);
+  await recalled(niivue, layers);
+  return { niivue, layers };
+}
+
+/** Set layers as the address says, and load those that are on, and the one that the others lie over. Gives these. */
+async function recalled(niivue, layers) {
+  for (const layer of layers) {
+    const [key, frame] = [layer.key, layer.frame];
+    layer.shown = address.isOn(layer.name, layer.usual);
+    layer.share = address.number(`opacity ${layer.name}`, layer.share);
+    if (layer.choices) layer.key = (layer.choices.find((one) => one.name === address.get("landmark")) || layer.choices[0]).key;
+    if (layer.frames > 1) layer.frame = Math.min(layer.frames - 1, address.number("class", 1));
+    if (layer.colormap === "warm") layer.cut = address.number(`threshold ${layer.name}`, USUAL_CUT) / 100;
+    if (key !== layer.key || frame !== layer.frame) layer.volume = null;
+  }
+  const seen = layers.filter((layer, index) => layer.shown || index === 0);
+  for (const layer of layers) if (!seen.includes(layer)) layer.volume = null; // no view holds it yet
+  await Promise.all(seen.map(async (layer) => (layer.volume ||= await niivue.NVImage.loadFromUrl(layer.options()))));
+  return seen;
+}
+
+function layersOf(scene) {
+  const { image, mask, truth, maps } = scene.volume;
+  const labeled = { colormap: "gray", share: 60, labels: labels(scene.classes) };
+  return [
+    image && { key: image, name: "Scan", colormap: "gray", share: 100, shown: true },
     mask && { ...labeled, key: mask, name: "Found", shown: true },
     truth && { ...labeled, key: truth, name: "Truth", shown: false },
-    ...maps.map((map) => ({ ...map, colormap: "warm", share: 0.7, shown: false, frame: map.frames > 1 ? 1 : 0, cut: 0.2 })),
+    ...maps.map((map) => ({ ...map, colormap: "warm", share: 70, shown: false, frame: map.frames > 1 ? 1 : 0 })),
   ].filter(Boolean);
+}
+
+function options(scene, url, layer) {
+  const suffix = scene.files[layer.key].suffix.replace(/^.*?(\.nii(\.gz)?)$/, "$1");
+  return { url: url(layer.key), name: `${layer.key}${suffix}`, colormap: layer.colormap, opacity: layer.share / 100, frame4D: layer.frame || 0 };
+}
+
+export async function show(place, scene, url, { niivue, layers }, panel) {
+  const { truth, points, findings, profile: course } = scene.volume;
+  const seen = await recalled(niivue, layers);
   const where = h("p", { class: "where hint", role: "status" });
   const stages = h("div", { class: "stages" });
-  place.replaceChildren(stages, where);
-  const panes = new Panes(niivue, stages, scene, url, (text) => (where.textContent = text));
-  const main = await panes.add(`Volume ${scene.name}`, layers.filter((layer) => layer.shown));
-  main.setSliceType(VIEWS["Slices and 3D"]);
+  place.replaceChildren(stages, h("div", { class: "below" }, where));
+  const panes = new Panes(niivue, stages, (text) => (where.textContent = text));
+  const main = await panes.add(`Volume ${scene.name}`, seen);
   const lines = points.filter((group) => group.points.length).map((group, number) => {
     const mark = group.truth ? TRUTH : MARKS[number % MARKS.length];
-    return { ...group, mark, mesh: addPoints(main, group, mark) };
+    return { ...group, mark, mesh: addPoints(main, group, mark, address.isOn(group.name, true)) };
   });
   const known = lines.find((group) => group.truth);
-  const aside = (truth || known) && besides(panes, image && scan, layers.find((layer) => layer.key === truth), known);
-  place.append(controls(panes, main, layers, lines, scene, aside));
-  if (scene.volume.profile) place.append(profile(scene.volume.profile, (mm) => panes.jump(mm)));
-  listFindings(place.closest("article").querySelector(".found"), panes, findings);
-  return { close: () => panes.close() };
+  const scan = layers.find((layer) => layer.name === "Scan");
+  const aside = (truth || known) && besides(panes, scan, layers.find((layer) => layer.key === truth), known);
+  panel.layers.replaceChildren(controls(panes, main, layers, lines, scene, aside));
+  if (course) place.append(profile(course, (mm) => panes.jump(mm)));
+  listFindings(panel.findings, panes, findings);
+  panes.recall();
+  panes.draw(main);
+  if (aside && address.get("beside") === "1") await aside.act();
+  panes.live = true;
+  return { close: () => panes.close(), keys: { h: () => panel.layers.querySelector("[data-layer=Found], [data-layer=Landmarks]")?.click(), t: () => aside?.button.click(), "+": () => panes.zoom(1.4), "-": () => panes.zoom(1 / 1.4), 0: () => panes.zoom(0) } };
 }
 
 /** One or two views of the patient that look at the same place. */
 class Panes {
-  constructor(niivue, place, scene, url, tell) {
-    Object.assign(this, { niivue, place, scene, url, tell, viewers: [] });
+  constructor(niivue, place, tell) {
+    Object.assign(this, { niivue, place, tell, viewers: [], live: false });
   }
 
   async add(label, layers) {
-    const canvas = h("canvas", { tabindex: 0, role: "img", "aria-label": `${label}. Click or use the arrow keys to move the cross; the list of findings jumps to places.` });
-    const stage = h("div", { class: "stage volume" }, canvas);
+    const pane = spare || (await make(this.niivue));
+    spare = null;
+    const { viewer, stage, canvas } = pane;
+    canvas.setAttribute("aria-label", `${label}. Click or use the arrow keys to move the cross; the list of findings jumps to places.`);
     this.place.append(stage);
-    const viewer = new this.niivue.Niivue({
-      logLevel: "silent", dragAndDropEnabled: false, backColor: [0, 0, 0, 1], show3Dcrosshair: true, isColorbar: false,
-      multiplanarShowRender: 1, multiplanarLayout: 2, crosshairColor: [0.4, 0.9, 0.8, 0.8], crosshairWidth: 0.6,
-      meshXRay: 0.4, isResizeCanvas: true, isRadiologicalConvention: true, sagittalNoseLeft: true, // as in the reports
-    });
-    canvas.getContext("webgl2", { alpha: true, antialias: true, preserveDrawingBuffer: true }); // so that it is printed
-    viewer.onLocationChange = (data) => this.moved(viewer, data);
-    await viewer.attachToCanvas(canvas);
-    await viewer.loadVolumes(layers.map((layer) => this.options(layer)));
-    layers.forEach((layer, index) => finish(viewer, layer, viewer.volumes[index]));
-    viewer.setMeshThicknessOn2D(Math.min(3, extent(viewer) / 30)); // how near marks are that a slice shows; it also draws
-    canvas.addEventListener("keydown", (event) => step(viewer, event));
-    this.viewers.push({ viewer, stage });
+    const first = this.viewers.length === 0;
+    stage.querySelector(".zoom")?.remove();
+    if (first) stage.append(zoomButtons(this));
+    this.viewers.push(pane);
+    Object.assign(viewer, { onLocationChange: (data) => this.moved(viewer, data), onAzimuthElevationChange: () => this.note(), onZoom3DChange: () => this.note() });
+    Object.assign(viewer.scene, { pan2Dxyzmm: [0, 0, 0, 1], volScaleMultiplier: 1, renderAzimuth: 110, renderElevation: 10, crosshairPos: [0.5, 0.5, 0.5] });
+    viewer.opts.sliceType = first ? VIEWS[address.get("view")] ?? VIEWS[USUAL_VIEW] : this.viewers[0].viewer.opts.sliceType;
+    viewer.volumes = layers.slice(0, -1).map((layer) => layer.volume);
+    for (const layer of layers) finish(layer);
+    delete viewer.updateGLVolume;
+    viewer.drawScene = () => null;
+    if (layers.length) viewer.addVolume(layers.at(-1).volume); // with it all are made ready
+    viewer.updateGLVolume = () => null; // what lies over them needs that no more
+    viewer.opts.meshThicknessOn2D = Math.min(3, extent(viewer) / 30); // how near marks are that a slice shows
     return viewer;
+  }
+
+  /** Draw a view that was filled: once, not with each thing that was put into it. */
+  draw(viewer) {
+    delete viewer.drawScene;
+    delete viewer.updateGLVolume;
+    if (!viewer.volumes.length) viewer.updateGLVolume();
+    viewer.resizeListener(); // draws, too
   }
 
   remove(viewer) {
     const pane = this.viewers.find((one) => one.viewer === viewer);
     this.viewers = this.viewers.filter((one) => one !== pane);
     pane.stage.remove();
-    release(viewer);
-  }
-
-  options(layer) {
-    const suffix = this.scene.files[layer.key].suffix.replace(/^.*?(\.nii(\.gz)?)$/, "$1");
-    return { url: this.url(layer.key), name: `${layer.key}${suffix}`, colormap: layer.colormap, opacity: layer.share, frame4D: layer.frame || 0 };
+    release(pane);
   }
 
   /** Load a layer when it is first wanted, as it is wanted at the end. */
   async load(viewer, layer) {
     for (;;) {
       const { key } = layer;
-      const volume = await viewer.addVolumeFromUrl(this.options(layer)).catch((error) => error);
+      const volume = await viewer.addVolumeFromUrl(layer.options()).catch((error) => error);
       if (key !== layer.key) {
         if (!(volume instanceof Error)) viewer.removeVolume(volume);
         continue;
       }
       if (volume instanceof Error) throw volume;
-      finish(viewer, layer, volume);
+      layer.volume = volume;
+      finish(layer);
       break;
     }
     if (layer.frames > 1) viewer.setFrame4D(layer.volume.id, layer.frame);
@@ -107,6 +159,37 @@ class Panes {
   moved(viewer, data) {
     this.tell(words(data));
     for (const other of this.viewers) if (other.viewer !== viewer) place(other.viewer, data.mm);
+    if (this.live) address.setNumbers("at", [...data.mm].slice(0, 3));
+  }
+
+  /** Keep how it is turned and how near it is in the address. */
+  note() {
+    if (!this.live) return;
+    const { pan2Dxyzmm, renderAzimuth, renderElevation, volScaleMultiplier } = this.viewers[0].viewer.scene;
+    address.setNumbers("turn", [renderAzimuth, renderElevation, volScaleMultiplier], 2);
+    address.setNumbers("zoom", pan2Dxyzmm[3] === 1 ? null : [...pan2Dxyzmm], 2);
+  }
+
+  /** Look as the address says. */
+  recall() {
+    const [{ viewer }] = this.viewers;
+    const [at, zoom, turn] = [address.numbers("at", 3), address.numbers("zoom", 4), address.numbers("turn", 3)];
+    if (at) this.jump(at);
+    if (zoom) viewer.scene.pan2Dxyzmm = zoom;
+    if (turn) [viewer.scene.renderAzimuth, viewer.scene.renderElevation, viewer.scene.volScaleMultiplier] = turn;
+  }
+
+  /** Come nearer to the cross by a factor; 0 shows all. */
+  zoom(by) {
+    for (const { viewer } of this.viewers) {
+      const [x, y, z, before] = viewer.scene.pan2Dxyzmm;
+      const now = Math.min(32, Math.max(1, before * by));
+      const [right, front, up] = viewer.frac2mm(viewer.scene.crosshairPos);
+      const shift = before - now;
+      viewer.setPan2Dxyzmm(now === 1 ? [0, 0, 0, 1] : [x + shift * right, y + shift * front, z + shift * up, now]);
+      viewer.setScale(by ? Math.min(4, Math.max(0.5, viewer.scene.volScaleMultiplier * by)) : 1);
+    }
+    this.note();
   }
 
   jump(mm) {
@@ -116,13 +199,37 @@ class Panes {
   }
 
   close() {
-    for (const { viewer } of this.viewers) release(viewer);
+    this.live = false;
+    const [main, ...others] = this.viewers;
+    for (const pane of others) release(pane);
+    if (!main) return;
+    const quiet = { drawScene: () => null, updateGLVolume: () => null };
+    Object.assign(main.viewer, quiet, { volumes: [], back: null, overlays: [] });
+    for (const mesh of [...main.viewer.meshes]) main.viewer.removeMesh(mesh);
+    if (spare) release(main);
+    else spare = main;
   }
 }
 
-function finish(viewer, layer, volume) {
-  layer.volume = volume;
-  if (layer.labels) volume.setColormapLabel(layer.labels);
+let spare = null; // a view that is kept from case to case: making one takes longer than filling it
+
+async function make(niivue) {
+  const canvas = h("canvas", { tabindex: 0, role: "img" });
+  const stage = h("div", { class: "stage volume" }, canvas);
+  const viewer = new niivue.Niivue({
+    logLevel: "silent", dragAndDropEnabled: false, backColor: [0, 0, 0, 1], show3Dcrosshair: true, isColorbar: false,
+    multiplanarShowRender: 1, multiplanarLayout: 2, crosshairColor: [0.4, 0.9, 0.8, 0.8], crosshairWidth: 0.6,
+    meshXRay: 0.4, isResizeCanvas: true, isRadiologicalConvention: true, sagittalNoseLeft: true, // as in the reports
+  });
+  canvas.getContext("webgl2", { alpha: true, antialias: true, preserveDrawingBuffer: true }); // so that it is printed
+  Object.assign(viewer, { keyDownListener: (event) => move(viewer, event), keyUpListener: () => null }); // its own letters are the page's
+  await viewer.attachToCanvas(canvas);
+  return { viewer, stage, canvas };
+}
+
+function finish(layer) {
+  layer.volume.opacity = layer.shown ? layer.share / 100 : 0;
+  if (layer.labels) layer.volume.setColormapLabel(layer.labels);
   if ("cut" in layer) cut(layer);
 }
 
@@ -138,7 +245,7 @@ function place(viewer, mm) {
   viewer.drawScene();
 }
 
-const release = (viewer) => viewer.gl?.getExtension("WEBGL_lose_context")?.loseContext();
+const release = ({ viewer }) => viewer.gl?.getExtension("WEBGL_lose_context")?.loseContext();
 
 function labels(classes) {
   const column = (i) => classes.map(({ color }) => color[i]);
@@ -146,18 +253,18 @@ function labels(classes) {
 }
 
 function controls(panes, main, layers, lines, scene, aside) {
-  const views = h("select", { "aria-label": "View", onchange: (event) => panes.viewers.forEach(({ viewer }) => viewer.setSliceType(Number(event.target.value))) },
-    Object.entries(VIEWS).map(([name, value]) => h("option", { value }, name)));
+  const turn = (name) => { address.set("view", name, USUAL_VIEW); panes.viewers.forEach(({ viewer }) => viewer.setSliceType(VIEWS[name])); };
+  const views = h("select", { "aria-label": "View", onchange: (event) => turn(event.target.value) },
+    Object.entries(VIEWS).map(([name, value]) => h("option", { value: name, selected: value === main.opts.sliceType }, name)));
   const legend = scene.classes.slice(1).map((c) => h("span", {}, swatch(c.color), c.name));
-  const marks = lines.map((group) => h("label", {}, h("input", { type: "checkbox", checked: true, "data-layer": group.name,
-    onchange: (event) => main.setMeshProperty(group.mesh.id, "visible", event.target.checked) }), !group.curve && swatch(group.mark.color), group.name));
-  return h("div", { class: "layers" }, h("div", { class: "row" }, h("label", {}, "View ", views), h("span", { class: "legend" }, legend), aside),
+  const marks = lines.map((group) => h("label", {}, h("input", { type: "checkbox", checked: address.isOn(group.name, true), "data-layer": group.name,
+    onchange: (event) => { address.switchTo(group.name, true, event.target.checked); main.setMeshProperty(group.mesh.id, "visible", event.target.checked); } }), !group.curve && swatch(group.mark.color), group.name));
+  return h("div", {}, h("div", { class: "row" }, h("label", {}, "View ", views), h("span", { class: "legend" }, legend), aside?.button),
     layers.map((layer) => control(panes, main, layer, scene)), marks.length > 0 && h("fieldset", {}, h("legend", {}, "Marks"), marks));
 }
 
 function control(panes, viewer, layer, scene) {
-  let share = layer.share * 100;
-  const box = h("input", { type: "checkbox", checked: layer.shown, "data-layer": layer.name, onchange: () => apply() });
+  const box = h("input", { type: "checkbox", checked: layer.shown, "data-layer": layer.name, onchange: () => { address.switchTo(layer.name, layer.usual, box.checked); apply(); } });
   const apply = async () => {
     if (box.hasAttribute("aria-busy") || (!layer.volume && !box.checked)) return; // what is being loaded is shown as the controls then stand
     if (!layer.volume) {
@@ -172,50 +279,57 @@ function control(panes, viewer, layer, scene) {
         box.removeAttribute("aria-busy");
       }
     }
-    viewer.setOpacity(viewer.getVolumeIndexByID(layer.volume.id), box.checked ? share / 100 : 0);
+    viewer.setOpacity(viewer.getVolumeIndexByID(layer.volume.id), box.checked ? layer.share / 100 : 0);
   };
-  const opacity = slider("Opacity", share, (value) => { share = value; apply(); }, { "aria-label": `Opacity of ${layer.name}` });
-  const threshold = "cut" in layer && slider("Threshold", 20, (value) => {
+  const opacity = slider("Opacity", layer.share, (value) => { layer.share = value; address.set(`opacity ${layer.name}`, String(value)); apply(); }, { "aria-label": `Opacity of ${layer.name}` });
+  const threshold = "cut" in layer && slider("Threshold", layer.cut * 100, (value) => {
     layer.cut = value / 100;
+    address.set(`threshold ${layer.name}`, String(value), String(USUAL_CUT));
     if (!layer.volume) return;
     cut(layer);
     viewer.updateGLVolume();
   }, { "aria-label": `Threshold of ${layer.name} in percent`, max: 99 });
   const frame = layer.frames > 1 && h("select", { "aria-label": `Class of ${layer.name}`, onchange: (event) => {
     layer.frame = Number(event.target.value);
+    address.set("class", event.target.value, "1");
     if (layer.volume) viewer.setFrame4D(layer.volume.id, layer.frame);
   } }, Array.from({ length: layer.frames }, (_, i) => h("option", { value: i, selected: i === layer.frame }, scene.classes[i]?.name || `map ${i}`)));
   const choice = layer.choices && h("select", { "aria-label": `Landmark of ${layer.name}`, onchange: async (event) => {
     layer.key = event.target.value;
+    address.set("landmark", layer.choices.find(({ key }) => key === layer.key).name);
     if (layer.volume) viewer.removeVolume(layer.volume);
     layer.volume = null;
     await apply();
-  } }, layer.choices.map(({ key, name }) => h("option", { value: key }, name)));
+  } }, layer.choices.map(({ key, name }) => h("option", { value: key, selected: key === layer.key }, name)));
   return h("fieldset", {}, h("legend", {}, h("label", {}, box, layer.name)), frame, choice, opacity, threshold);
 }
 
 /** A button that sets the truth beside what was found, in a view of its own. */
 function besides(panes, scan, truth, points) {
   let other = null;
-  return h("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: async (event) => {
-    const button = event.target;
+  const act = async () => {
     button.disabled = true;
     if (other) {
       panes.remove(other);
       other = null;
     } else {
-      const main = panes.viewers[0].viewer;
-      other = await panes.add("Truth", [scan && { ...scan }, truth && { ...truth }].filter(Boolean));
+      const layers = [scan, truth].filter(Boolean).map((layer) => ({ ...layer, shown: true }));
+      for (const layer of layers) layer.volume = await panes.niivue.NVImage.loadFromUrl(layer.options());
+      other = await panes.add("Truth", layers);
       if (points) addPoints(other, points, points.mark);
-      other.setSliceType(main.opts.sliceType);
+      const main = panes.viewers[0].viewer;
       place(other, main.frac2mm(main.scene.crosshairPos));
+      panes.draw(other);
     }
+    address.set("beside", Boolean(other));
     button.setAttribute("aria-pressed", String(Boolean(other)));
     button.disabled = false;
-  } }, "Truth beside it");
+  };
+  const button = h("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: act }, "Truth beside it");
+  return { button, act };
 }
 
-function addPoints(viewer, group, mark) {
+function addPoints(viewer, group, mark, visible = true) {
   const size = group.curve ? 0.4 : extent(viewer) / 60;
   const nodes = group.points.map((p) => ({ name: group.curve ? "" : p.label, x: p.mm[0], y: p.mm[1], z: p.mm[2], colorValue: mark.value, sizeValue: size }));
   const edges = group.curve ? group.points.slice(1).map((_, i) => ({ first: i, second: i + 1, colorValue: 1 })) : [];
@@ -225,6 +339,7 @@ function addPoints(viewer, group, mark) {
   });
   if (group.curve || group.truth || group.points.length > MOST_NAMES) for (const node of mesh.nodes) delete node.label;
   viewer.addMesh(mesh);
+  if (!visible) viewer.setMeshProperty(mesh.id, "visible", false);
   return mesh;
 }
 
@@ -238,7 +353,7 @@ function listFindings(list, panes, findings) {
     button.setAttribute("aria-current", "true");
     panes.jump(mm);
   };
-  list.replaceChildren(h("h4", {}, "Findings"), h("ul", { class: "findings", tabindex: 0, "aria-label": "Findings" }, findings.map((finding) => {
+  list.replaceChildren(h("h3", {}, "Findings"), h("ul", { class: "findings", tabindex: 0, "aria-label": "Findings" }, findings.map((finding) => {
     const words = [h("span", {}, finding.label), h("small", {}, finding.note), finding.more && h("small", { class: "more" }, finding.more)];
     return h("li", {}, finding.mm ? h("button", { type: "button", class: "quiet", onclick: (event) => go(event.currentTarget, finding.mm) }, words) : h("p", { class: "missing" }, words));
   })));
@@ -252,11 +367,13 @@ function words(data) {
   return `R ${right.toFixed(1)}  A ${front.toFixed(1)}  S ${up.toFixed(1)} mm   ${values}`;
 }
 
-/** Arrow keys, Page Up and Page Down move the cross by a voxel; the patient's right is on the left. */
-function step(viewer, event) {
+/** Arrow keys, Page Up and Page Down move the cross by a voxel; the patient's right is on the left. In 3D they turn it. */
+function move(viewer, event) {
   const moves = { ArrowLeft: [1, 0, 0], ArrowRight: [-1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0], PageUp: [0, 0, 1], PageDown: [0, 0, -1] };
   if (!moves[event.key] || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
-  event.stopImmediatePropagation();
-  viewer.moveCrosshairInVox(...moves[event.key]);
+  const [x, y, z] = moves[event.key];
+  const { renderAzimuth, renderElevation } = viewer.scene;
+  if (viewer.opts.sliceType === VIEWS["3D"]) viewer.setRenderAzimuthElevation(renderAzimuth + 10 * x, renderElevation + 10 * y);
+  else viewer.moveCrosshairInVox(x, y, z);
 }

@@ -1,0 +1,74 @@
+"""The table of cases that the page sorts and filters: the columns of ``cases.csv``, from the records alone.
+
+Folders of every age have the records, so that the page needs no table beside them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gracile.report import ReportCase, worst_first
+from gracile.report.wording import label, unit_text
+
+_FIRST = (("case", "Case"), ("status", "Status"), ("reason", "Reason"), ("flags", "Flags"))
+_FIGURES = 6
+
+
+def case_table(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All cases as one small table, those that most need a look first.
+
+    Returns:
+        ``columns``: each with its ``key`` as in ``cases.csv``, the ``label`` that it is shown by, its ``group``, and
+        whether it holds a ``number``. ``rows``: the cells by column, None where there is nothing; those of the flags
+        are numbers of ``flags``, the texts. ``order``: for each row the case's number among the records.
+    """
+    cases = [ReportCase(str(i), r["status"], flags=r.get("flags", [])) for i, r in enumerate(records)]
+    order = [int(case.id) for case in worst_first(cases)]
+    numbers = [_numbers(record) for record in records]
+    columns: dict[str, dict[str, Any]] = {
+        key: {"key": key, "label": shown, "group": "", "number": False} for key, shown in _FIRST
+    }
+    for record in records:
+        columns |= {key: column for key, column in _gate_columns(record).items() if key not in columns}
+        columns |= {key: column for key, column in _measure_columns(record).items() if key not in columns}
+    texts = list(dict.fromkeys(flag for record in records for flag in record.get("flags", [])))
+    places = {flag: number for number, flag in enumerate(texts)}
+    rows = []
+    for index in order:
+        record = records[index]
+        flags = [places[flag] for flag in record.get("flags", [])]
+        first = [record["name"], record["status"], record.get("reason", ""), flags]
+        rows.append([*first, *(numbers[index].get(key) for key in list(columns)[len(_FIRST) :])])
+    return {"columns": list(columns.values()), "flags": texts, "order": order, "rows": rows}
+
+
+def measure_key(measurement: Mapping[str, Any]) -> str:
+    """``artery.caliber_mean_um``; without a structure or a unit their parts are left out."""
+    unit = measurement["unit"] if measurement["unit"] != "1" else ""
+    return ".".join(filter(None, (measurement.get("structure"), "_".join(filter(None, (measurement["name"], unit))))))
+
+
+def _gate_columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"gate.{name}": {"key": f"gate.{name}", "label": name, "group": "Gate", "number": True}
+        for name in record.get("gates", {})
+    }
+
+
+def _measure_columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    columns = {}
+    for m in record.get("measurements", []):
+        shown = " ".join(filter(None, (label(m["name"]), f"({unit_text(m['unit'])})" if unit_text(m["unit"]) else "")))
+        key = measure_key(m)
+        columns[key] = {"key": key, "label": shown, "group": m.get("structure") or "Whole case", "number": True}
+    return columns
+
+
+def _numbers(record: Mapping[str, Any]) -> dict[str, float | None]:
+    numbers = {f"gate.{name}": _rounded(value) for name, value in record.get("gates", {}).items()}
+    return numbers | {measure_key(m): _rounded(m["value"]) for m in record.get("measurements", [])}
+
+
+def _rounded(value: float | None) -> float | None:
+    """A number short enough to travel; none that JSON has no word for."""
+    return float(f"{value:.{_FIGURES}g}") if value is not None and math.isfinite(value) else None

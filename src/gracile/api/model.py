@@ -18,9 +18,16 @@ from gracile.stages import build_stage
 
 
 class Model:
-    """A loaded bundle: call it with a picture to get a result."""
+    """A loaded bundle: call it with a picture to get a result.
 
-    def __init__(self, bundle: Bundle, device: str = "auto") -> None:
+    Args:
+        bundle: The bundle.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        name: What run folders and reports call it.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "auto", name: str = "model") -> None:
+        self.name = name
         self.recipe = bundle.recipe
         self.card = bundle.card
         self.checksums = bundle.checksums
@@ -75,4 +82,4 @@ def load(model: str | Path, *, settings: Sequence[str] = (), device: str = "auto
         settings: ``key=value`` changes to the recipe, such as ``stages.vessels.flips=true``.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    return Model(read_bundle(model, list(settings)), device)
+    return Model(read_bundle(model, list(settings)), device, Path(model).name)

@@ -5,6 +5,7 @@ import time
 from gracile.case import Case
 from gracile.measure import Settings, measure
 from gracile.pipeline import Pipeline
+from gracile.recipe import Recipe
 from gracile.result import Result
 
 
@@ -24,7 +25,24 @@ def answer(
         UsageError: A setting of the measurements is unknown.
     """
     result = pipeline(case, keep_probabilities=keep_probabilities)
-    found = time.perf_counter()
-    measure(case, result, pipeline.recipe, settings or {})
-    result.seconds["measure"] = time.perf_counter() - found
+    judge(case, result, pipeline.recipe, settings)
     return result
+
+
+def judge(case: Case, result: Result, recipe: Recipe, settings: Settings | None = None) -> None:
+    """Add to what a pipeline found all that follows from it, so that it can be written before.
+
+    What fails here costs that part alone, see `gracile.result.Result.surviving`.
+
+    Args:
+        case: What was looked at.
+        result: Changed in place.
+        recipe: Names the measures.
+        settings: Of the measurements.
+
+    Raises:
+        UsageError: A setting of the measurements is unknown.
+    """
+    found = time.perf_counter()
+    measure(case, result, recipe, settings or {})
+    result.seconds["measure"] = time.perf_counter() - found

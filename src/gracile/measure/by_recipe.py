@@ -39,7 +39,7 @@ def require_known_settings(settings: Settings) -> None:
 
 
 def measure(case: Case, result: Result, recipe: Recipe, settings: Settings) -> None:
-    """Add the recipe's measurements, marks and flags to a result.
+    """Add the recipe's measurements, marks and flags to a result; one that fails does not cost the others.
 
     Args:
         case: The case the result belongs to.
@@ -52,11 +52,12 @@ def measure(case: Case, result: Result, recipe: Recipe, settings: Settings) -> N
     """
     require_known_settings(settings)
     for spec in recipe.measure:
-        if spec.name == "landmarks":
-            spec_of_landmarks = LandmarkMeasuresSpec.model_validate(spec.options)
-            result.measurements += landmark_measurements(result.landmarks, spec_of_landmarks)
-        elif result.mask is not None:
-            MEASURES[spec.name](case, result, result.mask, recipe, {**spec.options, **settings})
+        with result.surviving(f"the measure {spec.name}"):
+            if spec.name == "landmarks":
+                spec_of_landmarks = LandmarkMeasuresSpec.model_validate(spec.options)
+                result.measurements += landmark_measurements(result.landmarks, spec_of_landmarks)
+            elif result.mask is not None:
+                MEASURES[spec.name](case, result, result.mask, recipe, {**spec.options, **settings})
 
 
 def _vessels(case: Case, result: Result, mask: np.ndarray, recipe: Recipe, settings: Settings) -> None:

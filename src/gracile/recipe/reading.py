@@ -39,8 +39,16 @@ def recipe_with(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     for key, value in values.items():
         apply_setting(full, key, value)
         if isinstance(value, list | dict):  # what it leaves out has its own values, which later settings may change
-            full = _validated(full, settings_follow=True).model_dump(mode="json")
+            full = _filled(full)
     return _validated(full)
+
+
+def _filled(data: dict[str, Any]) -> dict[str, Any]:
+    """Plain data with every value that it leaves out, as far as it is valid before further settings."""
+    try:
+        return _validated(data, settings_follow=True).model_dump(mode="json")
+    except RecipeError:
+        return data
 
 
 def recipe_path(source: str) -> Path:

@@ -10,6 +10,7 @@ from gracile.bundle import read_bundle
 from gracile.inference import Options
 from gracile.io import read_volume
 from gracile.names import MODELS, demo_folder, models_folder
+from gracile.trust import Ordinary
 
 LIMIT_BYTES = 8_000_000
 
@@ -22,6 +23,14 @@ def test_it_is_small_safe_and_has_a_card(name: str) -> None:
         assert path.stat().st_size < LIMIT_BYTES
     assert {"data", "training", "licence", "metrics", "limits"} <= set(bundle.card)
     assert "seed" in bundle.card["training"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_its_card_says_what_ordinary_inputs_and_answers_are(name: str) -> None:
+    ordinary = Ordinary.from_card(read_bundle(name).card)
+    assert {("input", "brightness"), ("input", "fineness"), ("input", "clipped_high")} <= set(ordinary.ranges)
+    assert {of for of, _ in ordinary.ranges} > {"input"}
+    assert all(part.low <= part.middle <= part.high for part in ordinary.ranges.values())
 
 
 def test_the_skull_has_its_credit_and_its_licence_in_its_folder() -> None:

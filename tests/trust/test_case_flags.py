@@ -104,7 +104,7 @@ def test_what_spoils_a_picture_at_all_is_flagged_by_fixed_rules() -> None:
 
 def test_what_a_gate_closed_is_no_flag() -> None:
     case = picture(texture(0))
-    closed = answered(case, gate_decisions={"tool": False}, gates={"tool": 0.1}, reason="the gate found it absent")
+    closed = answered(case, closed={"tool": "the gate found it absent"})
     assert case_flags(case, closed, TOOL, Ordinary()) == []
 
 

@@ -13,9 +13,8 @@ SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / 
 # Strings that go on over lines are joined, then what is filled in becomes "…".
 SAID = re.sub(r"\{[^{}\n]*\}", "…", re.sub(r'"\s*\n\s*f?"', "", SOURCE))
 NAMED = [text for row in re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE) for text in re.findall(r"`([^`]+)`", row)]
-FILLED = re.compile(
-    r"\b(?:STRUCTURE|LANDMARK|NAME|TYPE|MODE|UNIT|[NMABXP]%?)\b%?|\d+%?|\.\.\.|landmarks(?=:)|fundus photograph|ultrasound image"
-)
+KINDS = "fundus photograph|ultrasound image"
+FILLED = re.compile(r"\b(?:STRUCTURE|LANDMARK|PART|NAME|TYPE|MODE|UNIT|[NMABXP]%?)\b%?|\d+%?|\.\.\.|landmarks(?=:)|" + KINDS)
 
 
 @pytest.mark.parametrize("text", NAMED)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gracile.bundle import read_bundle, write_card
 from gracile.data import CaseFiles
-from gracile.data.case_files import read_case
 from gracile.errors import GracileError
+from gracile.io import read_case_file
 from gracile.pipeline import Pipeline
 from gracile.trust import Ordinary, case_figures
 
@@ -44,7 +44,7 @@ def ordinary_of(pipeline: Pipeline, cases: Sequence[CaseFiles], most: int = MOST
     figures, subjects = [], set()
     for files in cases[:: max(1, -(-len(cases) // most))]:
         try:
-            case = read_case(files, pipeline.recipe)
+            case = read_case_file(files.image, files.id, pipeline.recipe.input)  # alone, as it is predicted
             figures.append(case_figures(case, pipeline(case), pipeline.recipe))
         except GracileError as error:
             log.warning("%s tells nothing of ordinary answers: %s", files.id, error)

@@ -33,7 +33,7 @@ def answer_figures(result: Result, recipe: Recipe) -> Figures:
         counts = np.bincount(mask.ravel(), minlength=len(recipe.classes))
         for name, members in recipe.structures.items():
             count = int(counts[list(members)].sum())
-            if count or not _closed(result, name):
+            if count or not {recipe.class_names[index] for index in members} <= result.closed.keys():
                 figures[name, "found"] = float(count > 0)
             if count:
                 figures[name, "share"] = count / area
@@ -41,13 +41,6 @@ def answer_figures(result: Result, recipe: Recipe) -> Figures:
     if result.landmarks:
         figures |= {(LANDMARKS, what): value for what, value in _landmarks(result).items()}
     return figures
-
-
-def _closed(result: Result, name: str) -> bool:
-    """Whether a gate said that a structure is not there; a gate of several closes them all, under a joint name."""
-    if name in result.gate_decisions:
-        return not result.gate_decisions[name]
-    return bool(result.gate_decisions) and result.status == "absent" and "gate" in result.reason
 
 
 def _working(mask: np.ndarray, region: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

@@ -162,6 +162,7 @@ def test_a_copied_address_shows_the_same_slices_and_the_same_frame(
         page.get_by_label("View", exact=True).select_option("Axial")
         switch(page, "centerline")
         page.get_by_role("button", name="Zoom in").click()
+        page.mouse.move(0, 0)  # which leaves the buttons as they were
         page.wait_for_url("**zoom=*")
         copied, watched = new_user(page.context.browser, address)
         visit(copied, page.url)
@@ -240,7 +241,7 @@ def test_on_a_phone_the_list_comes_and_goes(many: str) -> None:
 
 def test_thumbnails_are_small_pictures_of_what_was_found(many: str) -> None:
     with opened(many) as (page, _):
-        answer = page.request.get(f"{many}/api/cases/3/thumbnail")
+        answer = page.goto(f"{many}/api/cases/3/thumbnail")
         drawn = np.asarray(Image.open(io.BytesIO(answer.body())).convert("RGB")).astype(int)
     assert max(drawn.shape) <= 160
     assert (drawn[..., 0] - drawn[..., 2] > 60).mean() > 0.5  # the artery's red

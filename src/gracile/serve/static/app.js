@@ -19,6 +19,7 @@ async function begin() {
     tell(session.notes);
     await startCases();
   } else {
+    byId("fold-strip").textContent = "Files";
     await startUploads(session);
   }
   startKeys();

@@ -8,8 +8,8 @@ export class Canvas {
     this.size = [width, height];
     this.paint = paint;
     this.panes = 1;
-    [this.x, this.y, this.scale] = [0, 0, 1];
-    [this.wanted, this.cursor, this.moved] = [null, null, () => null];
+    [this.scale, this.center] = [1, [width / 2, height / 2]];
+    [this.cursor, this.moved] = [null, () => null];
     this.element = document.createElement("canvas");
     this.element.tabIndex = 0;
     this.element.setAttribute("role", "img");
@@ -32,14 +32,13 @@ export class Canvas {
 
   /** Where one looks: the scale and the place of the picture in the middle; null where all of it is seen. */
   get view() {
-    const { factor } = this.placed();
-    const [wide, high] = [this.element.clientWidth / this.panes, this.element.clientHeight];
-    return this.scale === 1 ? null : [this.scale, (wide / 2 - this.x) / factor, (high / 2 - this.y) / factor];
+    return this.scale === 1 ? null : [this.scale, ...this.center];
   }
 
-  /** Look at a place again, as soon as there is room. */
   set view(view) {
-    this.wanted = view;
+    if (!view) return;
+    [this.scale, ...this.center] = view;
+    this.scale = Math.min(LARGEST, Math.max(1, this.scale));
     this.draw();
   }
 
@@ -60,7 +59,6 @@ export class Canvas {
       canvas.width = Math.round(wide * dense);
       canvas.height = Math.round(high * dense);
     }
-    if (this.wanted) this.goTo(...this.wanted);
     const context = canvas.getContext("2d");
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
@@ -79,43 +77,37 @@ export class Canvas {
     }
   }
 
-  /** Where the picture lies in a pane, in CSS pixels. */
+  /** Where the picture lies in a pane, in CSS pixels; no edge of it comes further in than it must. */
   placed() {
-    const [width, height] = this.size;
-    const [wide, high] = [this.element.clientWidth / this.panes, this.element.clientHeight];
-    const fitting = Math.min(wide / width, high / height);
-    const factor = fitting * this.scale;
-    const most = (free, shift) => (free > 0 ? free / 2 : Math.min(0, Math.max(free, shift)));
-    this.x = most(wide - width * factor, this.x);
-    this.y = most(high - height * factor, this.y);
-    return { factor, dx: this.x, dy: this.y };
-  }
-
-  goTo(scale, column, row) {
-    const [width, height] = this.size;
-    const [wide, high] = [this.element.clientWidth / this.panes, this.element.clientHeight];
-    this.wanted = null;
-    this.scale = Math.min(LARGEST, Math.max(1, scale));
-    const factor = Math.min(wide / width, high / height) * this.scale;
-    [this.x, this.y] = [wide / 2 - column * factor, high / 2 - row * factor];
+    const room = [this.element.clientWidth / this.panes, this.element.clientHeight];
+    const factor = Math.min(...room.map((wide, axis) => wide / this.size[axis])) * this.scale;
+    if (!factor) return { factor: 1, dx: 0, dy: 0 };
+    const [dx, dy] = room.map((wide, axis) => {
+      const free = wide - this.size[axis] * factor;
+      const shift = free > 0 ? free / 2 : Math.min(0, Math.max(free, wide / 2 - this.center[axis] * factor));
+      this.center[axis] = (wide / 2 - shift) / factor;
+      return shift;
+    });
+    return { factor, dx, dy };
   }
 
   zoom(by, at) {
     const box = this.element.getBoundingClientRect();
-    const wide = box.width / this.panes;
-    const [u, v] = at ? [(at.clientX - box.left) % wide, at.clientY - box.top] : [wide / 2, box.height / 2];
-    const next = Math.min(LARGEST, Math.max(1, this.scale * by));
-    this.placed();
-    this.x = u - ((u - this.x) * next) / this.scale;
-    this.y = v - ((v - this.y) * next) / this.scale;
-    this.scale = next;
+    const room = [box.width / this.panes, box.height];
+    const held = at ? [(at.clientX - box.left) % room[0], at.clientY - box.top] : room.map((wide) => wide / 2);
+    const before = this.placed();
+    const place = [(held[0] - before.dx) / before.factor, (held[1] - before.dy) / before.factor];
+    this.scale = Math.min(LARGEST, Math.max(1, this.scale * by));
+    const { factor } = this.placed();
+    this.center = place.map((one, axis) => one + (room[axis] / 2 - held[axis]) / factor);
     this.draw();
     this.moved();
   }
 
   move(dx, dy) {
-    this.x += dx;
-    this.y += dy;
+    const { factor } = this.placed();
+    this.center = [this.center[0] - dx / factor, this.center[1] - dy / factor];
+    this.placed(); // no further than there is picture
     this.draw();
     this.moved();
   }

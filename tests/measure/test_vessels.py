@@ -185,6 +185,14 @@ def test_where_vessels_branch_no_width_is_told(half, width, mirrored):
     assert found["artery", "caliber_sd"].value < 0.5  # where two are seen as one they are nearly twice as wide
 
 
+def test_between_two_branchings_no_width_is_told_near_either():
+    half = strip((130, 10), 0.3, 9, 60) | strip((130, 70), 20, 9, 70) | strip((130, 70), -20, 9, 70)
+    found, _, _ = measure(half | half[:, ::-1])  # a vessel that parts and joins again
+    assert found["artery", "branch_points"].value == 2
+    assert found["artery", "caliber_mean"].value == pytest.approx(9, abs=0.2)
+    assert found["artery", "caliber_sd"].value < 0.7  # at the branchings it is seen twice as wide
+
+
 def ring_of_spokes(count: int, inner: float, outer: float, width: float, shift: float = 0.0) -> np.ndarray:
     """Vessels that run from one distance of the middle of a picture to another."""
     spokes = np.zeros((601, 601), bool)

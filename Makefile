@@ -1,4 +1,4 @@
-# make install · make demo · make test · make lint · make types
+# make install · make demo · make test · make test-export · make lint · make types
 # The packages of the lock file are built once in a cache outside the checkout; .venv is a thin layer over them that
 # holds this checkout alone, so that several checkouts share one cache.
 
@@ -10,7 +10,7 @@ PACKAGES := $(CACHE)/packages-$(KEY)
 READY := $(PACKAGES)/.ready
 RUN := .venv/bin/python -m
 
-.PHONY: install demo test lint types check clean
+.PHONY: install demo test test-export lint types check clean
 
 install: .venv/.ready-$(KEY)
 
@@ -35,6 +35,9 @@ demo: install
 
 test: install
 	@$(RUN) pytest -q -n 2 --dist loadfile --max-worker-restart 2
+
+test-export: install
+	@$(RUN) pytest -q -m export
 
 lint: install
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && .venv/bin/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'

@@ -305,3 +305,34 @@ def test_an_unknown_loss_or_option_is_refused_by_name():
         build_loss("dyce", TREES)
     with pytest.raises(RecipeError, match="sharpness"):
         build_loss("dice", TREES, sharpness=2)
+
+
+def lines(*rows: int, height: int = 12, width: int = 20) -> torch.Tensor:
+    """Lines of artery one pixel wide across a picture."""
+    return one_hot(*[[int(row in rows)] * width for row in range(height)])
+
+
+def test_centerline_dice_by_hand_of_a_line_too_much_and_of_one_too_few():
+    # Of artery 20 pixels are found of 40, or 40 of which 20 are right; of vein there is nothing. One is added to each.
+    half, whole = 21 / 41, 1.0
+    expected = (1 - 2 * half * whole / (half + whole)) / 2
+    assert value("cldice", sure(lines(3)), lines(3, 8)) == pytest.approx(expected, rel=1e-4)
+    assert value("cldice", sure(lines(3, 8)), lines(3)) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(("iterations", "widest"), [(1, 3), (3, 7), (5, 11)])
+def test_centerline_dice_finds_the_middle_of_vessels_twice_as_wide_as_its_iterations(iterations, widest):
+    expected = (1 - 2 * (1 / 21) / (1 / 21 + 1)) / 2  # of the middle line's 20 pixels nothing is found
+    truth = lines(*range(1, 1 + widest), height=widest + 2)
+    answer = sure(lines(height=widest + 2))
+    assert value("cldice", answer, truth, iterations=iterations) == pytest.approx(expected, rel=1e-3)
+    wider = lines(*range(1, 3 + widest), height=widest + 4)
+    assert value("cldice", sure(lines(height=widest + 4)), wider, iterations=iterations) == pytest.approx(0, abs=1e-3)
+
+
+def test_centerline_dice_finds_the_middle_of_vessels_of_eleven_pixels_unless_told_otherwise():
+    truth = lines(*range(1, 12), height=13)
+    assert value("cldice", sure(lines(height=13)), truth) == pytest.approx(
+        value("cldice", sure(lines(height=13)), truth, iterations=5)
+    )
+    assert value("cldice", sure(lines(height=13)), truth) > 0.4

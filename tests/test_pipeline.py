@@ -139,3 +139,24 @@ def test_what_the_reader_says_comes_out_with_the_result(pipeline):
 def test_an_unknown_device_is_refused(tiny_bundle):
     with pytest.raises(GracileError, match="toaster"):
         load(tiny_bundle, device="toaster")
+
+
+class VeinGate(Gate):
+    """A stage that says that there is no vein."""
+
+    def find(self, prepared, finding):
+        return Finding(closed={2: "the gate saw no vein"})
+
+
+def test_the_share_of_a_closed_class_becomes_background(tiny_bundle):
+    open_for_all = with_settings(tiny_bundle)
+    case = drawn_case(120, 120)
+    before = open_for_all(case, keep_probabilities=True)
+    result = Pipeline(open_for_all.recipe, [VeinGate(), *open_for_all.stages])(case, keep_probabilities=True)
+    assert (before.mask == 2).any()
+    np.testing.assert_allclose(result.probabilities.sum(axis=0), 1.0, atol=1e-4)
+    np.testing.assert_allclose(result.probabilities[0], before.probabilities[[0, 2]].sum(axis=0), atol=1e-4)
+    np.testing.assert_allclose(result.probabilities[[1, 3]], before.probabilities[[1, 3]], atol=1e-4)
+    assert not (result.mask == 2).any()
+    assert ((result.mask > 0) <= (before.mask > 0)).all()
+    assert "vein: the gate saw no vein" in result.flags

@@ -146,3 +146,10 @@ def test_distances_agree_with_every_pair_of_points(seed):
     hd95, mean = surface_distances(truth, prediction, tuple(spacing))
     assert hd95 == pytest.approx(max(np.percentile(out, 95), np.percentile(back, 95)))
     assert mean == pytest.approx(np.concatenate([out, back]).mean())
+
+
+def test_cldice_counts_a_line_that_is_not_there_as_much_as_one_that_was_missed():
+    one, both = np.zeros((30, 60), bool), np.zeros((30, 60), bool)
+    one[8, 5:55] = both[8, 5:55] = both[20, 5:55] = True
+    assert cl_dice(both, one) == pytest.approx(2 / 3)  # all that was found is right, half is found
+    assert cl_dice(one, both) == pytest.approx(2 / 3)  # all is found, half of it is right

@@ -173,3 +173,11 @@ def test_nothing_of_the_patient_comes_out(folder, capsys, caplog):
     assert len(messages) == 4
     for secret in ("Doe", "Jane", "4711", "19700101"):
         assert secret not in said.replace(str(folder.parent), "")
+
+
+@pytest.mark.parametrize("gone", [1, 2])
+def test_of_three_slices_that_are_left_of_four_the_missing_one_is_told(tmp_path, gone):
+    folder = write_series(tmp_path / "four", VALUES[..., :4], LAS)
+    next(folder.glob(f"?00{gone}.dcm")).unlink()
+    with pytest.raises(DataError, match="lacks 1 of 4 slices"):
+        read_volume(folder, "a")

@@ -260,3 +260,19 @@ def test_levels_of_real_label_volumes(real_data):
     assert names[-7:] == ["C7", "C6", "C5", "C4", "C3", "C2", "C1"]
     area = {row["level"]: row["area_mean_mm2"] for row in measures.levels}
     assert area["C5"] > area["T6"]  # the cervical enlargement
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "note"),
+    [
+        (2, 2, "both ends lie inside the scan"),
+        (1, 2, "the lower end is that of the scan, not of the structure"),
+        (2, 1, "the upper end is that of the scan, not of the structure"),
+        (0, 5, "the lower end is that of the scan, not of the structure"),
+        (1, 1, "both ends are those of the scan, not of the structure"),
+    ],
+)
+def test_an_end_within_a_slice_of_the_scans_border_is_no_end_of_the_structure(below, above, note):
+    mask = np.zeros(SHAPE, bool)
+    mask[10:18, 14:22, below : SHAPE[2] - above] = True
+    assert note_of(measure_cord(mask, Grid(SHAPE, AFFINE)), "length") == note

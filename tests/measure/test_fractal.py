@@ -24,3 +24,10 @@ def test_an_empty_mask_has_no_dimension():
 def test_boxes_follow_the_extent():
     assert box_sizes(512) == (4, 8, 16, 32, 64)
     assert box_counts(np.ones((8, 8), bool), (1, 2, 8)).tolist() == [64, 16, 1]
+
+
+def test_as_many_boxes_cover_a_square_wherever_it_lies():
+    for place in range(0, 33, 4):  # quarters of a box of 16
+        square = np.zeros((64, 64), bool)
+        square[place : place + 16, place : place + 16] = True
+        assert box_counts(square, (16,)).tolist() == [1]

@@ -151,3 +151,71 @@ def test_sizes_and_scales_that_make_no_sense_are_refused():
         measure(np.zeros((50, 50)), um_per_pixel=0.0)
     with pytest.raises(DataError):
         fundus_measurements(np.zeros((3, 9, 9), np.uint8), np.zeros((8, 9)), np.zeros((8, 9), bool), trees=TREES)
+
+
+def strip(start: tuple[float, float], degrees: float, width: float, length: float, size: int = 260) -> np.ndarray:
+    """A straight vessel from a place (row, column) on, 0 degrees to the right, 90 downwards."""
+    rows, columns = np.mgrid[:size, :size] - np.array(start)[:, None, None]
+    angle = np.deg2rad(degrees)
+    along, across = rows * np.sin(angle) + columns * np.cos(angle), rows * np.cos(angle) - columns * np.sin(angle)
+    return (np.abs(across) <= width / 2) & (along >= 0) & (along <= length)
+
+
+@pytest.mark.parametrize(("thin", "wide"), [(120, 120), (105, 140), (220, 55)])
+def test_calibers_are_weighted_by_length(thin, wide):
+    # A vessel across has a pixel for each pixel of its length, one at 45 degrees only 0.7.
+    mask = strip((30.3, 20), 0, 6, thin) | strip((70, 40), 45, 12, wide)
+    found, _, _ = measure(mask)
+    told = thin - 9, wide - 18  # no width is told within three quarters of one from an end
+    share = told[1] / sum(told)
+    assert found["artery", "caliber_mean"].value == pytest.approx(6 + 6 * share, abs=0.1)
+    assert found["artery", "caliber_sd"].value == pytest.approx(6 * np.sqrt(share * (1 - share)), rel=0.05)
+    if thin != wide:
+        assert found["artery", "caliber_median"].value == pytest.approx(12 if wide > thin else 6, abs=0.3)
+
+
+@pytest.mark.parametrize("mirrored", [1, -1])
+@pytest.mark.parametrize(("half", "width"), [(15, 6), (15, 9), (20, 9)])
+def test_where_vessels_branch_no_width_is_told(half, width, mirrored):
+    trunk = strip((130, 20), 0.3, width, 110)
+    mask = trunk | strip((130, 130), half, width, 110) | strip((130, 130), -half, width, 110)
+    found, _, _ = measure(mask[:, ::mirrored])
+    assert found["artery", "branch_points"].value == 1
+    assert found["artery", "caliber_mean"].value == pytest.approx(width, abs=0.1)
+    assert found["artery", "caliber_sd"].value < 0.5  # where two are seen as one they are nearly twice as wide
+
+
+def test_between_two_branchings_no_width_is_told_near_either():
+    half = strip((130, 10), 0.3, 9, 60) | strip((130, 70), 20, 9, 70) | strip((130, 70), -20, 9, 70)
+    found, _, _ = measure(half | half[:, ::-1])  # a vessel that parts and joins again
+    assert found["artery", "branch_points"].value == 2
+    assert found["artery", "caliber_mean"].value == pytest.approx(9, abs=0.2)
+    assert found["artery", "caliber_sd"].value < 0.7  # at the branchings it is seen twice as wide
+
+
+def ring_of_spokes(count: int, inner: float, outer: float, width: float, shift: float = 0.0) -> np.ndarray:
+    """Vessels that run from one distance of the middle of a picture to another."""
+    spokes = np.zeros((601, 601), bool)
+    for degrees in np.arange(count) * 360 / count + shift:
+        angle = np.deg2rad(degrees)
+        start = 300 + inner * np.sin(angle), 300 + inner * np.cos(angle)
+        spokes |= strip(start, degrees, width, outer - inner, 601)
+    return spokes
+
+
+def test_zone_b_reaches_from_half_a_disc_diameter_to_a_whole_one_from_the_discs_margin():
+    disc = Disc(300, 300, 120.0)
+    wide = ring_of_spokes(6, 70, 116, 12, 5) | ring_of_spokes(6, 184, 280, 12, 5)
+    mask = ring_of_spokes(6, 70, 280, 6, 5) | wide  # wider on both sides of the zone than in it
+    found, marks, _ = measure(mask, disc=disc)
+    assert (marks["zone_b"]["inner_radius"], marks["zone_b"]["outer_radius"]) == (120, 180)
+    assert found["artery", "crae"].value == pytest.approx(central_equivalent([6.0] * 6, 0.88), rel=0.04)
+
+
+def test_a_vessel_counts_in_zone_b_when_it_runs_through_three_tenths_of_it():
+    disc = Disc(300, 300, 160.0)  # the zone reaches from 160 to 240
+    mask = ring_of_spokes(2, 60, 280, 6, 10)
+    for shift, share in ((60, 0.25), (240, 0.25), (130, 0.37)):
+        mask |= ring_of_spokes(1, 240 - share * 80, 290, 6, shift)
+    _, marks, _ = measure(mask, disc=disc)
+    assert len(marks["zone_vessels"]["artery"]) == 3

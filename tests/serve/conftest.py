@@ -89,14 +89,6 @@ def _engines_can_be_found() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def cord_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of drawn cords; read only."""
-    from tests.serve.cord import train_cord
-
-    return train_cord(tmp_path_factory.mktemp("cord"))
-
-
-@pytest.fixture(scope="session")
 def fake_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a server reads of a bundle to offer it."""
     folder = tmp_path_factory.mktemp("models") / "bright"

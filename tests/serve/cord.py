@@ -1,35 +1,15 @@
-"""A cord model that was trained for a moment, and a drawn cord as people have scans."""
+"""A drawn cord as people have scans."""
 
 import zipfile
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from gracile.bundle import Bundle, write_bundle
-from gracile.recipe import TrainSpec, read_recipe
-from gracile.stages import build_stage
-from gracile.training.fit import fit_stage
-from gracile.transforms import prepare
-from tests.stages.test_volume_stages import SETTINGS, cord_case
+from tests.stages.test_volume_stages import cord_case
 from tests.volumes_on_disk import write_itk, write_nifti, write_series
 
 SEED = 7
 FORMATS = ("cord.nii.gz", "cord.nii", "cord.nrrd", "cord.mha", "series", "series.zip")
-
-
-def train_cord(folder: Path) -> Path:
-    """A bundle that knows a tube drawn in three gray levels."""
-    recipe = read_recipe("spinal-cord", SETTINGS)
-    cases = [prepare(cord_case(seed), recipe)[0] for seed in range(3)]
-    weights = {}
-    for spec, epochs in zip(recipe.stages, (12, 6), strict=True):
-        torch.manual_seed(0)
-        stage = build_stage(spec, recipe)
-        train = TrainSpec(epochs=epochs, batch_size=4, learning_rate=0.01, average_weights=0.8)
-        fit_stage(stage, cases, [], train, recipe.trainer, folder / "runs" / spec.name)
-        weights[stage.name] = stage.bundle_state()
-    return write_bundle(Bundle(recipe=recipe, weights=weights, card={}), folder / "spinal-cord")
 
 
 def drawn_cord() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from gracile.cli import app
 from gracile.client import Client, ServerError
+from gracile.names import models_folder
 from gracile.serve.app import create_app
 from gracile.serve.jobs import JobStore
 from gracile.serve.settings import ServeSettings
@@ -38,9 +39,9 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def client(cord_bundle: Path, jobs: Path) -> Iterator[Client]:
+def client(jobs: Path) -> Iterator[Client]:
     """A client of a service that really predicts volumes."""
-    settings = ServeSettings((str(cord_bundle),), folder=jobs)
+    settings = ServeSettings(("spinal-cord",), folder=jobs)
     with listening(create_app(settings, JobStore(jobs, 3600), threads=1)) as address:
         yield Client(address)
 
@@ -76,7 +77,7 @@ def test_every_format_gives_the_same_mask_in_the_same_place(served: Any, name: s
     found, truth = np.asarray(mask.dataobj), np.asarray(upright(truth, affine).dataobj)
     np.testing.assert_array_equal(found, np.asarray(first.dataobj))
     np.testing.assert_allclose(mask.affine, first.affine, atol=1e-3)
-    assert 2 * (found * truth).sum() / (found.sum() + truth.sum()) > 0.6
+    assert 2 * (found * truth).sum() / (found.sum() + truth.sum()) > 0.95
     assert result["status"] == "found"
     assert {"Length", "Volume", "CSA mean"} <= {row["label"] for row in result["measurements"]}
 
@@ -158,10 +159,10 @@ def test_what_is_no_volume_or_only_a_part_of_one_is_refused_in_words(client: Cli
 
 
 def test_the_command_of_the_documents_writes_a_segmentation_beside_the_mask(
-    cord_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(cord_bundle, "runs/cord/bundle")
+    shutil.copytree(models_folder() / "spinal-cord", "runs/cord/bundle")
     write_cord(Path("scans"), "series")
     page = (ROOT / "docs/serving.md").read_text()
     (command,) = [line for line in page.splitlines() if line.startswith("gracile ") and "--dicom-seg" in line]

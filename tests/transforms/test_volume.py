@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from gracile.errors import GeometryError
 from gracile.geometry import Grid, axial_slices
 from gracile.transforms import volume
-from gracile.transforms.volume import Orientation, resample_to_spacing, restore_spacing
+from gracile.transforms.volume import Orientation, resample_to_spacing, restore_spacing, smoothed_for
 
 SIZE = (5, 6, 7)
 CODES = ["LAS", "RAS", "PSR", "AIL", "SLP", "IPR"]
@@ -104,3 +104,20 @@ def test_maps_come_back_alike_however_many_voxels_are_interpolated_at_once(monke
     whole = restore_spacing(maps, steps, shape, [1.0, 0.0])
     monkeypatch.setattr(volume, "AT_ONCE", at_once)
     np.testing.assert_array_equal(restore_spacing(maps, steps, shape, [1.0, 0.0]), whole)
+
+
+def test_a_structure_that_reaches_the_far_border_is_not_thinned_there():
+    # Nine voxels in steps of 2.5: the last coarse one stands at 7.5, short of the last voxel.
+    shares = np.stack([np.full((4, 1, 1), 0.2), np.full((4, 1, 1), 0.8)]).astype(np.float32)
+    back = restore_spacing(shares, np.array([2.5, 1.0, 1.0]), (9, 1, 1), [1.0, 0.0])
+    np.testing.assert_allclose(back[:, :, 0, 0], [[0.2] * 9, [0.8] * 9], atol=1e-5)
+
+
+@pytest.mark.parametrize("step", [3, 4, 6])
+def test_a_thin_plane_becomes_as_wide_as_a_coarse_voxel_and_no_wider(step):
+    plane = np.zeros((1, 41, 1, 1))
+    plane[0, 20] = 1.0
+    seen = smoothed_for(plane, np.array([step, 1.0, 1.0]))[0, :, 0, 0]
+    variance = seen @ (np.arange(41) - 20) ** 2 / seen.sum()
+    assert seen.sum() == pytest.approx(1, rel=1e-3)
+    assert variance + 1 / 12 == pytest.approx(step**2 / 12, rel=0.02)  # of a box as wide as a fine and a coarse voxel

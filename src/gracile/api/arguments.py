@@ -25,9 +25,16 @@ def checked(function: Callable[Given, Returned]) -> Callable[Given, Returned]:
     validated: list[Callable[Given, Returned]] = []
 
     @functools.wraps(function)
+    def unnamed(*args: Given.args, **kwargs: Given.kwargs) -> Returned:
+        return function(*args, **kwargs)
+
+    # What is given back is not checked, and its type may be one that is imported for type checkers alone.
+    unnamed.__annotations__ = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
+
+    @functools.wraps(function)
     def call(*args: Given.args, **kwargs: Given.kwargs) -> Returned:
         if not validated:
-            validated.append(validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function))
+            validated.append(validate_call(config=ConfigDict(arbitrary_types_allowed=True))(unnamed))
         try:
             return validated[0](*args, **kwargs)
         except ValidationError as error:

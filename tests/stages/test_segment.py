@@ -1,0 +1,38 @@
+"""A mask is decided from probabilities by the recipe's rule."""
+
+import numpy as np
+import pytest
+
+from gracile.recipe import read_recipe
+from gracile.stages.segment import decide
+
+
+def rule(**more):
+    spec = read_recipe("structure-2d").stages[0].decision
+    return spec.model_copy(update={"rule": "argmax", "smallest": 0, **more})
+
+
+def shares(mask: np.ndarray) -> np.ndarray:
+    """Two classes beside the background, 0.9 where the mask says so."""
+    return np.where(np.arange(3)[:, None, None] == mask, 0.9, 0.05).astype(np.float32)
+
+
+@pytest.mark.parametrize("smallest", [3, 4, 5])
+def test_an_island_of_as_many_pixels_as_asked_for_stays_and_one_less_is_dropped(smallest):
+    mask = np.zeros((9, 30), np.uint8)
+    mask[1, 1 : 1 + smallest] = 1
+    mask[4, 1 : smallest] = 2
+    mask[7, 10], mask[8, 11 : 10 + smallest] = 1, 2  # one island of two classes, joined at a corner
+    found = decide(shares(mask), rule(smallest=smallest))
+    expected = mask.copy()
+    expected[4] = 0
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(decide(shares(mask), rule()), mask)
+
+
+def test_of_foreground_first_the_threshold_counts_all_structures_together():
+    probabilities = np.array([0.4, 0.35, 0.25], np.float32)[:, None, None]
+    assert decide(probabilities, rule()).item() == 0
+    assert decide(probabilities, rule(rule="foreground-first", threshold=0.5)).item() == 1
+    assert decide(probabilities, rule(rule="foreground-first", threshold=0.7)).item() == 0
+    assert decide(np.full((3, 1, 1), 0.5, np.float32), rule(rule="foreground-first", threshold=0.5)).item() == 1

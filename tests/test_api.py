@@ -100,7 +100,8 @@ def test_predict_takes_a_bundle_by_its_folder_and_writes_no_report_when_told(tin
     summary = gracile.predict(tiny_bundle, one, tmp_path, settings=settings, device="cpu", report=False)
     assert summary.report is None
     assert summary.answered == ["00"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["00.png", "predictions.json"]
+    shown = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("."))
+    assert shown == ["00.png", "cases.csv", "measurements.csv", "predictions.json"]
     flipped = json.loads(summary.predictions.read_text())["settings"]["recipe"]["stages"][0]["flips"]
     assert flipped is True
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         load,
         merge,
         predict,
+        table,
         train,
         tune,
     )  # fmt: skip
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _PLACES = {
     **dict.fromkeys(
         ("Answer", "Model", "Options", "compare", "evaluate", "explain", "few_shot", "gate_value", "load", "merge",
-         "predict", "train", "tune"),
+         "predict", "table", "train", "tune"),
         "gracile.api",
     ),
     "Case": "gracile.case",
@@ -54,8 +55,8 @@ _PLACES = {
 
 __all__ = [
     "Answer", "Case", "Client", "GracileError", "Model", "Options", "Recipe", "Result", "__version__",
-    "compare", "evaluate", "explain", "few_shot", "gate_value", "load", "merge", "predict", "read_recipe", "train",
-    "tune",
+    "compare", "evaluate", "explain", "few_shot", "gate_value", "load", "merge", "predict", "read_recipe", "table",
+    "train", "tune",
 ]  # fmt: skip
 
 

@@ -27,6 +27,10 @@ class DataError(GracileError):
     """A file, folder or label that cannot be used as it is."""
 
 
+class WriteError(DataError):
+    """A place that cannot be written to, as the disk is full or refuses; a run ends, as its next file would fail too."""
+
+
 class RecipeError(GracileError):
     """A recipe or setting that makes no sense."""
 

@@ -1,12 +1,17 @@
 """A result: what was found in a case, where, and how sure, as plain data."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from gracile.errors import GracileError, RecipeError, UsageError, WriteError
 from gracile.geometry import Centerline, Grid
+
+log = logging.getLogger(__name__)
 
 Status = Literal["found", "absent", "failed"]
 
@@ -139,6 +144,27 @@ class Result:
     flags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def surviving(self, part: str) -> Iterator[None]:
+        """Let what was found outlive a part of its answer that fails: a flag names the part, a note tells the reason.
+
+        Args:
+            part: What the block does, such as ``the measure areas``.
+
+        Raises:
+            WriteError: Nothing can be written any more.
+            RecipeError, UsageError: The settings are wrong, for every case.
+        """
+        try:
+            yield
+        except (WriteError, RecipeError, UsageError):
+            raise
+        except Exception as error:
+            log.debug("%s: %s failed", self.case_id, part, exc_info=True)
+            said = str(error) if isinstance(error, GracileError) else f"{type(error).__name__}: {error}"
+            self.flags.append(f"{part} failed")
+            self.notes.append(f"{part} failed: {said}")
 
     def summary(self) -> dict[str, Any]:
         """The result without its arrays, ready for JSON."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gracile.inference.predict import write_result
+from gracile.inference.result_files import write_result
 from gracile.io import read_case_file
 from gracile.pages import case_page
 from gracile.pages.predictions import ReportWriter

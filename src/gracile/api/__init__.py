@@ -1,6 +1,7 @@
 """The functions that ``gracile`` exports. The command line runs the same ones."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,9 +25,11 @@ from gracile.evaluation import gate_value as unchecked_gate_value
 from gracile.inference import Options as Options
 from gracile.inference import Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
-from gracile.inference.journal import read_predictions
 from gracile.inference.predict import Observer
+from gracile.inference.run_folder import PREDICTIONS
 from gracile.io.naming import VOLUME_SUFFIXES, image_files
+from gracile.io.predictions_file import read_predictions
+from gracile.io.run_tables import join_runs
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
 from gracile.result import Result
 
@@ -120,24 +123,22 @@ def predict(
     found = find_inputs([str(pattern) for pattern in patterns], loaded.recipe.input.kind)
     options = options or Options()
     total = len(options.shard.part(found)) if options.shard else len(found)
-    name = "model" if isinstance(model, Model) else Path(model).name
-    writer = ReportWriter(loaded.recipe, name, Path(out), credits) if report else None
+    writer = ReportWriter(loaded.recipe, loaded.name, Path(out), credits) if report else None
     done = 0
 
-    def observe(case: Case | None, result: Result | None, record: dict[str, Any]) -> None:
+    def observe(case: Case | None, result: Result | None, record: dict[str, Any]) -> str:
         nonlocal done
         done += 1
-        if writer:
-            writer.add(case, result, record)
+        flaw = writer.try_add(case, result, record) if writer else ""
         if progress:
             progress(done, total, record)
+        return flaw
 
     observer: Observer = observe
-    identity = {"name": name, "weights": loaded.checksums}
-    summary = predict_inputs(loaded.pipeline, identity, found, Path(out), options, observer)
-    if writer:
-        summary.report = writer.write(options.shard.label if options.shard else "")
-    return summary
+    identity = {"name": loaded.name, "weights": loaded.checksums}
+    label = options.shard.label if options.shard else ""
+    publish = partial(writer.write_all, part=label) if writer else None
+    return predict_inputs(loaded.pipeline, identity, found, Path(out), options, observer, publish)
 
 
 @checked
@@ -177,18 +178,42 @@ def merge(out: str | Path) -> Summary:
     """Join the predictions and the reports of array jobs (``--shard``) in one folder. Raises DataError."""
     from gracile.pages.predictions import ReportWriter
 
-    predictions = merge_shards(Path(out))
-    content = read_predictions(predictions)
-    writer = ReportWriter(recipe_from(content["settings"]["recipe"]), content["model"]["name"], Path(out))
-    summary = Summary(predictions)
-    for record in content["inputs"]:
-        writer.add(None, None, record)
-        if record["status"] == "failed":
-            summary.failed[record["name"]] = record["reason"]
-        else:
-            summary.reused.append(record["name"])
-    summary.report = writer.write()
+    summary = Summary(Path(out) / PREDICTIONS)
+
+    def publish(records: list[dict[str, Any]]) -> Path:
+        for record in records:
+            summary.take(record, reused=True)
+        settings = read_predictions(summary.predictions)["settings"]
+        writer = ReportWriter(recipe_from(settings["recipe"]), settings["model"]["name"], Path(out))
+        return writer.write_all(records)
+
+    summary.report = merge_shards(Path(out), publish)
     return summary
+
+
+@checked
+def table(
+    folders: str | Path | Sequence[str | Path], out: str | Path | None = None, *, long: bool = False
+) -> list[dict[str, Any]]:
+    """Join the tables of run folders, also of different recipes: a row for each case, failed ones too.
+
+    Args:
+        folders: What `predict` wrote, one or several.
+        out: CSV file to write it to as well.
+        long: A row for each measurement instead, as in ``measurements.csv``.
+
+    Returns:
+        The rows. Those of ``cases.csv`` or ``measurements.csv``, with the ``run`` they come from and its ``model``;
+        ``pandas.DataFrame`` takes them.
+
+    Raises:
+        DataError: A folder holds no predictions, or the file cannot be written.
+    """
+    runs = [Path(folder) for folder in ([folders] if isinstance(folders, str | Path) else folders)]
+    joined = join_runs(runs, long=long)
+    if out is not None:
+        joined.write(Path(out))
+    return joined.rows
 
 
 @checked

@@ -11,7 +11,8 @@ from PIL import Image
 
 from gracile.case import Case
 from gracile.errors import DataError
-from gracile.inference.predict import write_result
+from gracile.inference.result_files import write_result
+from gracile.io.run_tables import measurement_rows
 from gracile.recipe import Recipe
 from gracile.report import case_overlay, is_drawn
 from gracile.report.wording import NOTICE, number
@@ -51,13 +52,7 @@ class Answer(Result):
 
     def table(self) -> list[dict[str, Any]]:
         """The measurements as rows of ``measurements.csv``; ``pandas.DataFrame(result.table())`` makes a data frame."""
-        return [
-            {
-                "case": self.case_id, "structure": m.structure, "measure": m.name, "value": m.value, "unit": m.unit,
-                "note": m.note,
-            }
-            for m in self.measurements
-        ]  # fmt: skip
+        return measurement_rows(self.case_id, [vars(measurement) for measurement in self.measurements])
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write mask, points, tables and kept probabilities as ``gracile predict`` writes them.

@@ -21,12 +21,19 @@ log = logging.getLogger(__name__)
 
 
 class Model:
-    """A loaded bundle: call it with a picture to get a result."""
+    """A loaded bundle: call it with a picture to get a result.
 
-    def __init__(self, bundle: Bundle, device: str = "auto") -> None:
+    Args:
+        bundle: The bundle.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        name: What run folders and reports call it.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "auto", name: str = "model") -> None:
         require_measures(bundle.recipe)
         for warning in bundle.recipe.warnings:
             log.warning("%s", warning)
+        self.name = name
         self.recipe = bundle.recipe
         self.card = bundle.card
         self.checksums = bundle.checksums
@@ -72,4 +79,4 @@ def load(model: str | Path, *, settings: Sequence[str] = (), device: str = "auto
         settings: ``key=value`` changes to the recipe, such as ``stages.vessels.flips=true``.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    return Model(read_bundle(model, list(settings)), device)
+    return Model(read_bundle(model, list(settings)), device, Path(model).name)

@@ -1,8 +1,9 @@
 """Many inputs through a pipeline: shards, resume, files on disk, one report."""
 
 from gracile.inference.inputs import Input, Shard, find_inputs
-from gracile.inference.journal import merge_shards
-from gracile.inference.predict import Options, Summary, predict
+from gracile.inference.options import Options
+from gracile.inference.predict import Summary, predict
+from gracile.inference.run_folder import merge_shards
 from gracile.inference.video import VideoOptions, predict_video
 
 __all__ = [

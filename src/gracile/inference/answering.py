@@ -25,8 +25,26 @@ def answer(
         UsageError: A setting of the measurements is unknown.
     """
     result = pipeline(case, keep_probabilities=keep_probabilities)
+    judge(pipeline, case, result, settings)
+    return result
+
+
+def judge(pipeline: Pipeline, case: Case, result: Result, settings: Settings | None = None) -> None:
+    """Add to what a pipeline found all that follows from it, so that it can be written before.
+
+    What fails here costs that part alone, see `gracile.result.Result.surviving`.
+
+    Args:
+        pipeline: What found it.
+        case: What was looked at.
+        result: Changed in place.
+        settings: Of the measurements.
+
+    Raises:
+        UsageError: A setting of the measurements is unknown.
+    """
     found = time.perf_counter()
     measure(case, result, pipeline.recipe, settings or {})
-    result.flags += case_flags(case, result, pipeline.recipe, pipeline.ordinary)
+    with result.surviving("the comparison with ordinary cases"):
+        result.flags += case_flags(case, result, pipeline.recipe, pipeline.ordinary)
     result.seconds["measure"] = time.perf_counter() - found
-    return result

@@ -14,7 +14,7 @@ from gracile.evaluation import Protocol, find_protocol
 from gracile.evaluation.comparison import worst_scores
 from gracile.evaluation.metrics import CaseScores
 from gracile.evaluation.paired import Paired, pair_scores
-from gracile.inference.predict import write_result
+from gracile.inference.result_files import write_result
 from gracile.io import write_json
 from gracile.pages.comparison import ComparisonPage
 from gracile.pipeline import Pipeline

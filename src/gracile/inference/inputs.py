@@ -1,15 +1,16 @@
 """Which files are predicted, under which names, and which part of them is this job's."""
 
 import glob
+import os
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from gracile.errors import DataError, UsageError
+from gracile.inference.input_names import input_names
 from gracile.inference.volume_inputs import matching_volumes, whole_series
-from gracile.io.dicom import DICOM_SUFFIXES, is_dicom
 from gracile.io.naming import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -17,7 +18,6 @@ from gracile.io.naming import (
     image_files,
     is_volume_file,
     stem,
-    telling_folders,
 )
 
 FRAMES = "frames:"
@@ -34,12 +34,14 @@ class Input:
     """One file to predict and the name that its outputs bear.
 
     A ``video`` is a clip or a folder of frames; the path of a ``camera`` is ``camera:0``, as it was asked for. A
-    ``volume`` is a file, or a folder with a DICOM series or a file of it.
+    ``volume`` is a file, or a folder with a DICOM series or a file of it. The ``key`` tells it from all others of a run
+    folder, see `gracile.inference.input_names.input_key`; empty outside of one.
     """
 
     path: Path
     name: str
     kind: Kind = "picture"
+    key: str = ""
 
     @property
     def folder(self) -> Path | None:
@@ -91,12 +93,12 @@ def find_inputs(patterns: list[str], takes: Literal["image", "volume"] = "image"
     """
     if not patterns:
         raise UsageError("Nothing is named to look at.", "Name files, folders or quoted patterns.")
-    paths: dict[Path, None] = {}
+    paths: dict[str, Path] = {}
     for pattern in patterns:
         for path in _matches(pattern) if takes == "image" else matching_volumes(pattern):
-            paths.setdefault(path)
-    ordered = list(paths) if takes == "image" else whole_series(list(paths))
-    names = _names(ordered)
+            paths.setdefault(os.path.abspath(path), path)  # noqa: PTH100  a link is not followed
+    ordered = list(paths.values()) if takes == "image" else whole_series(list(paths.values()))
+    names = input_names(ordered)
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise DataError(f"Several inputs would be named {repeated[0]!r}.", "Predict them into different folders.")
@@ -140,27 +142,3 @@ def _matches(pattern: str) -> list[Path]:
     if not found:
         raise DataError(f"There is no file {pattern!r}.", "Name a file, a folder of pictures or a quoted pattern.")
     return found
-
-
-def _names(paths: list[Path]) -> list[str]:
-    groups: dict[str, list[Path]] = defaultdict(list)
-    for path in paths:
-        groups[_own_name(path).replace(":", "-")].append(path)
-    names = {}
-    for name, members in groups.items():
-        fronts = telling_folders(members) if len(members) > 1 else [""]
-        names.update({p: f"{front}-{name}" if front else name for p, front in zip(members, fronts, strict=True)})
-    # Same folder and stem, as a.png beside a.jpg: the suffix tells them apart.
-    counts = Counter(names.values())
-    return [f"{names[p]}-{_suffix(p)}" if counts[names[p]] > 1 else names[p] for p in paths]
-
-
-def _own_name(path: Path) -> str:
-    """The stem; of a DICOM file without a suffix, whose name may be one of numbers and dots, the whole name."""
-    bare = path.suffix.lower() not in DICOM_SUFFIXES and not is_volume_file(path) and is_dicom(path)
-    return path.name if bare else stem(path)
-
-
-def _suffix(path: Path) -> str:
-    """What tells files of one stem apart: ``png``, or ``nii`` and ``nii-gz``."""
-    return path.name.removeprefix(stem(path)).lstrip(".").replace(".", "-").lower()

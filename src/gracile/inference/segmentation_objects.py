@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gracile.errors import DataError
+from gracile.errors import DataError, WriteError
 from gracile.inference.inputs import Input
 from gracile.io.dicom import is_dicom
 from gracile.io.dicom_segmentation import SUFFIX, write_segmentation
@@ -31,6 +31,8 @@ def add_segmentation(entry: Input, result: Result, recipe: Recipe, out: Path) ->
         write_segmentation(
             out / name, result.mask, recipe.classes, entry.path, title=recipe.title, series=recipe.input.series
         )
+    except WriteError:
+        raise
     except DataError as error:
         result.flags.append(f"no DICOM Segmentation: {error.message}")
         return {}

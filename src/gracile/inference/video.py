@@ -57,11 +57,8 @@ class VideoOptions:
             raise UsageError(f"There is no video format {self.format!r}.", "There are: mp4, avi.")
 
     def as_settings(self) -> dict[str, Any]:
-        """What results depend on, as plain data."""
-        return {
-            "opacity": self.opacity, "contour": self.contour, "smooth": self.smooth, "format": self.format,
-            "truth": str(self.truth) if self.truth else None,
-        }  # fmt: skip
+        """What the results of all videos depend on, as plain data; the truth is another for each."""
+        return {"opacity": self.opacity, "contour": self.contour, "smooth": self.smooth, "format": self.format}
 
 
 def predict_video(

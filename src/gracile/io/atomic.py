@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gracile.errors import DataError
+from gracile.errors import DataError, WriteError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -29,7 +29,8 @@ def writing(path: Path | str) -> Iterator[Path]:
         Path to write to.
 
     Raises:
-        DataError: The disk is full, the name is too long for it, or the folder cannot be written to.
+        WriteError: The disk is full, or the folder cannot be written to.
+        DataError: The name is too long for the disk.
 
     Example:
         >>> with writing("mask.png") as part:  # doctest: +SKIP
@@ -53,7 +54,7 @@ def writing(path: Path | str) -> Iterator[Path]:
 def _explained(error: OSError, path: Path, part: Path) -> DataError | None:
     """The error in the user's words, or None when it is not about writing this file."""
     if error.errno in _FULL:
-        return DataError(
+        return WriteError(
             f"The disk is full: {path} was not written.",
             "Free some space, or choose another folder, and run it again; what was written before is kept.",
         )
@@ -61,9 +62,9 @@ def _explained(error: OSError, path: Path, part: Path) -> DataError | None:
         return DataError(f"{path} cannot be written: the name is too long.", "Give the input a shorter name.")
     own = {str(part), str(path), *(str(parent) for parent in path.parents)}
     if error.errno in _REFUSED and str(error.filename) in own:
-        return DataError(f"{path} cannot be written: {error.strerror}.", "Choose a folder that you may write to.")
+        return WriteError(f"{path} cannot be written: {error.strerror}.", "Choose a folder that you may write to.")
     if isinstance(error, NotADirectoryError | FileExistsError) and str(error.filename) in own:
-        return DataError(f"{path} cannot be written: part of its path is a file.", "Choose another folder.")
+        return WriteError(f"{path} cannot be written: part of its path is a file.", "Choose another folder.")
     return None
 
 

@@ -55,7 +55,7 @@ def declared(spec: MeasureSpec, settings: Settings | None = None) -> Measure:
 
 
 def measure(case: Case, result: Result, recipe: Recipe, settings: Settings) -> None:
-    """Add the recipe's measurements, marks and flags to a result.
+    """Add the recipe's measurements, marks and flags to a result; one that fails does not cost the others.
 
     Args:
         case: The case the result belongs to.
@@ -70,4 +70,5 @@ def measure(case: Case, result: Result, recipe: Recipe, settings: Settings) -> N
     for spec in recipe.measure:
         one = declared(spec, settings)
         if one.of == "landmarks" or result.mask is not None:
-            one.add(case, result, recipe)
+            with result.surviving(f"the measure {spec.name}"):
+                one.add(case, result, recipe)

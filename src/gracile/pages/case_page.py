@@ -43,6 +43,12 @@ class CasePage:
             surplus.drop_pictures()
         del self.pictured[PICTURES:]
 
+    def retain(self, cases: Sequence[ReportCase]) -> None:
+        """Hold these cases, in this order, and no others."""
+        self.cases = list(cases)
+        held = {id(case) for case in cases}
+        self.pictured = [case for case in self.pictured if id(case) in held]
+
     def write(
         self, path: Path, *, title: str, subtitle: Sequence[str], notes: Sequence[str] = (), credits: str = "",
         **content: Any,

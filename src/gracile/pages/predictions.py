@@ -1,17 +1,21 @@
 """The page of a prediction run: gathers what it needs while the results pass by."""
 
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from gracile.case import Case
-from gracile.errors import GracileError
+from gracile.errors import GracileError, WriteError
 from gracile.io import read_case_file, read_centerline, read_labels, read_table, read_volume_labels, write_bytes
+from gracile.io.predictions_file import HIDDEN
 from gracile.pages.case_page import CasePage, counted
 from gracile.pages.clip import add_clip_numbers, add_clip_pictures
+from gracile.pages.drawn import DrawnCases
 from gracile.recipe import Recipe
 from gracile.report import (
     ReportCase,
@@ -24,6 +28,8 @@ from gracile.report import (
 )
 from gracile.report.wording import number, run_notes
 from gracile.result import Landmark, Measurement, Result
+
+log = logging.getLogger(__name__)
 
 HEADLINE = (
     "avr", "crae", "crve", "caliber_mean", "density", "tortuosity_arc_chord", "area", "depth", "nbr", "csa_mean",
@@ -46,8 +52,9 @@ class ReportWriter:
         self.folder = out / "report"
         self.out = out
         self.page = CasePage()
-        self._kinds: list[str] = []
-        self._noted: list[dict[str, Any]] = []
+        self._drawn = DrawnCases(out / HIDDEN / "drawn")
+        self._records: dict[str, dict[str, Any]] = {}
+        self._entries: dict[str, ReportCase] = {}
 
     def add(self, case: Case | None, result: Result | None, record: dict[str, Any]) -> None:
         """Take a result, or the bare record of one that was answered before (its files are read again) or failed."""
@@ -61,27 +68,44 @@ class ReportWriter:
         )
         if record.get("landmarks"):
             entry.tables.append(_landmark_table(record["landmarks"]))
+        self._records[entry.id], self._entries[entry.id] = record, entry
         self.page.cases.append(entry)
-        self._kinds.append(_kind(record))
-        self._noted.append({"status": record["status"], "notes": record.get("notes", [])})
         if "video" in record.get("files", {}):
             self._add_video(entry, record)
-            return
-        overlay = self.folder / "overlays" / f"{entry.id}.jpg"
-        reused = result is None
-        wanted = self.page.wants(entry)
-        if reused and (wanted or not overlay.is_file()):
-            case, result = self._read(record)
-        if case is None or result is None or not is_drawn(result):
-            return
-        colors = [spec.color for spec in self.recipe.classes]
-        if not (reused and overlay.is_file()):
-            write_bytes(overlay, case_overlay(case, result, colors))
-        entry.links["Full-size overlay"] = f"overlays/{quote(os.fsencode(overlay.name))}"
-        if wanted:
-            entry.base, entry.layers = case_layers(case, result, colors)
-            entry.figures = case_figures(result.tables)
-            self.page.keep(entry)
+        else:
+            self._add_pictures(entry, case, result, record)
+
+    def try_add(self, case: Case | None, result: Result | None, record: dict[str, Any]) -> str:
+        """Do as `add` does; what cannot be drawn is in the page without a picture, and why is returned.
+
+        Raises:
+            WriteError: Nothing can be written any more.
+        """
+        try:
+            self.add(case, result, record)
+        except WriteError:
+            raise
+        except Exception as error:
+            log.debug("%s cannot be drawn", record["name"], exc_info=True)
+            return str(error) if isinstance(error, GracileError) else f"{type(error).__name__}: {error}"
+        return ""
+
+    def write_all(self, records: Sequence[dict[str, Any]], part: str = "") -> Path:
+        """Write the page of all records of a run folder, in their order; a part of a run knows those of its own.
+
+        Those that were not added before, or changed since, are read from their files.
+        """
+        for record in records:
+            if self._records.get(record["name"], {}).get("finished", "") != record["finished"]:
+                self.try_add(None, None, record)
+        self._records = {record["name"]: record for record in records}
+        self.page.retain([self._entries[name] for name in self._records])
+        if not part:
+            self._drawn.retain(entry.id for entry in self.page.pictured)
+            for overlay in (self.folder / "overlays").glob("*.jpg"):
+                if overlay.stem not in self._records:
+                    overlay.unlink(missing_ok=True)
+        return self.write(part)
 
     def write(self, part: str = "") -> Path:
         """Write the page; a part of a run, such as ``2of8``, writes its own beside the others'."""
@@ -89,8 +113,9 @@ class ReportWriter:
         classes = [(spec.name, spec.color) for spec in self.recipe.classes]
         counts = {status: sum(c.status == status for c in cases) for status in ("found", "absent", "failed")}
         flagged = sum(bool(c.flags) for c in cases)
-        numbers = " and ".join(counted(self._kinds.count(kind), kind) for kind in dict.fromkeys(self._kinds))
-        notes = [f"{note[:1].upper()}{note[1:]}." for note in run_notes(self._noted)]
+        kinds = [_kind(record) for record in self._records.values()]
+        numbers = " and ".join(counted(kinds.count(kind), kind) for kind in dict.fromkeys(kinds))
+        notes = [f"{note[:1].upper()}{note[1:]}." for note in run_notes(list(self._records.values()))]
         if self.page.overflows:
             others = "report/overlays has one of every answered picture, and every video is linked"
             notes.append(f"Pictures are shown of {len(self.page.pictured)} cases; {others}.")
@@ -107,11 +132,36 @@ class ReportWriter:
             headline=HEADLINE if any(m.name in HEADLINE for c in cases for m in c.measurements) else (),
         )
 
+    def _add_pictures(
+        self, entry: ReportCase, case: Case | None, result: Result | None, record: dict[str, Any]
+    ) -> None:
+        overlay = self.folder / "overlays" / f"{entry.id}.jpg"
+        wanted = self.page.wants(entry)
+        there = result is None and _is_of(overlay, record)
+        if there and wanted and self._drawn.put_back(entry, record):
+            self.page.keep(entry)
+            wanted = False
+        elif result is None and (wanted or not there):
+            case, result = self._read(record)
+        if not there and (case is None or result is None or not is_drawn(result)):
+            return
+        colors = [spec.color for spec in self.recipe.classes]
+        if not there and case is not None and result is not None:
+            write_bytes(overlay, case_overlay(case, result, colors))
+        entry.links["Full-size overlay"] = f"overlays/{quote(os.fsencode(overlay.name))}"
+        if wanted and case is not None and result is not None:
+            entry.base, entry.layers = case_layers(case, result, colors)
+            entry.figures = case_figures(result.tables)
+            self._drawn.keep(entry, record)
+            self.page.keep(entry)
+
     def _add_video(self, entry: ReportCase, record: dict[str, Any]) -> None:
         """A video's files are read back, those that were just written like those of an earlier run."""
         add_clip_numbers(entry, record, self.out, self.folder / "index.html")
         if self.page.wants(entry):
-            add_clip_pictures(entry, record, self.recipe, self.out)
+            if not self._drawn.put_back(entry, record):
+                add_clip_pictures(entry, record, self.recipe, self.out)
+                self._drawn.keep(entry, record)
             self.page.keep(entry)
 
     def _read(self, record: Mapping[str, Any]) -> tuple[Case | None, Result | None]:
@@ -140,6 +190,14 @@ class ReportWriter:
         names, marks = self.recipe.class_names, record.get("marks", {})
         status = record["status"]
         return case, Result(case.id, status, case.grid, names, mask=labels, centerline=line, tables=tables, marks=marks)
+
+
+def _is_of(overlay: Path, record: Mapping[str, Any]) -> bool:
+    """Whether an overlay is there and not older than what it is to show."""
+    if not overlay.is_file():
+        return False
+    finished = record.get("finished")
+    return not finished or overlay.stat().st_mtime >= datetime.fromisoformat(finished).timestamp()
 
 
 def _landmark_table(landmarks: Sequence[Mapping[str, Any]]) -> ReportTable:

@@ -14,12 +14,12 @@ from gracile import api
 from gracile.case import Case
 from gracile.errors import DataError, GracileError, UsageError
 from gracile.inference import Input, Options, predict
-from gracile.inference.journal import read_predictions
+from gracile.inference.result_files import POINT_FORMATS
 from gracile.inference.segmentation_objects import is_dicom_input
-from gracile.inference.volume_results import POINT_FORMATS
 from gracile.io.atomic import write_json, write_text
 from gracile.io.masks import read_labels
 from gracile.io.naming import stem
+from gracile.io.predictions_file import read_predictions
 from gracile.io.run_length import encode, write_csv
 from gracile.result import Result
 from gracile.serve.drawing import build_scene

@@ -1,0 +1,333 @@
+"""A run folder: run after run writes into it, several at once too, and it holds what all of them found.
+
+What a run has done stands in its journal at once and in ``predictions.json`` when it ends. The names of inputs are
+taken under one lock, held for a moment; records are merged and pages written under another, never while a case is
+computed.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from gracile.errors import DataError, UsageError
+from gracile.inference.input_names import free_name, input_key
+from gracile.inference.inputs import Input, Shard
+from gracile.inference.journal import Journal, read_journals, remove_journal, unwritable
+from gracile.inference.settings_difference import differing_settings
+from gracile.io.predictions_file import HIDDEN, Record, read_predictions, write_predictions
+from gracile.io.run_tables import write_run_tables
+
+Publish = Callable[[list[Record]], Path]
+"""Makes a page of all records of a folder, in their order, and tells where it is."""
+
+PREDICTIONS = "predictions.json"
+
+_PART = re.compile(r"predictions\.(\d+)of(\d+)\.json")
+
+
+@dataclass
+class _Source:
+    """A file that holds records: predictions, those of a part, or a journal."""
+
+    path: Path
+    key: str
+    settings: dict[str, Any]
+    records: list[Record]
+    names: dict[str, str] = field(default_factory=dict)
+    part: str = ""
+    journal: bool = False
+    live: bool = False
+    overwrites: bool = False
+
+
+class RunFolder:
+    """One run's way into a run folder.
+
+    A record belongs to an input's path: the later one counts. Records of another model, or made with other settings,
+    never lie in one folder.
+
+    Args:
+        out: The folder.
+        settings: What the results depend on: model, recipe, options.
+        shard: Part of the inputs, whose records go to ``predictions.2of8.json``; None for all.
+        overwrite: Do all anew, except what a run that was to do so as well did before it was interrupted. Records made
+            with other settings go when this run ends.
+    """
+
+    def __init__(
+        self, out: Path, settings: dict[str, Any], shard: Shard | None = None, overwrite: bool = False
+    ) -> None:
+        self.out = out
+        self.shard = shard
+        self.part = shard.label if shard else ""
+        self.target = out / (f"predictions.{self.part}.json" if shard else PREDICTIONS)
+        self.settings = settings
+        self.key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        self.overwrite = overwrite
+        self._earlier: dict[str, Record] = {}
+        self._done: dict[str, Record] = {}
+        self._journal: Journal | None = None
+
+    @contextmanager
+    def taking(self, inputs: Sequence[Input]) -> Iterator[list[Input]]:
+        """Take names for a run's inputs, and hold them until the block ends.
+
+        Args:
+            inputs: All inputs of the run; a shard gives those of the others too, so that all find the same names.
+
+        Yields:
+            The inputs of this part, with their names in this folder and their keys.
+
+        Raises:
+            UsageError: The folder holds predictions made with other settings, which it names.
+            WriteError: It cannot be written to.
+        """
+        with _held(self.out, "names.lock"):
+            sources = _sources(self.out)
+            self._require_one_key(sources)
+            own = [source for source in sources if source.key == self.key]
+            self._earlier = _newest(self._reusable(own))
+            named = _named(inputs, own)
+            mine = self.shard.part(named) if self.shard else named
+            head = {
+                "key": self.key, "settings": self.settings, "part": self.part, "overwrites": self.overwrite,
+                "names": {entry.key: entry.name for entry in mine},
+            }  # fmt: skip
+            self._journal = Journal(self.out / HIDDEN, head)
+            self._journal.open()
+        try:
+            yield mine
+        finally:
+            if self._journal is not None:
+                self._journal.close()
+                self._journal = None
+
+    def find(self, entry: Input, digest: str) -> Record | None:
+        """The record of an input that was answered before, if it is unchanged and its outputs are there."""
+        record = self._earlier.get(entry.key)
+        if record is None or record["sha256"] != digest or record["status"] == "failed":
+            return None
+        if not all((self.out / file).is_file() for file in record["files"].values()):
+            return None
+        self._done[entry.key] = record
+        return record
+
+    def add(self, record: Record) -> None:
+        """Keep a record; it is on disk when this returns. Raises WriteError."""
+        assert self._journal is not None
+        self._journal.add(record)
+        self._done[record["path"]] = record
+
+    def finish(self, publish: Publish | None = None) -> Path | None:
+        """Merge the records of this run with those of all others, and write ``predictions.json``, tables and pages.
+
+        A part merges with what that part did before, and writes no tables.
+
+        Args:
+            publish: Given all records, while no other run writes.
+
+        Returns:
+            The page.
+        """
+        assert self._journal is not None
+        with _held(self.out, f"{self.part or 'pages'}.lock"):
+            sources = _sources(self.out)
+            own = [source for source in sources if source.key == self.key and self.part in ("", source.part)]
+            mine = _Source(self._journal.path, self.key, self.settings, list(self._done.values()))
+            gone = [] if self.part else [source for source in sources if source.key != self.key]
+            records = _merge(self.target, own, mine, gone)
+            self._journal.remove()
+            self._journal = None
+            return publish(records) if publish is not None else None
+
+    def _reusable(self, own: list[_Source]) -> list[_Source]:
+        if self.overwrite:
+            return [source for source in own if source.journal and source.overwrites and not source.live]
+        return own
+
+    def _require_one_key(self, sources: list[_Source]) -> None:
+        """Raise UsageError when anything in the folder, parts and unfinished runs included, was made otherwise."""
+        others = [source for source in sources if source.key != self.key]
+        running = [source for source in others if source.live]
+        if not others or (self.overwrite and not running):
+            return
+        differing = differing_settings((running or others)[0].settings, self.settings)
+        if running:
+            raise UsageError(
+                f"At this moment another run writes into {self.out} with other settings: {differing}.",
+                "Choose another --out, or wait.",
+            )
+        raise UsageError(
+            f"{self.out} holds predictions with other settings: {differing}."
+            if differing
+            else f"{self.out} holds predictions of another model, with other settings or of another Gracile.",
+            "Choose another --out, or add --overwrite.",
+        )
+
+
+def merge_shards(out: Path, publish: Publish | None = None) -> Path | None:
+    """Join ``predictions.1of8.json`` to ``predictions.8of8.json`` and what else the folder holds into one
+    ``predictions.json`` with its tables.
+
+    Args:
+        out: The run folder.
+        publish: Given all records, while no other run writes.
+
+    Returns:
+        The page.
+
+    Raises:
+        DataError: A part is missing, or parts come from different models.
+    """
+    if not any(_PART.fullmatch(path.name) for path in out.glob("predictions.*.json")):
+        raise DataError(f"{out} holds no parts to merge.", "Parts are named predictions.2of8.json.")
+    with _held(out, "pages.lock"):
+        sources = _sources(out)
+        parts = [source for source in sources if source.part and not source.journal]
+        _require_whole(parts)
+        first = parts[0]
+        odd = next((part for part in parts if part.key != first.key), None)
+        if odd is not None:
+            differing = differing_settings(first.settings, odd.settings)
+            raise DataError(
+                f"The parts were made by different models or settings: {differing}.", "Run the odd ones again."
+            )
+        target = out / PREDICTIONS
+        own = [source for source in sources if source.key == first.key]
+        gone = [source for source in sources if source.key != first.key and not source.live]
+        records = _merge(target, own, _Source(target, first.key, first.settings, []), gone)
+        return publish(records) if publish is not None else None
+
+
+def _require_whole(parts: list[_Source]) -> None:
+    """Raise DataError when a part of one of the counts is missing."""
+    present = {part.path.name for part in parts}
+    counts = {int(part.part.partition("of")[2]) for part in parts}
+    wanted = [f"predictions.{number}of{count}.json" for count in sorted(counts) for number in range(1, count + 1)]
+    missing = [name for name in wanted if name not in present]
+    if missing:
+        raise DataError(f"Parts are missing: {', '.join(missing)}.", "Run those jobs first.")
+
+
+def _sources(out: Path) -> list[_Source]:
+    """All files that hold records: predictions, those of parts, then journals.
+
+    They are read in the reverse order: a journal that goes meanwhile stands in the predictions that are read after it.
+    """
+    journals = [
+        _Source(j.path, j.key, j.settings, j.records, j.names, j.part, True, j.live, j.overwrites)
+        for j in read_journals(out / HIDDEN)
+    ]
+    parts = [(path, match) for path in out.glob("predictions.*.json") if (match := _PART.fullmatch(path.name))]
+    found = []
+    for path, label in [
+        *((path, f"{match[1]}of{match[2]}") for path, match in sorted(parts, key=lambda part: int(part[1][1]))),
+        (out / PREDICTIONS, ""),
+    ]:
+        if path.exists():
+            content = read_predictions(path)
+            records = [{"path": input_key(Path(record["input"])), **record} for record in content["inputs"]]
+            found.append(_Source(path, content.get("key", ""), content.get("settings", {}), records, part=label))
+    return [*(source for source in found if not source.part), *(source for source in found if source.part), *journals]
+
+
+def _named(inputs: Sequence[Input], own: Iterable[_Source]) -> list[Input]:
+    """Inputs with their keys and names: those that they have in the folder, else ones that are free there."""
+    known: dict[str, str] = {}
+    for source in own:
+        known |= source.names
+        known |= {record["path"]: record["name"] for record in source.records}
+    taken = {name: key for key, name in known.items()}
+    named = []
+    for entry in inputs:
+        key = input_key(entry.path, entry.kind != "camera")
+        if key not in known:
+            known[key] = free_name(key, entry.name, taken)
+            taken[known[key]] = key
+        named.append(replace(entry, name=known[key], key=key))
+    return named
+
+
+def _newest(sources: Iterable[_Source]) -> dict[str, Record]:
+    """The record of each input by its key: the latest one, in the place of the first."""
+    newest: dict[str, Record] = {}
+    for source in sources:
+        for record in source.records:
+            before = newest.get(record["path"])
+            if before is None or before.get("finished", "") <= record.get("finished", ""):
+                newest[record["path"]] = record
+    return newest
+
+
+def _in_rounds(sources: Iterable[_Source]) -> list[_Source]:
+    """Sources with the records of parts dealt back into the order of the inputs: the first of each part, the second."""
+    given = list(sources)
+    parts = [source for source in given if source.part and not source.journal]
+    if not parts:
+        return given
+    rounds = zip_longest(*(part.records for part in parts))
+    dealt = [record for one_of_each in rounds for record in one_of_each if record is not None]
+    return [replace(parts[0], records=dealt), *(source for source in given if source not in parts)]
+
+
+def _merge(target: Path, own: list[_Source], mine: _Source, gone: list[_Source]) -> list[Record]:
+    """Write the records of one model and its settings, with their tables, and remove what they make superfluous.
+
+    Args:
+        target: The file of predictions; one of a part has no tables.
+        own: What lies in the folder of this model and its settings; killed runs go once their records are written.
+        mine: Records in the order that they shall have behind those that the target held before.
+        gone: What lies there of others, which goes with all that it names.
+
+    Returns:
+        The records that were written.
+    """
+    out = target.parent
+    before = [source for source in own if source.path == target]
+    others = _in_rounds(source for source in own if source not in before)
+    records = list(_newest([*before, mine, *others]).values())
+    write_predictions(target, mine.key, mine.settings, records)
+    if target.name == PREDICTIONS:
+        write_run_tables(out, records)
+    for source in (*own, *gone):
+        if source.journal and not source.live:
+            remove_journal(source.path)
+    kept = {file for record in records for file in record["files"].values()}
+    running = {name for source in own if source.live and source.path != mine.path for name in source.names.values()}
+    for source in gone:
+        for record in source.records:
+            if record["name"] not in running:
+                _remove_files(out, set(record["files"].values()) - kept)
+        if source.path != target:
+            source.path.unlink(missing_ok=True)
+    return records
+
+
+def _remove_files(out: Path, files: set[str]) -> None:
+    """Remove files of a run folder; never others, whatever a record names."""
+    for path in (Path(file) for file in files):
+        if not path.is_absolute() and ".." not in path.parts:
+            (out / path).unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(out: Path, name: str) -> Iterator[None]:
+    """Hold one of the locks of a run folder."""
+    lock = FileLock(out / HIDDEN / name)
+    try:
+        (out / HIDDEN).mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise unwritable(out, error) from error
+    try:
+        yield
+    finally:
+        lock.release()

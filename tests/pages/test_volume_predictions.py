@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from gracile.geometry import centerline_from_mask
-from gracile.inference.result_files import write_result
-from gracile.inference.result_files import volume_result_files
+from gracile.inference.result_files import volume_result_files, write_result
 from gracile.io import read_case_file, read_table
 from gracile.measure import measure
 from gracile.pages.predictions import ReportWriter

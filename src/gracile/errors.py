@@ -28,7 +28,7 @@ class DataError(GracileError):
 
 
 class WriteError(DataError):
-    """A place that cannot be written to, as the disk is full or refuses; a run ends, as its next file would fail too."""
+    """A place that cannot be written to: the disk is full or refuses. A run ends, as its next file would fail too."""
 
 
 class RecipeError(GracileError):

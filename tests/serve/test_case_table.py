@@ -2,7 +2,8 @@
 
 import math
 
-from gracile.serve.case_table import case_table, measure_key
+from gracile.io.run_tables import measure_column
+from gracile.serve.case_table import case_table
 
 RECORDS = [
     {
@@ -38,5 +39,5 @@ def test_failed_cases_have_every_column_and_what_is_no_number_is_none() -> None:
 
 
 def test_a_measure_without_structure_and_unit_is_its_name() -> None:
-    assert measure_key({"name": "avr", "unit": "1", "structure": ""}) == "avr"
-    assert measure_key({"name": "depth", "unit": "mm", "structure": "nerve"}) == "nerve.depth_mm"
+    assert measure_column({"name": "avr", "unit": "1", "structure": ""}) == "avr"
+    assert measure_column({"name": "depth", "unit": "mm", "structure": "nerve"}) == "nerve.depth_mm"

@@ -26,7 +26,7 @@ from gracile.inference import Options as Options
 from gracile.inference import Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
 from gracile.inference.predict import Observer
-from gracile.inference.run_folder import PREDICTIONS
+from gracile.inference.run_sources import PREDICTIONS
 from gracile.io.naming import VOLUME_SUFFIXES, image_files
 from gracile.io.predictions_file import read_predictions
 from gracile.io.run_tables import join_runs

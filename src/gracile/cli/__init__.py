@@ -122,6 +122,9 @@ def predict(
     levels: Annotated[
         Path | None, typer.Option(help="Vertebral levels of volumes: a label volume, or a folder of NAME.nii.gz.")
     ] = None,
+    level_range: Annotated[
+        str | None, typer.Option(help="Vertebral levels to measure as one, such as C2:C3; needs --levels.")
+    ] = None,
     near: Annotated[
         str,
         typer.Option(help="Landmarks: look only around X,Y,Z in RAS mm, a file of points, or a folder of NAME.fcsv."),
@@ -138,7 +141,10 @@ def predict(
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML report.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict pictures, volumes, videos: masks, predictions.json, OUT/report/index.html. Resumes an interrupted run."""
+    """Predict into a run folder: masks, predictions.json, tables, OUT/report/index.html of all that OUT holds.
+
+    Run after run adds to OUT; an interrupted one goes on when it is given again.
+    """
     from gracile import api
     from gracile.inference import Options, Shard, VideoOptions
 
@@ -147,6 +153,8 @@ def predict(
         measure["um_per_pixel"] = um_per_pixel
     if levels is not None:
         measure["levels"] = str(levels)
+    if level_range is not None:
+        measure["level_range"] = level_range
     if disc:
         measure["disc"] = numbers(disc, 3, "--disc")
     video = VideoOptions(overlay_opacity, contour, smooth, video_format, truth)
@@ -300,6 +308,22 @@ def merge(out: Annotated[Path, typer.Argument(help="Folder with predictions.1of8
     summary = api.merge(out)
     typer.echo(f"Merged: {summary.predictions}")
     typer.echo(f"Report: {summary.report}")
+
+
+@app.command()
+def table(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders that gracile predict wrote.")],
+    out: Annotated[Path | None, typer.Option(help="CSV file to write; by default it is printed.")] = None,
+    long: Annotated[bool, typer.Option("--long", help="A row for each measurement, not for each case.")] = False,
+) -> None:
+    """Join the tables of runs, also of different recipes; columns name each row's run and model."""
+    from gracile.io.run_tables import join_runs, write_rows
+
+    joined = join_runs(folders, long=long)
+    if out is None:
+        write_rows(sys.stdout, joined.columns, joined.rows)
+    else:
+        joined.write(out)
 
 
 class _Progress:

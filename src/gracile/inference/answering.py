@@ -25,19 +25,19 @@ def answer(
         UsageError: A setting of the measurements is unknown.
     """
     result = pipeline(case, keep_probabilities=keep_probabilities)
-    judge(case, result, pipeline, settings)
+    judge(pipeline, case, result, settings)
     return result
 
 
-def judge(case: Case, result: Result, pipeline: Pipeline, settings: Settings | None = None) -> None:
+def judge(pipeline: Pipeline, case: Case, result: Result, settings: Settings | None = None) -> None:
     """Add to what a pipeline found all that follows from it, so that it can be written before.
 
     What fails here costs that part alone, see `gracile.result.Result.surviving`.
 
     Args:
+        pipeline: What found it.
         case: What was looked at.
         result: Changed in place.
-        pipeline: Names the measures, and knows what is ordinary.
         settings: Of the measurements.
 
     Raises:
@@ -45,6 +45,6 @@ def judge(case: Case, result: Result, pipeline: Pipeline, settings: Settings | N
     """
     found = time.perf_counter()
     measure(case, result, pipeline.recipe, settings or {})
-    with result.surviving("the look at what is ordinary"):
+    with result.surviving("the comparison with ordinary cases"):
         result.flags += case_flags(case, result, pipeline.recipe, pipeline.ordinary)
     result.seconds["measure"] = time.perf_counter() - found

@@ -96,11 +96,16 @@ class Journal:
             raise unwritable(self.path, error) from error
 
 
-def read_journals(folder: Path) -> list[Journaled]:
-    """All journals of a run folder, those of killed runs among them; a line that was cut off is left out."""
+def read_journals(folder: Path, own: Path | None = None) -> list[Journaled]:
+    """All journals of a run folder, those of killed runs among them; a line that was cut off is left out.
+
+    Args:
+        folder: Folder of the journals.
+        own: The one that this run writes.
+    """
     found = []
     for path in sorted(folder.glob("*.jsonl")):
-        live = _is_live(path)  # asked first: what a run writes later is read, or is known to come
+        live = path == own or _is_live(path)  # asked first: what a run writes later is read, or is known to come
         lines = _lines(path)
         if lines and "names" in lines[0]:
             found.append(Journaled(path, live, **lines[0], records=lines[1:]))

@@ -96,6 +96,8 @@ def require_fitting(options: Options, inputs: list[Input], recipe: Recipe, out: 
         raise UsageError(what, f"Choose of: {', '.join(POINT_FORMATS)}.")
     if "levels" in options.measure and not Path(options.measure["levels"]).exists():
         raise UsageError(f"There are no vertebral levels {options.measure['levels']}.", "Check the name.")
+    if "level_range" in options.measure and all(spec.name != "cord" for spec in recipe.measure):
+        raise UsageError(f"The recipe {recipe.name} measures no cord.", "Leave --level-range out.")
     if options.regions and any(entry.kind == "volume" for entry in inputs):
         raise UsageError("A volume has no field of view.", "Leave --fov out.")
     _require_videos_for_truth(options, inputs, recipe.protocol)

@@ -138,7 +138,7 @@ def _answer(
         raise
     except Exception as error:  # what one picture does must not cost the others
         return None, None, _failure(entry, error)
-    judge(case, result, pipeline, options.measure)
+    judge(pipeline, case, result, options.measure)
     judged = time.perf_counter()
     for further in further_files(result):
         with result.surviving(f"writing {further.kind}"):

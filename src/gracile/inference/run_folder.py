@@ -7,45 +7,23 @@ computed.
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from gracile.errors import DataError, UsageError
-from gracile.inference.input_names import free_name, input_key
 from gracile.inference.inputs import Input, Shard
-from gracile.inference.journal import Journal, read_journals, remove_journal, unwritable
+from gracile.inference.journal import Journal, remove_journal, unwritable
+from gracile.inference.run_sources import PART, PREDICTIONS, Source, in_rounds, named_inputs, newest, read_sources
 from gracile.inference.settings_difference import differing_settings
-from gracile.io.predictions_file import HIDDEN, Record, read_predictions, write_predictions
+from gracile.io.predictions_file import HIDDEN, Record, write_predictions
 from gracile.io.run_tables import write_run_tables
 
 Publish = Callable[[list[Record]], Path]
 """Makes a page of all records of a folder, in their order, and tells where it is."""
-
-PREDICTIONS = "predictions.json"
-
-_PART = re.compile(r"predictions\.(\d+)of(\d+)\.json")
-
-
-@dataclass
-class _Source:
-    """A file that holds records: predictions, those of a part, or a journal."""
-
-    path: Path
-    key: str
-    settings: dict[str, Any]
-    records: list[Record]
-    names: dict[str, str] = field(default_factory=dict)
-    part: str = ""
-    journal: bool = False
-    live: bool = False
-    overwrites: bool = False
 
 
 class RunFolder:
@@ -91,11 +69,11 @@ class RunFolder:
             WriteError: It cannot be written to.
         """
         with _held(self.out, "names.lock"):
-            sources = _sources(self.out)
+            sources = read_sources(self.out)
             self._require_one_key(sources)
             own = [source for source in sources if source.key == self.key]
-            self._earlier = _newest(self._reusable(own))
-            named = _named(inputs, own)
+            self._earlier = newest(self._reusable(own))
+            named = named_inputs(inputs, own)
             mine = self.shard.part(named) if self.shard else named
             head = {
                 "key": self.key, "settings": self.settings, "part": self.part, "overwrites": self.overwrite,
@@ -139,21 +117,22 @@ class RunFolder:
         """
         assert self._journal is not None
         with _held(self.out, f"{self.part or 'pages'}.lock"):
-            sources = _sources(self.out)
+            sources = read_sources(self.out, self._journal.path)
             own = [source for source in sources if source.key == self.key and self.part in ("", source.part)]
-            mine = _Source(self._journal.path, self.key, self.settings, list(self._done.values()))
-            gone = [] if self.part else [source for source in sources if source.key != self.key]
+            mine = Source(self._journal.path, self.key, self.settings, list(self._done.values()))
+            ending = self.overwrite and not self.part
+            gone = [source for source in sources if ending and source.key != self.key and not source.live]
             records = _merge(self.target, own, mine, gone)
             self._journal.remove()
             self._journal = None
             return publish(records) if publish is not None else None
 
-    def _reusable(self, own: list[_Source]) -> list[_Source]:
+    def _reusable(self, own: list[Source]) -> list[Source]:
         if self.overwrite:
             return [source for source in own if source.journal and source.overwrites and not source.live]
         return own
 
-    def _require_one_key(self, sources: list[_Source]) -> None:
+    def _require_one_key(self, sources: list[Source]) -> None:
         """Raise UsageError when anything in the folder, parts and unfinished runs included, was made otherwise."""
         others = [source for source in sources if source.key != self.key]
         running = [source for source in others if source.live]
@@ -187,10 +166,10 @@ def merge_shards(out: Path, publish: Publish | None = None) -> Path | None:
     Raises:
         DataError: A part is missing, or parts come from different models.
     """
-    if not any(_PART.fullmatch(path.name) for path in out.glob("predictions.*.json")):
+    if not any(PART.fullmatch(path.name) for path in out.glob("predictions.*.json")):
         raise DataError(f"{out} holds no parts to merge.", "Parts are named predictions.2of8.json.")
     with _held(out, "pages.lock"):
-        sources = _sources(out)
+        sources = read_sources(out)
         parts = [source for source in sources if source.part and not source.journal]
         _require_whole(parts)
         first = parts[0]
@@ -203,11 +182,11 @@ def merge_shards(out: Path, publish: Publish | None = None) -> Path | None:
         target = out / PREDICTIONS
         own = [source for source in sources if source.key == first.key]
         gone = [source for source in sources if source.key != first.key and not source.live]
-        records = _merge(target, own, _Source(target, first.key, first.settings, []), gone)
+        records = _merge(target, own, Source(target, first.key, first.settings, []), gone)
         return publish(records) if publish is not None else None
 
 
-def _require_whole(parts: list[_Source]) -> None:
+def _require_whole(parts: list[Source]) -> None:
     """Raise DataError when a part of one of the counts is missing."""
     present = {part.path.name for part in parts}
     counts = {int(part.part.partition("of")[2]) for part in parts}
@@ -217,68 +196,7 @@ def _require_whole(parts: list[_Source]) -> None:
         raise DataError(f"Parts are missing: {', '.join(missing)}.", "Run those jobs first.")
 
 
-def _sources(out: Path) -> list[_Source]:
-    """All files that hold records: predictions, those of parts, then journals.
-
-    They are read in the reverse order: a journal that goes meanwhile stands in the predictions that are read after it.
-    """
-    journals = [
-        _Source(j.path, j.key, j.settings, j.records, j.names, j.part, True, j.live, j.overwrites)
-        for j in read_journals(out / HIDDEN)
-    ]
-    parts = [(path, match) for path in out.glob("predictions.*.json") if (match := _PART.fullmatch(path.name))]
-    found = []
-    for path, label in [
-        *((path, f"{match[1]}of{match[2]}") for path, match in sorted(parts, key=lambda part: int(part[1][1]))),
-        (out / PREDICTIONS, ""),
-    ]:
-        if path.exists():
-            content = read_predictions(path)
-            records = [{"path": input_key(Path(record["input"])), **record} for record in content["inputs"]]
-            found.append(_Source(path, content.get("key", ""), content.get("settings", {}), records, part=label))
-    return [*(source for source in found if not source.part), *(source for source in found if source.part), *journals]
-
-
-def _named(inputs: Sequence[Input], own: Iterable[_Source]) -> list[Input]:
-    """Inputs with their keys and names: those that they have in the folder, else ones that are free there."""
-    known: dict[str, str] = {}
-    for source in own:
-        known |= source.names
-        known |= {record["path"]: record["name"] for record in source.records}
-    taken = {name: key for key, name in known.items()}
-    named = []
-    for entry in inputs:
-        key = input_key(entry.path, entry.kind != "camera")
-        if key not in known:
-            known[key] = free_name(key, entry.name, taken)
-            taken[known[key]] = key
-        named.append(replace(entry, name=known[key], key=key))
-    return named
-
-
-def _newest(sources: Iterable[_Source]) -> dict[str, Record]:
-    """The record of each input by its key: the latest one, in the place of the first."""
-    newest: dict[str, Record] = {}
-    for source in sources:
-        for record in source.records:
-            before = newest.get(record["path"])
-            if before is None or before.get("finished", "") <= record.get("finished", ""):
-                newest[record["path"]] = record
-    return newest
-
-
-def _in_rounds(sources: Iterable[_Source]) -> list[_Source]:
-    """Sources with the records of parts dealt back into the order of the inputs: the first of each part, the second."""
-    given = list(sources)
-    parts = [source for source in given if source.part and not source.journal]
-    if not parts:
-        return given
-    rounds = zip_longest(*(part.records for part in parts))
-    dealt = [record for one_of_each in rounds for record in one_of_each if record is not None]
-    return [replace(parts[0], records=dealt), *(source for source in given if source not in parts)]
-
-
-def _merge(target: Path, own: list[_Source], mine: _Source, gone: list[_Source]) -> list[Record]:
+def _merge(target: Path, own: list[Source], mine: Source, gone: list[Source]) -> list[Record]:
     """Write the records of one model and its settings, with their tables, and remove what they make superfluous.
 
     Args:
@@ -292,8 +210,8 @@ def _merge(target: Path, own: list[_Source], mine: _Source, gone: list[_Source])
     """
     out = target.parent
     before = [source for source in own if source.path == target]
-    others = _in_rounds(source for source in own if source not in before)
-    records = list(_newest([*before, mine, *others]).values())
+    others = in_rounds(source for source in own if source not in before)
+    records = list(newest([*before, mine, *others]).values())
     write_predictions(target, mine.key, mine.settings, records)
     if target.name == PREDICTIONS:
         write_run_tables(out, records)
@@ -306,7 +224,7 @@ def _merge(target: Path, own: list[_Source], mine: _Source, gone: list[_Source])
         for record in source.records:
             if record["name"] not in running:
                 _remove_files(out, set(record["files"].values()) - kept)
-        if source.path != target:
+        if source.part and not source.journal:
             source.path.unlink(missing_ok=True)
     return records
 

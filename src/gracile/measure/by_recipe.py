@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from gracile.case import Case
 from gracile.errors import RecipeError, UsageError, nearest
 from gracile.measure.base import Measure
+from gracile.measure.vertebral_levels import level_range
 from gracile.names import MEASURES
 from gracile.recipe import MeasureSpec, Recipe
 from gracile.recipe.wording import joined, sentences
@@ -14,19 +15,23 @@ from gracile.result import Result
 
 Settings = dict[str, Any]
 
-SETTINGS = ("um_per_pixel", "disc", "levels")
+SETTINGS = ("um_per_pixel", "disc", "levels", "level_range")
 """Options that may be given at prediction: pixel size in micrometers; optic disc as (row, column, diameter) in input
-pixels; vertebral levels as a label volume or a folder of them."""
+pixels; vertebral levels as a label volume or a folder of them, and a range such as ``C2:C3`` to measure as one."""
 
 
 def require_known_settings(settings: Settings) -> None:
-    """Raise UsageError for a setting that no measure knows, or a pixel size that is not above zero."""
+    """Raise UsageError for a setting that no measure knows, or that cannot be."""
     unknown = sorted(set(settings) - set(SETTINGS))
     if unknown:
         raise UsageError(f"There is no measurement setting {unknown[0]!r}.", nearest(unknown[0], SETTINGS))
     size = settings.get("um_per_pixel")
     if size is not None and not size > 0:
         raise UsageError(f"A pixel of {size} µm cannot be.", "Give a size above zero.")
+    if settings.get("level_range") is not None:
+        level_range(settings["level_range"])
+        if not settings.get("levels"):
+            raise UsageError("A range of vertebral levels is asked for, and no levels are given.", "Add --levels.")
 
 
 def require_measures(recipe: Recipe) -> None:

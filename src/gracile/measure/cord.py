@@ -17,6 +17,7 @@ from gracile.io.level_volumes import read_levels
 from gracile.measure.base import Measure, mask_of, structure_members
 from gracile.measure.cross_sections import CrossSection, Plane, cross_sections
 from gracile.measure.vertebral_levels import level_name, slice_levels
+from gracile.measure.vertebral_levels import level_range as read_range
 from gracile.recipe import Recipe
 from gracile.result import Measurement, Result
 
@@ -27,6 +28,11 @@ LARGEST_JUMP = 0.3
 
 _C2_C3 = (2, 3)
 _TIP = 0.25  # of the median area: below, a structure tapers off
+_OF_LEVELS = (
+    ("csa", "area_mm2", "mm2"), ("diameter_ap", "diameter_ap_mm", "mm"), ("diameter_rl", "diameter_rl_mm", "mm"),
+)  # fmt: skip
+"""What is measured of levels: name, column of the slices, unit."""
+
 _SHAPE = "of the ellipse with the same second moments"
 
 
@@ -39,6 +45,7 @@ class Cord(Measure):
     largest_jump: float = Field(LARGEST_JUMP, gt=0, description="change of area, over the mean, that is flagged")
     partial_volume: bool = Field(False, description="count probabilities, where they were kept, not whole voxels")
     levels: str | None = Field(None, description="vertebral levels: a label volume or a folder; given at prediction")
+    level_range: str | None = Field(None, description="levels measured as one, such as C2:C3; given at prediction")
 
     def require_fit(self, recipe: Recipe) -> None:
         structure_members(recipe, self.structure or next(iter(recipe.structures)))
@@ -55,7 +62,7 @@ class Cord(Measure):
         measures = measure_cord(
             np.isin(mask_of(result), members), result.grid, structure=name, levels=levels, plane=self.plane,
             shares=None if maps is None else maps[members].sum(axis=0), smoothing_mm=self.smoothing_mm,
-            largest_jump=self.largest_jump,
+            largest_jump=self.largest_jump, level_range=self.level_range or "",
         )  # fmt: skip
         result.measurements += measures.measurements
         result.flags += measures.flags
@@ -91,6 +98,7 @@ def measure_cord(
     plane: Plane = "projected",
     smoothing_mm: float = SMOOTHING_MM,
     largest_jump: float = LARGEST_JUMP,
+    level_range: str = "",
 ) -> CordMeasures:
     """Measure a slender structure along its own course.
 
@@ -104,6 +112,7 @@ def measure_cord(
         plane: How sections at a right angle are made, see `gracile.measure.cross_sections`.
         smoothing_mm: Bandwidth of the smoothing of the centerline.
         largest_jump: Change of area from slice to slice, over the mean of both, above which it is flagged.
+        level_range: Vertebral levels to measure as one, such as ``C2:C3``; empty: none.
 
     Returns:
         The measures; of an empty mask only undefined ones.
@@ -111,14 +120,17 @@ def measure_cord(
     Raises:
         GeometryError: The grid is no volume in the patient, or sizes differ.
         DataError: The levels are none.
+        UsageError: The range of levels is none.
     """
+    wanted = read_range(level_range) if level_range else None
     if grid.affine is None or len(grid.shape) != 3:
         raise GeometryError("A cord is measured in a volume whose place in the patient is known.")
     if any(array is not None and array.shape != grid.shape for array in (mask, shares, levels)):
         raise GeometryError("Mask, shares and levels have the size of the image.")
     mask = np.asarray(mask, dtype=bool)
     if not mask.any():
-        return CordMeasures(measurements=_summary([], structure, f"nothing of the {structure} was found"))
+        nothing = f"nothing of the {structure} was found"
+        return CordMeasures(measurements=[*_summary([], structure, nothing), *_over_levels([], structure, wanted)])
     slices = axial_slices(mask, grid.affine)
     line, tangents, first = _course(slices, mask, grid.affine, smoothing_mm)
     counted = slices if shares is None else axial_slices(_near(mask, shares), grid.affine)
@@ -128,8 +140,11 @@ def measure_cord(
         named = slice_levels(axial_slices(np.asarray(levels), grid.affine), slices)
     rows = _rows(slices, counted, line, tangents, first, sections, named)
     by_level = _by_level(rows) if levels is not None else []
-    measurements = _summary(rows, structure, "", _ends(slices, first, len(rows)), by_level)
-    return CordMeasures(rows, by_level, measurements, _flags(slices, rows, structure, largest_jump))
+    over_levels = _over_levels(rows, structure, wanted)
+    measurements = [*_summary(rows, structure, "", _ends(slices, first, len(rows))), *over_levels]
+    flags = _flags(slices, rows, structure, largest_jump)
+    flags += dict.fromkeys(f"{structure}: {m.note}" for m in over_levels if m.value is None and levels is not None)
+    return CordMeasures(rows, by_level, measurements, flags)
 
 
 def _course(
@@ -212,9 +227,7 @@ def _mean(rows: Sequence[Row], key: str) -> tuple[float | None, float | None]:
     return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
 
 
-def _summary(
-    rows: list[Row], structure: str, empty: str, ends: str = "", levels: Sequence[Row] = ()
-) -> list[Measurement]:
+def _summary(rows: list[Row], structure: str, empty: str, ends: str = "") -> list[Measurement]:
     present = [row for row in rows if row["slice_area_mm2"] is not None]
     distances = [row["length_mm"] * np.cos(np.deg2rad(row["angle_deg"])) for row in present]
     volume = sum(row["slice_area_mm2"] * distance for row, distance in zip(present, distances, strict=True))
@@ -233,11 +246,31 @@ def _summary(
         ("diameter_rl_mean", _mean(rows, "diameter_rl_mm")[0], "mm", _SHAPE),
         ("eccentricity_mean", _mean(rows, "eccentricity")[0], "1", _SHAPE),
     ]
-    wanted = {level_name(level) for level in _C2_C3}
-    if wanted <= {row["level"] for row in levels}:
-        mean = _mean([row for row in rows if row["level"] in wanted], "area_mm2")[0]
-        entries.append(("csa_c2_c3", mean, "mm2", "mean over the levels C2 and C3"))
     return [Measurement(name, value, unit, structure, empty or note) for name, value, unit, note in entries]
+
+
+def _over_levels(rows: list[Row], structure: str, wanted: tuple[int, int] | None) -> list[Measurement]:
+    """Means over all slices of each level that is there, of C2 and C3 together, and of the range that is asked for."""
+    there = dict.fromkeys(row["level"] for row in rows if row["level"] is not None)
+    ranges = {name.lower(): [name] for name in there}
+    for first, last in filter(None, (_C2_C3, wanted)):
+        names = [level_name(number) for number in range(first, last + 1)]
+        if (first, last) == wanted or there.keys() >= set(names):
+            ranges["_".join(dict.fromkeys((names[0].lower(), names[-1].lower())))] = names
+    found = []
+    for key, names in ranges.items():
+        some = [row for row in rows if row["level"] in names]
+        absent = [name for name in names if name not in there]
+        note = f"mean over all slices of {_from_to(names)}, weighted by length"
+        if absent:
+            some, note = [], f"{_from_to(names)} is not measured: {', '.join(absent)} is not there"
+        for quantity, column, unit in _OF_LEVELS:
+            found.append(Measurement(f"{quantity}_{key}", _mean(some, column)[0], unit, structure, note))
+    return found
+
+
+def _from_to(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 
 def _where(row: Row | None) -> str:

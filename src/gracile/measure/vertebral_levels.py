@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from gracile.errors import DataError
+from gracile.errors import DataError, UsageError
 from gracile.geometry import Slices
 
 _FEWEST = 0.5
+_SECTIONS = (("C", 1, 7), ("T", 8, 19), ("L", 20, 24), ("S", 25, 29))
+"""Letter, first and last number of each part of the spine."""
 
 
 def level_name(level: int) -> str:
@@ -14,10 +16,35 @@ def level_name(level: int) -> str:
     Source: De Leener et al., "PAM50: unbiased multimodal template of the brainstem and spinal cord", NeuroImage 165
     (2018) 170-179.
     """
-    for letter, first, last in (("C", 1, 7), ("T", 8, 19), ("L", 20, 24), ("S", 25, 29)):
+    for letter, first, last in _SECTIONS:
         if first <= level <= last:
             return f"{letter}{level - first + 1}"
     return str(level)
+
+
+def level_range(text: str) -> tuple[int, int]:
+    """The first and the last level of a range such as ``C2:C3``, ``2:3`` or ``C4``, from the head down.
+
+    Raises:
+        UsageError: A level does not exist, or the lower one comes first.
+    """
+    first, _, last = text.partition(":")
+    numbers = _level_number(first), _level_number(last or first)
+    if numbers[0] > numbers[1]:
+        low, high = (level_name(number) for number in numbers)
+        raise UsageError(f"{low} lies below {high}.", f"Name the upper level first: {high}:{low}.")
+    return numbers
+
+
+def _level_number(text: str) -> int:
+    """The number of a level by its name or its number. Raises UsageError."""
+    names = {level_name(number): number for _, first, last in _SECTIONS for number in range(first, last + 1)}
+    level = text.strip().upper()
+    number = int(level) if level.isdecimal() else names.get(level, 0)
+    if number not in names.values():
+        ranges = ", ".join(f"{level_name(first)} to {level_name(last)}" for _, first, last in _SECTIONS)
+        raise UsageError(f"There is no vertebral level {text!r}.", f"Write a range as C2:C3; there are {ranges}.")
+    return number
 
 
 def slice_levels(levels: Slices, inside: Slices) -> list[int | None]:

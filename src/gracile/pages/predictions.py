@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -36,6 +37,12 @@ HEADLINE = (
     "csa_c2_c3", "diameter_ap_mean", "diameter_rl_mean", "volume",
 )  # fmt: skip
 """Measurements that the table of all cases and the charts show at first."""
+
+
+_RANGE = re.compile(r"csa_[ctls]\d+_[ctls]\d+")
+
+NOTES = 12
+"""Largest number of notes that stand at the head of the page."""
 
 
 class ReportWriter:
@@ -115,7 +122,10 @@ class ReportWriter:
         flagged = sum(bool(c.flags) for c in cases)
         kinds = [_kind(record) for record in self._records.values()]
         numbers = " and ".join(counted(kinds.count(kind), kind) for kind in dict.fromkeys(kinds))
-        notes = [f"{note[:1].upper()}{note[1:]}." for note in run_notes(list(self._records.values()))]
+        said = run_notes(list(self._records.values()))
+        notes = [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in said[:NOTES]]
+        if len(said) > NOTES:
+            notes.append(f"{len(said) - NOTES} further notes stand in predictions.json.")
         if self.page.overflows:
             others = "report/overlays has one of every answered picture, and every video is linked"
             notes.append(f"Pictures are shown of {len(self.page.pictured)} cases; {others}.")
@@ -129,7 +139,7 @@ class ReportWriter:
             settings=self.recipe.model_dump(mode="json"),
             notes=notes,
             credits=f", recipe {self.recipe.name}, model {self.model}. {self.credits}".rstrip(" ."),
-            headline=HEADLINE if any(m.name in HEADLINE for c in cases for m in c.measurements) else (),
+            headline=_headline(cases),
         )
 
     def _add_pictures(
@@ -190,6 +200,13 @@ class ReportWriter:
         names, marks = self.recipe.class_names, record.get("marks", {})
         status = record["status"]
         return case, Result(case.id, status, case.grid, names, mask=labels, centerline=line, tables=tables, marks=marks)
+
+
+def _headline(cases: Sequence[ReportCase]) -> tuple[str, ...]:
+    """What the table shows at first, areas over ranges of vertebral levels among it; all where none of it was measured."""
+    names = {m.name for case in cases for m in case.measurements}
+    chosen = (*HEADLINE, *sorted(name for name in names - {*HEADLINE} if _RANGE.fullmatch(name)))
+    return chosen if names & {*chosen} else ()
 
 
 def _is_of(overlay: Path, record: Mapping[str, Any]) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _SPELLED = {
-    "ap": "AP", "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "c2": "C2", "c3": "C3", "cldice": "clDice",
+    "ap": "AP", "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "cldice": "clDice",
     "crae": "CRAE", "crve": "CRVE", "csa": "CSA", "f1": "F1", "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR",
     "pr": "PR", "rl": "RL", "roc": "ROC", "sd": "SD", "px": "(px)", "mm": "(mm)", "mm2": "(mm²)", "mm3": "(mm³)",
 }  # fmt: skip
+_LEVEL = re.compile(r"^[ctls]\d{1,2}$")
 NOTICE = "Not a medical device. Check every result in its picture before it is used."
 NOTHING = "–"
 """Stands for an undefined value."""
@@ -17,7 +18,9 @@ NOTHING = "–"
 
 def label(name: str) -> str:
     """``caliber_mean`` as "Caliber mean", ``auc_roc`` as "AUC ROC"."""
-    words = " ".join(_SPELLED.get(word, word) for word in name.replace("_", " ").split())
+    words = " ".join(
+        _SPELLED.get(word, word.upper() if _LEVEL.match(word) else word) for word in name.replace("_", " ").split()
+    )
     return words if words.startswith("clDice") else words[:1].upper() + words[1:]
 
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gracile.io.run_tables import measure_column
 from gracile.report import ReportCase, worst_first
 from gracile.report.wording import label, unit_text
 
@@ -42,12 +43,6 @@ def case_table(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"columns": list(columns.values()), "flags": texts, "order": order, "rows": rows}
 
 
-def measure_key(measurement: Mapping[str, Any]) -> str:
-    """``artery.caliber_mean_um``; without a structure or a unit their parts are left out."""
-    unit = measurement["unit"] if measurement["unit"] != "1" else ""
-    return ".".join(filter(None, (measurement.get("structure"), "_".join(filter(None, (measurement["name"], unit))))))
-
-
 def _gate_columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         f"gate.{name}": {"key": f"gate.{name}", "label": name, "group": "Gate", "number": True}
@@ -59,14 +54,14 @@ def _measure_columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     columns = {}
     for m in record.get("measurements", []):
         shown = " ".join(filter(None, (label(m["name"]), f"({unit_text(m['unit'])})" if unit_text(m["unit"]) else "")))
-        key = measure_key(m)
+        key = measure_column(m)
         columns[key] = {"key": key, "label": shown, "group": m.get("structure") or "Whole case", "number": True}
     return columns
 
 
 def _numbers(record: Mapping[str, Any]) -> dict[str, float | None]:
     numbers = {f"gate.{name}": _rounded(value) for name, value in record.get("gates", {}).items()}
-    return numbers | {measure_key(m): _rounded(m["value"]) for m in record.get("measurements", [])}
+    return numbers | {measure_column(m): _rounded(m["value"]) for m in record.get("measurements", [])}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -21,7 +21,7 @@ def shares(mask: np.ndarray) -> np.ndarray:
 def test_an_island_of_as_many_pixels_as_asked_for_stays_and_one_less_is_dropped(smallest):
     mask = np.zeros((9, 30), np.uint8)
     mask[1, 1 : 1 + smallest] = 1
-    mask[4, 1 : smallest] = 2
+    mask[4, 1:smallest] = 2
     mask[7, 10], mask[8, 11 : 10 + smallest] = 1, 2  # one island of two classes, joined at a corner
     found = decide(shares(mask), rule(smallest=smallest))
     expected = mask.copy()

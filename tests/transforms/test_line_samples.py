@@ -6,7 +6,7 @@ import pytest
 from gracile.recipe import AugmentSpec, JitterSpec
 from gracile.transforms.volume_samples import LineSamples, VolumePart
 
-STILL = AugmentSpec(**{name: 0 for name in AugmentSpec.model_fields})
+STILL = AugmentSpec(**dict.fromkeys(AugmentSpec.model_fields, 0))
 SPACING = np.array([0.5, 0.5, 2.0])
 
 

@@ -14,7 +14,8 @@ SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / 
 SAID = re.sub(r"\{[^{}\n]*\}", "…", re.sub(r'"\s*\n\s*f?"', "", SOURCE))
 NAMED = [text for row in re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE) for text in re.findall(r"`([^`]+)`", row)]
 KINDS = "fundus photograph|ultrasound image"
-FILLED = re.compile(r"\b(?:STRUCTURE|LANDMARK|PART|NAME|TYPE|MODE|UNIT|[NMABXP]%?)\b%?|\d+%?|\.\.\.|landmarks(?=:)|" + KINDS)
+WORDS = "STRUCTURE|LANDMARK|PART|NAME|TYPE|MODE|UNIT|[NMABXP]%?"
+FILLED = re.compile(rf"\b(?:{WORDS})\b%?|\d+%?|\.\.\.|landmarks(?=:)|{KINDS}")
 
 
 @pytest.mark.parametrize("text", NAMED)

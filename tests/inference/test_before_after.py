@@ -82,7 +82,7 @@ def test_a_comparison_writes_scores_masks_and_a_page_with_both_overlays(models, 
     layers = {group for group, _ in re.findall(r'data-layer="([^/"]+)/([^"]+)"', page)}
     assert layers == {"Before", "After", "Truth", "Differences before", "Differences"}
     assert "carried over from the bundle" in page
-    assert page.count("data:image/jpeg") == 4
+    assert page.count("data:image/jpeg") == 2 * 4  # on the first screen, and at its case
     shown = re.findall(r'data-layer="([^/"]+)/[^"]+"( hidden)?', page)
     assert {group for group, hidden in shown if not hidden} == {"Differences"}
 
@@ -136,7 +136,7 @@ def test_only_the_worst_cases_have_their_pictures_in_the_page(models, fundus_fol
     monkeypatch.setattr(case_page, "PICTURES", 2)
     compared = api.compare(models["blind"], models["veins"], fundus_folder, tmp_path, device="cpu")
     page = compared.report.read_text(encoding="utf-8")
-    assert page.count("data:image/jpeg") == 2
+    assert page.count("data:image/jpeg") == 2 * 2
     order = re.findall(r'data-case="(\w+)"', page)
     scores = {row["case"]: row["after"]["f1"] for row in compared.scores.cases}
     assert order == sorted(scores, key=scores.__getitem__)

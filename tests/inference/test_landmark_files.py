@@ -22,6 +22,7 @@ from gracile.io.nnlandmark import read_nnlandmark
 from gracile.pages.predictions import ReportWriter
 from gracile.recipe import Recipe, read_recipe
 from gracile.result import Landmark, LandmarkMaps, Result
+from gracile.trust import Ordinary
 from tests.volumes_on_disk import write_nifti, write_series
 
 AFFINE = np.array([[-0.5, 0, 0, 20.0], [0, 0.5, 0, -30.0], [0, 0.0, 0.8, 40.0], [0, 0, 0, 1.0]])
@@ -36,6 +37,7 @@ class Knowing:
         self.recipe: Recipe = read_recipe(
             "cochlea-landmarks-published", ["landmarks=[{name: apex}, {name: deep/turn}]", "measure=[]"]
         )
+        self.ordinary = Ordinary()
         self.missed = missed
         self.starts: list[Any] = []
         self.maps: list[weakref.ref[np.ndarray]] = []
@@ -167,10 +169,11 @@ def test_a_recipe_that_scans_no_windows_takes_no_point_to_start_from(volume, tmp
         run(pipeline, volume, tmp_path / "out", near="1,2,3")
 
 
-def test_a_run_that_starts_elsewhere_is_another_run(volume, tmp_path):
-    run(Knowing(), volume, tmp_path / "out", near="1,2,3")
-    with pytest.raises(UsageError, match="near"):
-        run(Knowing(), volume, tmp_path / "out", near="1,2,4")
+def test_a_volume_that_is_searched_elsewhere_is_searched_again(volume, tmp_path):
+    pipeline = Knowing()
+    for near in ("1,2,3", "1,2,3", "1,2,4"):
+        run(pipeline, volume, tmp_path / "out", near=near)
+    assert [tuple(start) for start in pipeline.starts] == [(1, 2, 3), (1, 2, 4)]
 
 
 def test_the_report_shows_three_slices_of_each_point_also_of_a_reused_answer(volume, tmp_path):

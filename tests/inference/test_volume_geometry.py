@@ -122,12 +122,12 @@ def test_a_mask_comes_back_from_preparing_and_the_column_alone(code: str) -> Non
     recipe = read_recipe("spinal-cord")
     case = Case("tube", share[None].astype(np.float32), Grid(share.shape, affine=affine), truth=true)
     prepared, _ = prepare(case, recipe)
-    assert prepared.truth is not None
     assert prepared.affine is not None
-    line = centerline_from_mask(np.asarray(prepared.truth[1]), prepared.affine)
+    tube = prepared.where([1]).astype(np.float32)
+    line = centerline_from_mask(tube, prepared.affine)
     column = Column.along(line, prepared.affine, prepared.region.shape, (64, 64), (0.5, 0.5, 0))
     back = np.zeros(prepared.region.shape, dtype=np.float32)
-    back[column.box] = column.restore(column.cut(np.asarray(prepared.truth[1:])), (0.0,))[0]
+    back[column.box] = column.restore(column.cut(tube[None]), (0.0,))[0]
     assert isinstance(prepared.placement, Orientation)
     found = prepared.placement.restore(back) > 0.5
     assert dice(true > 0, found) >= 0.97

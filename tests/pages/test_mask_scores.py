@@ -134,6 +134,6 @@ def test_volumes_are_drawn_with_their_truth_and_the_area_along_both(tmp_path):
     )
     text = page.read_text(encoding="utf-8")
     assert text.count("data:image/jpeg") == 1
-    assert {name.split("/")[0] for name in re.findall(r'data-layer="([^"]+)"', text)} == {"Found", "Truth", "Marks"}
+    assert {name.split("/")[0] for name in re.findall(r'data-layer="([^"]+)"', text)} == {"Found", "Truth"}
     assert "Area along the structure" in text
     assert ">truth</text>" in text

@@ -11,6 +11,8 @@ from gracile.geometry import PointList
 from gracile.io import POINT_SUFFIXES, read_points, stem
 from gracile.io.nnlandmark import is_nnlandmark, nnlandmark_cases, read_nnlandmark
 from gracile.io.point_tables import read_point_table
+from gracile.io.predictions_file import PREDICTIONS
+from gracile.io.run_tables import CASES, MEASUREMENTS
 
 _ENDINGS = (".mrk.json", ".fcsv", "_landmarks.csv", "_landmarks.tsv", ".csv", ".tsv")
 """How a case's file may go on behind its name, the preferred first: an ``.fcsv`` leaves out what was not found."""
@@ -94,7 +96,8 @@ def read_true_points(
         lists = read_point_table(source)
         if set(lists) != {""}:
             return {name: _by_name(source, points, names) for name, points in lists.items()}
-    files = [source] if source.is_file() else sorted(source.iterdir())
+    own_tables = (MEASUREMENTS, CASES) if (source / PREDICTIONS).is_file() else ()  # of a run folder: no points
+    files = [source] if source.is_file() else [file for file in sorted(source.iterdir()) if file.name not in own_tables]
     chosen: dict[str, Path] = {}
     for ending in _ENDINGS:
         own = [file for file in files if file.name.lower().endswith(ending) and file.is_file()]

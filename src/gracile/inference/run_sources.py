@@ -10,9 +10,7 @@ from typing import Any
 from gracile.inference.input_names import free_name, input_key
 from gracile.inference.inputs import Input
 from gracile.inference.journal import read_journals
-from gracile.io.predictions_file import HIDDEN, Record, read_predictions
-
-PREDICTIONS = "predictions.json"
+from gracile.io.predictions_file import HIDDEN, PREDICTIONS, Record, read_predictions
 
 PART = re.compile(r"predictions\.(\d+)of(\d+)\.json")
 

@@ -11,6 +11,8 @@ from gracile.io.atomic import writing
 FORMAT = 1
 """Version of ``predictions.json``."""
 
+PREDICTIONS = "predictions.json"
+
 HIDDEN = ".gracile"
 """Folder in a run folder for what no user needs: journals, locks, drawings for the next page."""
 

@@ -77,6 +77,7 @@ def test_every_command_is_in_the_help(gracile):
         "demo",
         "recipe",
         "merge",
+        "table",
         "compare",
         "tune",
         "study",
@@ -117,6 +118,13 @@ def test_a_command_that_makes_no_sense_exits_2(gracile, arguments):
         (["predict", "{bundle}", "{image}", "--out", "{image}", "--no-report"], 1, "file"),
         (["predict", "{bundle}", "{image}", "--out", "{out}", "--overlay-opacity", "3"], 2, "0 to 1"),
         (["predict", "{bundle}", "{image}", "--out", "{out}", "--fov", "{out}/absent"], 1, "absent"),
+        (["predict", "{bundle}", "{image}", "--out", "{out}", "--level-range", "C2:C3"], 2, "--levels"),
+        (
+            ["predict", "{bundle}", "{image}", "--out", "{out}", "--levels", "{out}", "--level-range", "C3:2"],
+            2,
+            "C2:C3",
+        ),
+        (["table", "{out}"], 1, "predictions.json"),
         (["evaluate", "{out}", "--protocol", "segmentation"], 2, "two folders"),
         (["evaluate", "{out}/absent", "{data}/labels", "--protocol", "segmentation"], 1, "absent"),
         (["evaluate", "{data}/labels", "{data}/labels", "--protocol", "av-multiclass", "--min-area", "3"], 2, "area"),
@@ -220,6 +228,20 @@ def test_shards_are_predicted_and_merged(gracile, quick, fundus_folder, tmp_path
     assert code == 0
     assert str(tmp_path / "predictions.json") in out
     assert len(json.loads((tmp_path / "predictions.json").read_text())["inputs"]) == 4
+
+
+def test_tables_of_runs_are_joined(gracile, quick, fundus_folder, tmp_path):
+    for run in ("one", "two"):
+        gracile("predict", *quick, fundus_folder / "images" / "00.png", "--out", tmp_path / run)
+    code, out, _ = gracile("table", tmp_path / "one", tmp_path / "two")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].startswith("run,model,case,status,reason,flags")
+    assert [line.split(",")[:3] for line in lines[1:]] == [
+        [str(tmp_path / run), "tiny", "00"] for run in ("one", "two")
+    ]
+    assert gracile("table", tmp_path / "one", tmp_path / "two", "--out", tmp_path / "all.csv") == (0, "", "")
+    assert (tmp_path / "all.csv").read_text() == out
 
 
 def test_evaluate_prints_a_table_and_writes_scores(gracile, fundus_folder, tmp_path):

@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 from gracile.api import load
-from gracile.errors import DataError, UsageError
+from gracile.errors import DataError, RecipeError, UsageError
 from gracile.inference import Options, Shard, find_inputs, merge_shards, predict
 from gracile.inference.predict import Summary
 from gracile.io import read_case_file
 from gracile.pipeline import Pipeline
+from gracile.result import Measurement
 from tests.conftest import draw_fundus
 
 MODEL: dict[str, Any] = {"name": "tiny", "weights": {"vessels": "12ab"}}
@@ -330,3 +331,132 @@ def test_predicting_into_the_folder_of_the_photographs_never_overwrites_them(run
     with pytest.raises(UsageError, match="among the inputs"):
         run(overwrite=True)
     assert masks(pictures) == before
+
+
+def test_a_second_run_adds_to_the_folder(run, pictures, tmp_path):
+    """Also with an input of a name that is taken, and its own optic disc."""
+    run()
+    other = tmp_path / "left"
+    other.mkdir()
+    for name in ("00.png", "new.png"):
+        shutil.copy(pictures / "01.png", other / name)
+    run.pictures = other / "00.png"
+    assert run(measure={"disc": (60, 60, 20)}).answered == ["left-00"]
+    run.pictures = other / "new.png"
+    assert run(measure={"disc": (50, 50, 20)}).answered == ["new"]
+    run.pictures = pictures / "02.png"
+    assert run().reused == ["02"]
+    assert [record["name"] for record in run.content["inputs"]] == ["00", "01", "02", "03", "left-00", "new"]
+    assert masks(run.out).keys() == {"00.png", "01.png", "02.png", "03.png", "left-00.png", "new.png"}
+    assert [record["given"] for record in run.content["inputs"]][3:5] == [{}, {"disc": [60, 60, 20]}]
+
+
+def test_what_is_given_for_one_input_makes_only_that_one_anew(run, pictures):
+    run.pictures = pictures / "00.png"
+    run(measure={"disc": (60, 60, 20)})
+    assert run(measure={"disc": (60, 60, 20)}).reused == ["00"]
+    assert run(measure={"disc": (50, 60, 20)}).answered == ["00"]
+
+
+def test_pictures_and_a_clip_go_into_one_folder_call_by_call(run, pictures, tmp_path):
+    clip = tmp_path / "clip"
+    clip.mkdir()
+    shutil.copy(pictures / "00.png", clip / "0.png")
+    run.pictures = pictures / "00.png"
+    run()
+    run.pictures = f"frames:{clip}"
+    run()
+    (pictures / "01.png").write_bytes(b"")
+    run.pictures = pictures / "01.png"
+    run()
+    records = run.content["inputs"]
+    assert [(record["kind"], record["status"] == "failed") for record in records] == [
+        ("picture", False), ("video", False), ("picture", True),
+    ]  # fmt: skip
+    assert len({tuple(sorted(record)) for record in records}) == 1
+
+
+def failing(error: Exception) -> Any:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def measuring(tiny_bundle):
+    """The pipeline with a measure."""
+    return load(tiny_bundle, settings=["measure=[{name: areas}]"], device="cpu").pipeline
+
+
+def test_a_mask_is_on_disk_before_it_is_measured_and_outlives_a_measure_that_fails(run, measuring, monkeypatch):
+    run.pipeline = measuring
+    there: list[bool] = []
+
+    def fail(_self: Any, case: Any, result: Any, recipe: Any) -> None:
+        there.append((run.out / f"{case.id}.png").is_file())
+        raise ZeroDivisionError("no pixels")
+
+    monkeypatch.setattr("gracile.measure.areas.Areas.add", fail)
+    summary = run()
+    assert there == [True] * 4
+    assert summary.answered == ["00", "01", "02", "03"]
+    for record in run.content["inputs"]:
+        assert record["status"] == "found"
+        assert "the measure areas failed" in record["flags"]
+        assert "the measure areas failed: ZeroDivisionError: no pixels" in record["notes"]
+        assert (run.out / record["files"]["mask"]).is_file()
+    assert "the measure areas failed: ZeroDivisionError: no pixels" in run.content["notes"]
+
+
+def test_a_measure_that_is_no_number_fails_no_later_run(run, measuring, monkeypatch):
+    run.pipeline = measuring
+    nothing = Measurement("area", float("nan"), "px2", "artery")
+    monkeypatch.setattr(
+        "gracile.measure.areas.Areas.add", lambda _, case, result, recipe: result.measurements.append(nothing)
+    )
+    run()
+    assert run().reused == ["00", "01", "02", "03"]
+    (measurement,) = run.content["inputs"][0]["measurements"]
+    assert (measurement["value"], measurement["note"]) == (None, "not a number")
+    assert "artery area is not a number" in run.content["inputs"][0]["flags"]
+    assert "00,artery,area,,px2,not a number" in (run.out / "measurements.csv").read_text()
+
+
+def test_wrong_options_of_a_measure_end_the_run(run, measuring, monkeypatch):
+    run.pipeline = measuring
+    monkeypatch.setattr("gracile.measure.areas.Areas.add", failing(RecipeError("There is no structure 'x'.")))
+    with pytest.raises(RecipeError, match="'x'"):
+        run()
+
+
+def test_a_map_that_cannot_be_written_costs_that_map_alone(run, monkeypatch):
+    monkeypatch.setattr("numpy.savez_compressed", failing(ValueError("too odd")))
+    run(probabilities=True)
+    for record in run.content["inputs"]:
+        assert record["files"].keys() == {"mask"}
+        assert "writing probabilities failed" in record["flags"]
+        assert "writing probabilities failed: ValueError: too odd" in record["notes"]
+
+
+def test_a_picture_that_the_report_cannot_draw_is_noted_in_the_record(run):
+    def observe(case: Any, result: Any, record: dict[str, Any]) -> str:
+        return "MemoryError: too large" if record["name"] == "01" else ""
+
+    predict(run.pipeline, MODEL, find_inputs([str(run.pictures)]), run.out, Options(), observe)
+    flagged = {
+        record["name"]: record["notes"]
+        for record in run.content["inputs"]
+        if "picture in the report" in str(record["flags"])
+    }
+    assert [name for name in flagged] == ["01"]
+    assert "its picture in the report failed: MemoryError: too large" in flagged["01"]
+
+
+def test_both_tables_lie_beside_the_predictions(run, pictures):
+    (pictures / "=1+1.png").write_bytes(b"")
+    run()
+    cases = (run.out / "cases.csv").read_text().splitlines()
+    assert cases[0].startswith("case,status,reason,flags")
+    assert sorted(line.split(",")[0] for line in cases[1:]) == ["'=1+1", "00", "01", "02", "03"]
+    assert (run.out / "measurements.csv").read_text() == "case,structure,measure,value,unit,note\n"

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gracile.case import Case
-from gracile.errors import DataError, GeometryError, RecipeError
+from gracile.errors import DataError, GeometryError, RecipeError, UsageError
 from gracile.geometry import Grid
-from gracile.measure import measure, measure_cord
+from gracile.measure import measure, measure_cord, require_known_settings
 from gracile.recipe import recipe_from
 from gracile.result import Result
 from tests.geometry.volumes import ORIENTATIONS, oriented, tube
@@ -153,6 +153,59 @@ def test_levels_part_the_rows(shares):
     )
     only = np.where(levels == 3, 0, levels)
     assert "csa_c2_c3" not in values(measure_cord(shares > 0.5, Grid(SHAPE, AFFINE), levels=only))
+
+
+def with_levels() -> np.ndarray:
+    """C5 to C2, from the foot up."""
+    levels = np.zeros(SHAPE, np.int16)
+    for level, slices in ((5, slice(5, 12)), (4, slice(12, 16)), (3, slice(16, 22)), (2, slice(22, 30))):
+        levels[:, :, slices] = level
+    return levels
+
+
+@pytest.mark.parametrize(("asked", "name", "members"), [
+    ("C3:C5", "c3_c5", {"C3", "C4", "C5"}), ("3:5", "c3_c5", {"C3", "C4", "C5"}), ("c4", "c4", {"C4"}),
+    ("C2:C3", "c2_c3", {"C2", "C3"}),
+])  # fmt: skip
+def test_a_range_of_levels_is_measured_as_one(shares, asked, name, members):
+    measures = measure_cord(shares > 0.5, Grid(SHAPE, AFFINE), levels=with_levels(), level_range=asked)
+    found = values(measures)
+    rows = [row for row in measures.rows if row["level"] in members]
+    for quantity, column in (("csa", "area_mm2"), ("diameter_ap", "diameter_ap_mm"), ("diameter_rl", "diameter_rl_mm")):
+        by_hand = np.average([row[column] for row in rows], weights=[row["length_mm"] for row in rows])
+        assert found[f"{quantity}_{name}"] == pytest.approx(by_hand)
+    names = [m.name for m in measures.measurements]
+    assert len(set(names)) == len(names)
+
+
+def test_each_level_is_measured_by_itself(shares):
+    measures = measure_cord(shares > 0.5, Grid(SHAPE, AFFINE), levels=with_levels())
+    found = values(measures)
+    for row in measures.levels:
+        assert found[f"csa_{row['level'].lower()}"] == pytest.approx(row["area_mean_mm2"])
+    assert measures.flags == []
+
+
+def test_a_range_that_is_not_all_there_is_not_measured(shares):
+    measures = measure_cord(shares > 0.5, Grid(SHAPE, AFFINE), levels=with_levels(), level_range="C1:C3")
+    (area,) = (m for m in measures.measurements if m.name == "csa_c1_c3")
+    assert (area.value, area.note) == (None, "C1 to C3 is not measured: C1 is not there")
+    assert measures.flags == ["cord: C1 to C3 is not measured: C1 is not there"]
+    empty = measure_cord(np.zeros(SHAPE), Grid(SHAPE, AFFINE), levels=with_levels(), level_range="C1:C3")
+    assert "csa_c1_c3" in values(empty)
+
+
+@pytest.mark.parametrize(("asked", "says"), [
+    ("C3:C2", "C3 lies below C2. Name the upper level first: C2:C3."), ("C8", "no vertebral level 'C8'"),
+    ("C2:X", "no vertebral level 'X'"), ("", "no vertebral level ''"), ("0:3", "no vertebral level '0'"),
+    ("C2:C3:C4", "no vertebral level 'C3:C4'"), ("T13", "C1 to C7, T1 to T12, L1 to L5, S1 to S5"),
+])  # fmt: skip
+def test_a_range_that_is_none_is_told(asked, says):
+    with pytest.raises(UsageError) as raised:
+        require_known_settings({"levels": "x", "level_range": asked})
+    assert says in str(raised.value)
+    with pytest.raises(UsageError, match="--levels"):
+        require_known_settings({"level_range": "C2:C3"})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from PIL import Image
 
 from gracile.inference.result_files import write_result
 from gracile.io import read_case_file
-from gracile.pages import case_page
+from gracile.pages import case_page, predictions
 from gracile.pages.predictions import ReportWriter
 from gracile.recipe import read_recipe
 from gracile.result import Measurement, Result
@@ -64,6 +64,40 @@ def test_a_reused_result_is_drawn_from_its_files(tmp_path, writer):
     assert reused.base == fresh.base
     assert reused.layers == fresh.layers
     assert overlays(tmp_path) == ["a.jpg"]
+
+
+def test_what_was_drawn_of_a_record_is_not_drawn_again(tmp_path, writer):
+    case, result, record = answered(tmp_path, "a")
+    record["finished"] = "2026-01-01T00:00:00.000000+00:00"
+    writer.add(case, result, record)
+    (tmp_path / "a.png").unlink()  # so that it could not be drawn
+    again = ReportWriter(RECIPE, "model", tmp_path / "out")
+    again.write_all([record])
+    assert vars(again.page.cases[0]) == vars(writer.page.cases[0])
+    newer = ReportWriter(RECIPE, "model", tmp_path / "out")
+    newer.write_all([{**record, "finished": "2099-01-01T00:00:00.000000+00:00"}])
+    assert newer.page.cases[0].base == b""
+
+
+def test_the_page_holds_the_records_of_the_folder_in_their_order(tmp_path, writer):
+    records = {}
+    for name in "abc":
+        case, result, records[name] = answered(tmp_path, name)
+        records[name]["finished"] = "2026-01-01T00:00:00.000000+00:00"
+        if name != "b":
+            writer.add(case, result, records[name])
+    page = writer.write_all([records["b"], records["c"]])
+    assert re.findall(r'data-case="(.)"', page.read_text(encoding="utf-8")) == ["b", "c"]
+    assert overlays(tmp_path) == ["b.jpg", "c.jpg"]
+
+
+def test_a_case_that_cannot_be_drawn_is_in_the_page_without_its_picture(tmp_path, writer, monkeypatch):
+    def fail(*_):
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(predictions, "case_overlay", fail)
+    assert writer.try_add(*answered(tmp_path, "a")) == "MemoryError: too large"
+    assert "500" in writer.write().read_text(encoding="utf-8")
 
 
 def test_a_reused_result_whose_picture_is_gone_keeps_its_numbers(tmp_path, writer):

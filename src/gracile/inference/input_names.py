@@ -31,7 +31,7 @@ def input_names(paths: Sequence[Path]) -> list[str]:
     return [f"{names[p]}-{_suffix(p)}" if counts[names[p]] > 1 else names[p] for p in paths]
 
 
-def input_key(path: Path, recorded: bool = True) -> str:
+def input_key(path: Path | str, recorded: bool = True) -> str:
     """What an input is known by in a run folder: its absolute path; of a camera, whose scenes never return, a new one.
 
     Args:

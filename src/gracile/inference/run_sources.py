@@ -47,9 +47,14 @@ def read_sources(out: Path, own: Path | None = None) -> list[Source]:
     ]:
         if path.exists():
             content = read_predictions(path)
-            records = [{"path": input_key(Path(record["input"])), **record} for record in content["inputs"]]
-            found.append(Source(path, content.get("key", ""), content.get("settings", {}), records, part=label))
+            head = content.get("key", ""), content.get("settings", {})
+            found.append(Source(path, *head, [_with_key(record) for record in content["inputs"]], part=label))
     return [*(source for source in found if not source.part), *(source for source in found if source.part), *journals]
+
+
+def _with_key(record: Record) -> Record:
+    """A record with the key of its input, which records of earlier versions are without."""
+    return record if "path" in record else {**record, "path": input_key(Path(record["input"]))}
 
 
 def named_inputs(inputs: Sequence[Input], own: Iterable[Source]) -> list[Input]:

@@ -203,7 +203,7 @@ class ReportWriter:
 
 
 def _headline(cases: Sequence[ReportCase]) -> tuple[str, ...]:
-    """What the table shows at first, areas over ranges of levels among it; all where none of it was measured."""
+    """What the table shows at first, areas over vertebral levels among it; all where none of that was measured."""
     names = {m.name for case in cases for m in case.measurements}
     chosen = (*HEADLINE, *sorted(name for name in names - {*HEADLINE} if _RANGE.fullmatch(name)))
     return chosen if names & {*chosen} else ()

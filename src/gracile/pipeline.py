@@ -88,12 +88,10 @@ class Pipeline:
                 if finding.closed and len(finding.closed) == len(self.recipe.classes) - 1:
                     break
         line = next(reversed(finding.lines.values()), None)
-        closed = {self.recipe.class_names[index]: why for index, why in finding.closed.items()}
         result = Result(
             case.id, "found", case.grid, self.recipe.class_names, region=region, gates=finding.gates,
-            gate_decisions=finding.decisions, closed=closed, extras=finding.extras, centerline=line,
-            landmarks=finding.landmarks, flags=[*(prepared.flags or []), *finding.flags],
-            notes=[*case.notes, *finding.notes], seconds=seconds,
+            gate_decisions=finding.decisions, extras=finding.extras, centerline=line, landmarks=finding.landmarks,
+            flags=[*(prepared.flags or []), *finding.flags], notes=[*case.notes, *finding.notes], seconds=seconds,
         )  # fmt: skip
         if self.recipe.ungated:
             result.notes.append(f"not gated: {self.recipe.ungated}")
@@ -121,10 +119,11 @@ class Pipeline:
                 result.probabilities = probabilities()
         if not result.mask.any():
             result.status = "absent"
-            reasons = dict.fromkeys(result.closed.values())
+            reasons = dict.fromkeys(finding.closed.values())
             result.reason = "; ".join(reasons) or "no pixel was assigned to a structure"
         else:
-            result.flags += [f"{name}: {why}" for name, why in result.closed.items()]
+            closed = [f"{self.recipe.class_names[index]}: {why}" for index, why in finding.closed.items()]
+            result.flags += closed
 
     def _restore_landmarks(self, result: Result, finding: Finding, prepared: Prepared, keep_maps: bool) -> None:
         """Maps on the input's grid; a case with a landmark is not absent, whatever its masks are."""

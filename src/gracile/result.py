@@ -111,7 +111,6 @@ class Result:
         region: ``(*spatial)`` bool, the part of the image that was looked at, or None.
         gates: Probabilities that the gates gave, by structure or kind of frame.
         gate_decisions: What the gates decided, by the same names.
-        closed: Why a gate left a class empty, by the name of the class.
         centerline: The line along the structure, where a stage looked for one.
         landmarks: Every landmark of the recipe in its order, found or not.
         landmark_maps: Probability of each landmark by its name, ``(*spatial)`` float32 on the input's grid, made when
@@ -136,7 +135,6 @@ class Result:
     region: np.ndarray | None = None
     gates: dict[str, float] = field(default_factory=dict)
     gate_decisions: dict[str, bool] = field(default_factory=dict)
-    closed: dict[str, str] = field(default_factory=dict)
     centerline: Centerline | None = None
     landmarks: list[Landmark] = field(default_factory=list)
     landmark_maps: Mapping[str, np.ndarray] = field(default_factory=LandmarkMaps)

@@ -13,7 +13,7 @@ from gracile.trust import Ordinary, case_figures, case_flags
 from gracile.trust.figures import FIGURES
 
 SIDE = 200
-TOOL = read_recipe("surgical-tool")
+TOOL = read_recipe("surgical-tool", ["stages.presence.enabled=false"])
 POINTS = read_recipe("skull-landmarks")
 
 
@@ -102,10 +102,11 @@ def test_what_spoils_a_picture_at_all_is_flagged_by_fixed_rules() -> None:
         assert flag in case_flags(case, answered(case, BOX), TOOL, Ordinary())
 
 
-def test_what_a_gate_closed_is_no_flag() -> None:
+def test_what_a_gate_looks_for_may_be_absent() -> None:
     case = picture(texture(0))
-    closed = answered(case, closed={"tool": "the gate found it absent"})
-    assert case_flags(case, closed, TOOL, Ordinary()) == []
+    gated = read_recipe("surgical-tool")
+    assert case_flags(case, answered(case), gated, Ordinary()) == []
+    assert case_flags(case, answered(case), TOOL, Ordinary()) == ["tool: nothing of it was found"]
 
 
 def test_a_structure_that_is_often_absent_may_be_absent() -> None:

@@ -19,7 +19,8 @@ EDGE = 0.01
 def answer_figures(result: Result, recipe: Recipe) -> Figures:
     """Figures of what was found.
 
-    - ``found``: 1 where there is anything of a structure, else 0; not told of what a gate closed.
+    - ``found``: 1 where there is anything of a structure, else 0; not told of what a gate looks for, as its recipe
+      expects it to be absent now and then.
     - ``share``: of the region that was looked at.
     - ``apart``: share of the structure outside its largest piece. ``border``: share of it at the border.
     - Of landmarks: ``missed``, the share that was not found; means of ``probability`` and ``uncertainty_mm``; and
@@ -31,9 +32,10 @@ def answer_figures(result: Result, recipe: Recipe) -> Figures:
         mask, region = _working(result.mask, region)
         area, edge = mask.size if region is None else max(1, int(region.sum())), _edge(mask.shape, region)
         counts = np.bincount(mask.ravel(), minlength=len(recipe.classes))
+        gated = _gated(recipe)
         for name, members in recipe.structures.items():
             count = int(counts[list(members)].sum())
-            if count or not {recipe.class_names[index] for index in members} <= result.closed.keys():
+            if not gated.issuperset(recipe.class_names[index] for index in members):
                 figures[name, "found"] = float(count > 0)
             if count:
                 figures[name, "share"] = count / area
@@ -41,6 +43,12 @@ def answer_figures(result: Result, recipe: Recipe) -> Figures:
     if result.landmarks:
         figures |= {(LANDMARKS, what): value for what, value in _landmarks(result).items()}
     return figures
+
+
+def _gated(recipe: Recipe) -> set[str]:
+    """Classes that a gate may close."""
+    gates = [spec for spec in recipe.gates if spec.enabled]
+    return {name for spec in gates for name in spec.structures or recipe.class_names[1:]}
 
 
 def _working(mask: np.ndarray, region: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

@@ -45,7 +45,7 @@ def _small(case: ReportCase) -> bytes:
     base = case.base
     if any(layer.group == "Differences" for layer in shown):  # over a gray picture, as on the case's card
         base = jpeg([Image.open(BytesIO(base)).convert("L")], quality=90)
-    picture = Image.open(BytesIO(laid_over(base, shown)))
+    picture: Image.Image = Image.open(BytesIO(laid_over(base, shown)))
     width, height = picture.size
     if height > _TALLEST * width:  # a sheet of many views: those at the top can be seen at least
         picture = picture.crop((0, 0, width, round(width * 3 / 4)))

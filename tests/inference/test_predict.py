@@ -449,7 +449,7 @@ def test_a_picture_that_the_report_cannot_draw_is_noted_in_the_record(run):
         for record in run.content["inputs"]
         if "picture in the report" in str(record["flags"])
     }
-    assert [name for name in flagged] == ["01"]
+    assert list(flagged) == ["01"]
     assert "its picture in the report failed: MemoryError: too large" in flagged["01"]
 
 

@@ -8,6 +8,8 @@ from PIL import Image
 
 from gracile import api
 from gracile.errors import DataError, UsageError
+from gracile.geometry import centerline_from_mask
+from gracile.io import write_centerline
 from gracile.recipe import read_recipe
 from tests.data.test_volume_layouts import volume_recipe
 from tests.volumes_on_disk import write_nifti
@@ -122,18 +124,27 @@ def test_each_unit_is_said_once_and_a_picture_has_pixels(folders, protocol):
     assert not [heading for heading in headings if heading.count("px") > 1 or "oxels" in heading]
 
 
-def test_volumes_are_drawn_with_their_truth_and_the_area_along_both(tmp_path):
+def test_volumes_are_drawn_with_their_truth_and_along_a_line_that_was_found_the_area_of_both(tmp_path):
     classes = volume_recipe().classes
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])
     truth = np.zeros((16, 18, 9), np.uint8)
     truth[5:11, 6:12, 1:8] = 1
     for folder, values in (("images", truth * 50), ("truth", truth), ("run", np.roll(truth, 1, axis=0))):
-        write_nifti(tmp_path / folder / "a.nii.gz", values, np.diag([1.0, 1.0, 2.0, 1.0]))
-    page = tmp_path / "report.html"
-    api.evaluate(
-        tmp_path / "run", tmp_path / "truth", "segmentation", classes=classes, report=page, images=tmp_path / "images"
-    )
-    text = page.read_text(encoding="utf-8")
-    assert text.count("data:image/jpeg") == 1
-    assert {name.split("/")[0] for name in re.findall(r'data-layer="([^"]+)"', text)} == {"Found", "Truth"}
-    assert "Area along the structure" in text
-    assert ">truth</text>" in text
+        write_nifti(tmp_path / folder / "a.nii.gz", values, affine)
+
+    def page() -> str:
+        path = tmp_path / "report.html"
+        api.evaluate(
+            tmp_path / "run", tmp_path / "truth", "segmentation", classes=classes, report=path,
+            images=tmp_path / "images",
+        )  # fmt: skip
+        return path.read_text(encoding="utf-8")
+
+    blob = page()
+    assert {name.split("/")[0] for name in re.findall(r'data-layer="([^"]+)"', blob)} == {"Found", "Truth"}
+    assert "Area along the structure" not in blob
+    write_centerline(tmp_path / "run" / "centerline" / "a.csv", centerline_from_mask(truth, affine))
+    cord = page()
+    assert {name.split("/")[0] for name in re.findall(r'data-layer="([^"]+)"', cord)} == {"Found", "Truth", "Marks"}
+    assert "Area along the structure" in cord
+    assert ">truth</text>" in cord

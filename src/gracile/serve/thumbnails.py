@@ -67,7 +67,7 @@ def _smaller(jpeg: bytes) -> bytes:
 
 def _plane(case: CaseFiles, read: Case, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
     """``(1, height, width)`` uint8 and the labels of the plane that cuts most of what was found, square in mm."""
-    assert read.grid.affine is not None
+    assert read.grid.affine is not None  # volumes have one
     slices = axial_slices(read.image[0], read.grid.affine)
     found = None if labels is None else axial_slices(labels, read.grid.affine).volume
     points = [part["point_mm"] for part in case.record.get("landmarks", []) if part["point_mm"] is not None]

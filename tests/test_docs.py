@@ -151,6 +151,18 @@ def test_getting_started_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     exec(compile(example, "getting-started.md", "exec"), {})
 
 
+def test_the_folder_of_a_run_is_as_its_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo").symlink_to(DOCS.parent / "demo")
+    run_page("run-folder.md")
+    content = json.loads(Path("nerves/predictions.json").read_text())
+    assert [record["name"] for record in content["inputs"]] == ["0010", "0045", "0080"]
+    page = (DOCS / "run-folder.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in page for key in content["inputs"][0])
+    (example,) = blocks("run-folder.md", "python")
+    exec(compile(example, "run-folder.md", "exec"), {})
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_serving_serves_python_and_curl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
     monkeypatch.chdir(tmp_path)

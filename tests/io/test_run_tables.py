@@ -71,6 +71,7 @@ def test_a_name_that_begins_like_a_formula_is_a_text(tmp_path, name):
     formula = measured(name, -1.5, "mm", name, name)
     write_run_tables(tmp_path, [record(name, reason=name, flags=[name], gates={name: 0.5}, measurements=[formula])])
     (case,) = read(tmp_path / "cases.csv")
+    name = name.replace("\r", "\n")
     assert case["case"] == case["reason"] == case["flags"] == f"'{name}"
     assert case[f"'{name}.{name}_mm"] == "-1.5"
     (row,) = read(tmp_path / "measurements.csv")

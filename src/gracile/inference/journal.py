@@ -154,6 +154,8 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 def unwritable(path: Path, error: OSError) -> WriteError:
     """The error in the user's words."""
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return WriteError(f"{path} cannot be written: part of its path is a file.", "Choose another folder.")
     return WriteError(
         f"{path} cannot be written: {error.strerror}.",
         "Free some space, or choose a folder that you may write to, and run it again.",

@@ -1,6 +1,7 @@
 """The tables of a run folder, for R, pandas and Excel: measurements one by one, and cases with all that is known."""
 
 import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ MEASUREMENTS, CASES = "measurements.csv", "cases.csv"
 
 _LONG = ("case", "structure", "measure", "value", "unit", "note")
 _WIDE = ("case", "status", "reason", "flags")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")
 """What a text begins with that a spreadsheet would compute."""
 
 Row = dict[str, Any]
@@ -54,6 +55,13 @@ def case_row(record: Mapping[str, Any]) -> Row:
     for measurement in record["measurements"]:
         row.setdefault(measure_column(measurement), measurement["value"])
     return row
+
+
+def measurements_csv(case: str, measurements: Sequence[Mapping[str, Any]]) -> str:
+    """The content of a ``measurements.csv`` of one case."""
+    text = io.StringIO()
+    write_rows(text, _LONG, measurement_rows(case, measurements))
+    return text.getvalue()
 
 
 def write_run_tables(out: Path, records: Sequence[Mapping[str, Any]]) -> None:
@@ -141,6 +149,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).upper()
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return str(value)
+    if not isinstance(value, str):
+        return str(value)
+    text = value.replace("\r\n", "\n").replace("\r", "\n")  # the other line breaks end a row for some readers
+    return f"'{text}" if text.startswith(_FORMULA) else text

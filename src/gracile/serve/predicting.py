@@ -1,7 +1,5 @@
 """Predicts uploads, in a worker process that loads its models once."""
 
-import csv
-import io
 import time
 import zipfile
 from contextlib import suppress
@@ -21,6 +19,7 @@ from gracile.io.masks import read_labels
 from gracile.io.naming import stem
 from gracile.io.predictions_file import read_predictions
 from gracile.io.run_length import encode, write_csv
+from gracile.io.run_tables import measurements_csv
 from gracile.result import Result
 from gracile.serve.drawing import build_scene
 from gracile.serve.models import served_models
@@ -132,7 +131,7 @@ def _add_tables(
         "files": sorted(record["files"]),
     }
     write_json(folder / "record.json", shown)
-    write_text(folder / "measurements.csv", _measurements_csv(record["measurements"]))
+    write_text(folder / "measurements.csv", measurements_csv(stem(name), record["measurements"]))
     scene.offer("measurements", "Measurements", folder / "measurements.csv", "-measurements.csv")
     mask = case.path("mask")
     if mask is not None and mask.suffix == ".png":
@@ -147,14 +146,6 @@ def _add_tables(
             entry = scene.files[download["key"]]
             archive.write(entry["path"], f"{_plain(stem(name))}{entry['suffix']}")
     scene.offer("all", "All of these", folder / "all.zip", "-all.zip")
-
-
-def _measurements_csv(measurements: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["structure", "name", "value", "unit", "note"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(measurements)
-    return text.getvalue()
 
 
 def _plain(name: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gracile import cli
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, VERSION, WINDOW_NETWORKS
+from gracile.names import MODELS, MONAI_NETWORKS, NETWORKS, PROTOCOLS, RECIPES, VERSION, WINDOW_NETWORKS
 from gracile.recipe import read_recipe
 from tests.conftest import write_fundus_folder
 
@@ -181,11 +181,9 @@ def test_models_as_json_lists_every_name(gracile):
     listing = json.loads(out)
     assert code == 0
     assert [model["name"] for model in listing["models"]] == list(MODELS)
-    assert (listing["recipes"], listing["networks"], listing["protocols"]) == (
-        RECIPES,
-        {name: entry.summary for name, entry in NETWORKS.items()} | WINDOW_NETWORKS,
-        PROTOCOLS,
-    )
+    own = {name: entry.summary for name, entry in NETWORKS.items()} | WINDOW_NETWORKS
+    networks = own | {f"monai:{name}": text for name, text in MONAI_NETWORKS.items()}
+    assert (listing["recipes"], listing["networks"], listing["protocols"]) == (RECIPES, networks, PROTOCOLS)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -288,14 +286,17 @@ def broken_folder(tmp_path: Path) -> Path:
 def test_data_check_lists_every_problem_at_once_and_exits_1(gracile, broken_folder):
     code, out, _ = gracile("data", "check", broken_folder)
     assert code == 1
-    errors = [line for line in out.splitlines() if line.startswith("error: ")]
-    for file, message in (("images/00.png", "no label"), ("labels/01.png", "empty"), ("labels/02.png", "9"),
-                          ("labels/03.png", "60 x 60"), ("images/04.png", "cannot be read")):  # fmt: skip
-        assert any(file in line and message in line for line in errors), (file, errors)
-    assert "5 errors" in out
+    lines = out.splitlines()
+    for severity, file, message in (
+        ("warning", "images/00.png", "no label"), ("warning", "labels/01.png", "empty"),
+        ("error", "labels/02.png", "9"), ("error", "labels/03.png", "60 x 60"), ("error", "images/04.png", "cannot be read"),
+    ):  # fmt: skip
+        found = [line for line in lines if line.startswith(severity) and file in line and message in line]
+        assert found, (file, lines)
+    assert "3 errors" in out
     code, out, _ = gracile("data", "check", broken_folder, "--json")
     assert code == 1
-    assert sum(problem["severity"] == "error" for problem in json.loads(out)["problems"]) == 5
+    assert sum(problem["severity"] == "error" for problem in json.loads(out)["problems"]) == 3
 
 
 def test_data_check_tells_what_is_alike_once_and_each_in_json(gracile, tmp_path):

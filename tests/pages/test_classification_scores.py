@@ -58,11 +58,7 @@ def test_the_figures_are_there_and_speak(folders):
 
 def test_pictures_and_links_to_them(folders):
     text = page(folders, images=folders / "images")
-<<<<<<< HEAD
     assert text.count("data:image/jpeg") == 2 * 5  # on the first screen, and at its case
-=======
-    assert text.count("data:image/jpeg") == 2 * 5  # small ones first, then large ones
->>>>>>> view
     assert '<a href="../images/alarm.png">Image</a>' in text
     (folders / "elsewhere").mkdir()
     with pytest.raises(DataError, match="no image for any case"):

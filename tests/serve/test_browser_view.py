@@ -168,8 +168,8 @@ def test_a_copied_address_shows_the_same_slices_and_the_same_frame(
         visit(copied, page.url)
         copied.locator('#look[data-shown="scan"]').wait_for()
         copied.locator(".where", has_text="R 5.0 A -6.0 S 10.0 mm").wait_for()
-        assert changed(usual, pixels(page)) > 500
-        assert changed(pixels(page), pixels(copied)) < 50
+        assert changed(usual, pixels(page)) > 5000
+        assert changed(pixels(page), pixels(copied)) < 1500  # the cross may lie between two pixels
         watched.require_clean()
         watch.require_clean()
     with (

@@ -159,7 +159,7 @@ class Panes {
   moved(viewer, data) {
     this.tell(words(data));
     for (const other of this.viewers) if (other.viewer !== viewer) place(other.viewer, data.mm);
-    if (this.live) address.setNumbers("at", [...data.mm].slice(0, 3));
+    if (this.live) address.setNumbers("at", [...data.mm].slice(0, 3), 2);
   }
 
   /** Keep how it is turned and how near it is in the address. */
@@ -167,7 +167,7 @@ class Panes {
     if (!this.live) return;
     const { pan2Dxyzmm, renderAzimuth, renderElevation, volScaleMultiplier } = this.viewers[0].viewer.scene;
     address.setNumbers("turn", [renderAzimuth, renderElevation, volScaleMultiplier], 2);
-    address.setNumbers("zoom", pan2Dxyzmm[3] === 1 ? null : [...pan2Dxyzmm], 2);
+    address.setNumbers("zoom", pan2Dxyzmm[3] === 1 ? null : [...pan2Dxyzmm], 3);
   }
 
   /** Look as the address says. */

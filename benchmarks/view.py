@@ -4,8 +4,8 @@
 
 The cases are copies of the demo's photographs and of a drawn volume, with masks drawn by a threshold: nothing is
 predicted. Printed are the seconds until the list stands and until the first picture does, and from a key to the next
-picture: when its neighbors had a moment to be fetched ahead (as a person takes to look), and when keys follow
-as fast as pictures come. The browser is Debian's chromium through Playwright.
+picture: when its neighbors had a moment to be fetched ahead (as a person takes to look), and when keys follow each
+other as fast as pictures come. The browser is Debian's chromium through Playwright.
 """
 
 import argparse

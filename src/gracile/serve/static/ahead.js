@@ -8,18 +8,14 @@ const kinds = {
 };
 const kept = new Map();
 
-/** What is needed to show the case at an address of the API. What keeps its parts from loading is told when it is shown. */
+/** The scene of the case at an address of the API, and a promise of its parts, which come later. */
 export function fetchCase(base, ahead = false) {
   if (!kept.has(base)) {
-    const entry = { ready: false };
-    entry.promise = load(base, ahead).then((made) => {
-      entry.ready = true;
-      return made;
-    });
-    entry.promise.catch(() => kept.delete(base)); // asked again when it is chosen again
+    const entry = { ready: false, made: load(base, ahead) };
+    entry.made.then(({ parts }) => parts).then(() => (entry.ready = true), () => kept.get(base) === entry && kept.delete(base)); // else asked again when it is chosen again
     kept.set(base, entry);
   }
-  return kept.get(base).promise;
+  return kept.get(base).made;
 }
 
 export const isReady = (base) => Boolean(kept.get(base)?.ready);
@@ -34,19 +30,14 @@ export async function fetchAhead(current, others, wanted) {
   keepOnly(current, ...others);
   for (const base of others) {
     if (!wanted()) return;
-    await fetchCase(base, true).catch(() => null);
+    await fetchCase(base, true).then(({ parts }) => parts).catch(() => null);
   }
 }
 
 async function load(base, ahead) {
   const scene = await getJson(`${base}/scene${ahead ? "?ahead=true" : ""}`);
   const url = (key) => at(`${base}/files/${encodeURIComponent(key)}`);
-  const kind = await kinds[scene.kind]?.();
-  const made = { scene, url, kind, parts: null, error: null };
-  try {
-    made.parts = kind ? await kind.prepare(scene, url) : null;
-  } catch (error) {
-    made.error = error;
-  }
-  return made;
+  const kind = kinds[scene.kind];
+  const parts = kind && kind().then(async (viewer) => ({ viewer, content: await viewer.prepare(scene, url) }));
+  return { scene, url, parts };
 }

@@ -23,15 +23,16 @@ export async function look(base, { focus = false, head = [] } = {}) {
     return turn === latest;
   }
   if (turn !== latest) return false;
-  const { scene, url, kind, parts, error } = made;
+  const { scene, url, parts } = made;
   const panel = { layers: h("div", { class: "layers" }), findings: h("div", { class: "found" }) };
   const stage = h("div", { class: "scene" });
-  place.replaceChildren(card(scene, base, kind && stage, panel, head));
+  place.replaceChildren(card(scene, base, parts && stage, panel, head));
   problem("");
   if (focus) place.focus({ preventScroll: true });
   try {
-    if (error) throw error;
-    const one = kind && (await kind.show(stage, scene, url, parts, panel));
+    const ready = await parts;
+    if (turn !== latest) return false;
+    const one = ready && (await ready.viewer.show(stage, scene, url, ready.content, panel));
     if (turn !== latest) { one?.close?.(); return false; } // another case was chosen meanwhile
     shown = one;
     place.dataset.shown = scene.name;

@@ -267,7 +267,8 @@ def test_data_check_lists_every_problem_at_once_and_exits_1(gracile, broken_fold
     lines = out.splitlines()
     for severity, file, message in (
         ("warning", "images/00.png", "no label"), ("warning", "labels/01.png", "empty"),
-        ("error", "labels/02.png", "9"), ("error", "labels/03.png", "60 x 60"), ("error", "images/04.png", "cannot be read"),
+        ("error", "labels/02.png", "9"), ("error", "labels/03.png", "60 x 60"),
+        ("error", "images/04.png", "cannot be read"),
     ):  # fmt: skip
         found = [line for line in lines if line.startswith(severity) and file in line and message in line]
         assert found, (file, lines)

@@ -8,6 +8,7 @@ from gracile.serve.case_table import case_table
 RECORDS = [
     {
         "name": "a", "status": "found", "flags": ["blurred"], "gates": {"nerve": 0.9},
+        "gate_decisions": {"nerve": True},
         "measurements": [
             {"name": "caliber_mean", "value": 12.3456789, "unit": "um", "structure": "artery", "note": "rough"},
             {"name": "avr", "value": math.nan, "unit": "1", "structure": "", "note": ""},
@@ -20,7 +21,16 @@ RECORDS = [
 
 def test_columns_are_those_of_cases_csv() -> None:
     keys = [column["key"] for column in case_table(RECORDS)["columns"]]
-    assert keys == ["case", "status", "reason", "flags", "gate.nerve", "artery.caliber_mean_um", "avr"]
+    assert keys == [
+        "case",
+        "status",
+        "reason",
+        "flags",
+        "gate.nerve",
+        "decision.nerve",
+        "artery.caliber_mean_um",
+        "avr",
+    ]
 
 
 def test_rows_come_worst_first_and_name_their_records() -> None:
@@ -32,8 +42,8 @@ def test_rows_come_worst_first_and_name_their_records() -> None:
 def test_failed_cases_have_every_column_and_what_is_no_number_is_none() -> None:
     table = case_table(RECORDS)
     failed, found, absent = table["rows"]
-    assert failed == ["b", "failed", "It is empty.", [], None, None, None]
-    assert found[3:] == [[0], 0.9, 12.3457, None]
+    assert failed == ["b", "failed", "It is empty.", [], None, None, None, None]
+    assert found[3:] == [[0], 0.9, "TRUE", 12.3457, None]
     assert absent[-1] is None
     assert table["flags"] == ["blurred"]
 

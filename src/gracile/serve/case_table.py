@@ -25,13 +25,13 @@ def case_table(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     cases = [ReportCase(str(i), r["status"], flags=r.get("flags", [])) for i, r in enumerate(records)]
     order = [int(case.id) for case in worst_first(cases)]
-    numbers = [_numbers(record) for record in records]
+    cells = [_cells(record) for record in records]
     columns: dict[str, dict[str, Any]] = {
         key: {"key": key, "label": shown, "group": "", "number": False} for key, shown in _FIRST
     }
-    for record in records:
-        columns |= {key: column for key, column in _gate_columns(record).items() if key not in columns}
-        columns |= {key: column for key, column in _measure_columns(record).items() if key not in columns}
+    for columns_of in (_gate_columns, _measure_columns):
+        for record in records:
+            columns |= {key: column for key, column in columns_of(record).items() if key not in columns}
     texts = list(dict.fromkeys(flag for record in records for flag in record.get("flags", [])))
     places = {flag: number for number, flag in enumerate(texts)}
     rows = []
@@ -39,14 +39,15 @@ def case_table(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         record = records[index]
         flags = [places[flag] for flag in record.get("flags", [])]
         first = [record["name"], record["status"], record.get("reason", ""), flags]
-        rows.append([*first, *(numbers[index].get(key) for key in list(columns)[len(_FIRST) :])])
+        rows.append([*first, *(cells[index].get(key) for key in list(columns)[len(_FIRST) :])])
     return {"columns": list(columns.values()), "flags": texts, "order": order, "rows": rows}
 
 
 def _gate_columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    said = [(f"gate.{name}", name, True) for name in record.get("gates", {})]
+    decided = [(f"decision.{name}", f"{name}, decided", False) for name in record.get("gate_decisions", {})]
     return {
-        f"gate.{name}": {"key": f"gate.{name}", "label": name, "group": "Gate", "number": True}
-        for name in record.get("gates", {})
+        key: {"key": key, "label": shown, "group": "Gate", "number": number} for key, shown, number in [*said, *decided]
     }
 
 
@@ -59,9 +60,12 @@ def _measure_columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return columns
 
 
-def _numbers(record: Mapping[str, Any]) -> dict[str, float | None]:
-    numbers = {f"gate.{name}": _rounded(value) for name, value in record.get("gates", {}).items()}
-    return numbers | {measure_column(m): _rounded(m["value"]) for m in record.get("measurements", [])}
+def _cells(record: Mapping[str, Any]) -> dict[str, float | str | None]:
+    cells: dict[str, float | str | None] = {
+        f"gate.{name}": _rounded(value) for name, value in record.get("gates", {}).items()
+    }
+    cells |= {f"decision.{name}": str(value).upper() for name, value in record.get("gate_decisions", {}).items()}
+    return cells | {measure_column(m): _rounded(m["value"]) for m in record.get("measurements", [])}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -8,6 +8,8 @@ import { profile } from "./profile.js";
 const LIBRARY = at("/static/niivue/niivue-0.69.0.umd.js");
 const USUAL_VIEW = "Slices and 3D";
 const USUAL_CUT = 20; // percent
+const [NO_3D, WITH_3D] = [0, 1];
+const SOON_MS = 200; // who goes from case to case does not wait for 3D
 const VIEWS = { "Slices and 3D": 3, Axial: 0, Coronal: 1, Sagittal: 2, "3D": 4 };
 const MARKS = [{ value: 3, color: [253, 231, 37] }, { value: 2, color: [53, 183, 121] }];
 const TRUTH = { value: 1, color: [49, 104, 142] }; // places and colors on viridis
@@ -123,12 +125,21 @@ class Panes {
     return viewer;
   }
 
-  /** Draw a view that was filled: once, not with each thing that was put into it. */
+  /** Draw a view that was filled: once, not with each thing that was put into it; 3D, which takes longest, a little later. */
   draw(viewer) {
+    const { canvas } = viewer;
     delete viewer.drawScene;
     delete viewer.updateGLVolume;
     if (!viewer.volumes.length) viewer.updateGLVolume();
+    viewer.opts.multiplanarShowRender = NO_3D;
     viewer.resizeListener(); // draws, too
+    canvas.setAttribute("aria-busy", "true");
+    setTimeout(() => {
+      canvas.removeAttribute("aria-busy");
+      if (!this.viewers.some((pane) => pane.viewer === viewer)) return;
+      viewer.opts.multiplanarShowRender = WITH_3D;
+      viewer.drawScene();
+    }, SOON_MS);
   }
 
   remove(viewer) {
@@ -200,7 +211,7 @@ class Panes {
 
   close() {
     this.live = false;
-    const [main, ...others] = this.viewers;
+    const [main, ...others] = this.viewers.splice(0);
     for (const pane of others) release(pane);
     if (!main) return;
     const quiet = { drawScene: () => null, updateGLVolume: () => null };
@@ -218,7 +229,7 @@ async function make(niivue) {
   const stage = h("div", { class: "stage volume" }, canvas);
   const viewer = new niivue.Niivue({
     logLevel: "silent", dragAndDropEnabled: false, backColor: [0, 0, 0, 1], show3Dcrosshair: true, isColorbar: false,
-    multiplanarShowRender: 1, multiplanarLayout: 2, crosshairColor: [0.4, 0.9, 0.8, 0.8], crosshairWidth: 0.6,
+    multiplanarShowRender: WITH_3D, multiplanarLayout: 2, crosshairColor: [0.4, 0.9, 0.8, 0.8], crosshairWidth: 0.6,
     meshXRay: 0.4, isResizeCanvas: true, isRadiologicalConvention: true, sagittalNoseLeft: true, // as in the reports
   });
   canvas.getContext("webgl2", { alpha: true, antialias: true, preserveDrawingBuffer: true }); // so that it is printed

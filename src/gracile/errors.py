@@ -84,6 +84,8 @@ def require_options(
         raise RecipeError(f"The {what} needs {' and '.join(missing)}.", "State them among its options.")
     annotations = _annotations(kind)
     for name, value in options.items():
+        if isinstance(value, list) and any(isinstance(part, list) for part in value):
+            continue  # a number for each axis: libraries take it where their annotations tell of one number alone
         if name in annotations and (why := _why_not(value, annotations[name])):
             raise RecipeError(f"The {what} cannot take {value!r} as its option {name!r}: {why}.", "Correct it.")
 

@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from gracile.case import Case
 from gracile.errors import DataError
+from gracile.geometry import Grid
 from gracile.recipe import Recipe, read_recipe
 from gracile.transforms import prepare
 from gracile.transforms.prepare import median_shift
@@ -113,7 +114,8 @@ def test_a_picture_that_is_only_divided_is_shrunk_to_whole_gray_levels_and_no_wo
     image, _, _ = draw_fundus(0)
     settings = ["prepare.diameter=48", "prepare.margin=0", "prepare.intensity=unit", "input.region=whole"]
     prepared, _ = prepare(Case.from_array(image), read_recipe("retina-av", settings))
-    exact = prepare(Case.from_array(image.astype(np.float32)), read_recipe("retina-av", settings))[0].image
+    values = np.moveaxis(image.astype(np.float32), -1, 0)
+    exact = prepare(Case("exact", values, Grid(image.shape[:2])), read_recipe("retina-av", settings))[0].image
     np.testing.assert_allclose(prepared.image, exact, atol=1 / 255)
     np.testing.assert_allclose(prepared.image * 255, np.round(prepared.image * 255), atol=1e-3)
 

@@ -276,6 +276,9 @@ def test_a_recipe_of_windows_needs_landmarks():
     ],
 )
 def test_stages_that_cannot_be_built_are_refused(settings, message):
-    with pytest.raises(RecipeError, match=message):
+    def build() -> None:
         recipe = read_recipe("cochlea-landmarks-published", settings)
         build_stage(recipe.stages[0], recipe, initialize=True)
+
+    with pytest.raises(RecipeError, match=message):
+        build()

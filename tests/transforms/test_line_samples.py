@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gracile.recipe import AugmentSpec, JitterSpec
-from gracile.transforms.volume_samples import LineSamples, VolumePart
+from gracile.transforms.volume_samples import LineSamples, SampledVolume
 
 STILL = AugmentSpec(**dict.fromkeys(AugmentSpec.model_fields, 0))
 SPACING = np.array([0.5, 0.5, 2.0])
@@ -15,7 +15,7 @@ def places_beside_the_line(jitter: JitterSpec, count: int = 150) -> np.ndarray:
     axes = np.meshgrid(*[np.arange(n, dtype=np.float32) * s for n, s in zip((80, 80, 30), SPACING, strict=True)],
                        indexing="ij")  # fmt: skip
     image = np.stack(axes[:2]).astype(np.float32)
-    part = VolumePart(image, np.zeros((1, *image.shape[1:]), np.float32), np.zeros(3, int), (80, 80, 30), SPACING)
+    part = SampledVolume(image, SPACING)
     line = np.array([[20.0, 20.0, 10.0], [20.0, 20.0, 48.0]])
     levels = np.array([[0.0, 0.0, 1.0], [58.0, 0.0, 1.0]])
     samples = LineSamples([part], [line], [levels], (9, 9, 8), [SPACING], jitter, STILL, 0, count)

@@ -29,7 +29,7 @@ async function begin() {
 /** What is true of the whole run. */
 function tell(notes) {
   byId("notes").hidden = !notes.length;
-  byId("notes").querySelector("summary").textContent = `${notes.length} ${notes.length === 1 ? "note" : "notes"} of this run`;
+  byId("notes").querySelector("summary").textContent = `${notes.length} ${notes.length === 1 ? "note" : "notes"}`;
   byId("notes").querySelector("ul").replaceChildren(...notes.map((note) => h("li", {}, note)));
 }
 

@@ -95,7 +95,9 @@ def pixels(page: Any, selector: str = ".stage canvas") -> np.ndarray:
 
 
 def changed(before: np.ndarray, after: np.ndarray) -> int:
-    """Pixels that clearly differ."""
+    """Pixels that clearly differ. A picture whose place is rounded otherwise may be a row or column larger."""
+    height, width = np.minimum(before.shape, after.shape)[:2]
+    before, after = before[:height, :width], after[:height, :width]
     return int((np.abs(before - after).max(axis=2) > 24).sum())
 
 

@@ -1,7 +1,8 @@
 """Label values and colors that no class of a recipe has, and what to type so that some have."""
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import cycle
 from typing import Any, Protocol
 
 import yaml
@@ -55,21 +56,21 @@ def what_to_type(classes: Sequence[LabelClass], found: Collection[Any]) -> str:
         return "A label holds no negative values: correct it."
     declared = any(spec.values for spec in classes)
     coded = declared or (bool(numbers) and {*range(len(classes)), *numbers} != set(range(len(classes) + len(numbers))))
-    entries = [_entry(spec, index, coded) for index, spec in enumerate(classes)]
     taken = {tuple(color) for spec in classes for color in spec.colors}
-    free = [color for color in _PALETTE if color not in taken]
-    for place, one in enumerate(sorted(found)):
+    free = cycle([color for color in _PALETTE if color not in taken] or _PALETTE)
+    entries = [_entry(spec, index, coded, free) for index, spec in enumerate(classes)]
+    for one in sorted(found):
         if isinstance(one, tuple):
             entries.append({"name": f"class-{len(entries)}", "color": list(one)})
         else:
-            color = list(free[place % len(free)])
-            entries.append({"name": f"class-{one}", "color": color} | ({"values": [one]} if coded else {}))
+            entries.append({"name": f"class-{one}", "color": list(next(free))} | ({"values": [one]} if coded else {}))
     text = yaml.safe_dump(entries, default_flow_style=True, sort_keys=False, width=100_000).strip()
     return f"Correct the label, or name its classes: --set {shlex.quote(f'classes={text}')}"
 
 
-def _entry(spec: LabelClass, index: int, coded: bool) -> dict[str, Any]:
-    first, *others = [list(color) for color in spec.colors]
+def _entry(spec: LabelClass, index: int, coded: bool, free: Iterator[RGB]) -> dict[str, Any]:
+    colors = spec.colors or [next(free) if index else (0, 0, 0)]
+    first, *others = [list(color) for color in colors]
     entry: dict[str, Any] = {"name": spec.name, "color": first}
     if others:
         entry["also"] = others

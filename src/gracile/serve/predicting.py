@@ -128,6 +128,7 @@ def _add_tables(
         "flags": scene.content["flags"],
         "name": stem(name),
         "input": name,
+        "path": name,
         "files": sorted(record["files"]),
     }
     write_json(folder / "record.json", shown)

@@ -1,8 +1,8 @@
 """Runs the measures that a recipe names on a result."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from gracile.case import Case
 from gracile.errors import RecipeError, UsageError, nearest
@@ -15,19 +15,29 @@ from gracile.result import Result
 
 Settings = dict[str, Any]
 
-SETTINGS = ("um_per_pixel", "disc", "levels", "level_range")
-"""Options that may be given at prediction: pixel size in micrometers; optic disc as (row, column, diameter) in input
-pixels; vertebral levels as a label volume or a folder of them, and a range such as ``C2:C3`` to measure as one."""
+Number = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+
+_TAKES: dict[str, tuple[Any, str]] = {
+    "um_per_pixel": (Number, "the size of a pixel in micrometers, above zero"),
+    "disc": (tuple[float, float, Number], "the optic disc as row, column and diameter in input pixels"),
+    "levels": (str, "the name of a label volume of vertebral levels, or of a folder of them"),
+    "level_range": (str, "a range of vertebral levels such as 'C2:C3', measured as one"),
+}
+
+SETTINGS = tuple(_TAKES)
+"""Options that may be given at prediction."""
 
 
 def require_known_settings(settings: Settings) -> None:
     """Raise UsageError for a setting that no measure knows, or that cannot be."""
-    unknown = sorted(set(settings) - set(SETTINGS))
-    if unknown:
-        raise UsageError(f"There is no measurement setting {unknown[0]!r}.", nearest(unknown[0], SETTINGS))
-    size = settings.get("um_per_pixel")
-    if size is not None and not size > 0:
-        raise UsageError(f"A pixel of {size} µm cannot be.", "Give a size above zero.")
+    for name, value in settings.items():
+        if name not in _TAKES:
+            raise UsageError(f"There is no measurement setting {name!r}.", nearest(name, SETTINGS))
+        takes, words = _TAKES[name]
+        try:
+            TypeAdapter(takes | None).validate_python(value)
+        except ValidationError:
+            raise UsageError(f"The measurement setting {name} cannot be {value!r}.", f"Give {words}.") from None
     if settings.get("level_range") is not None:
         level_range(settings["level_range"])
         if not settings.get("levels"):

@@ -19,6 +19,8 @@ class NetworkSpec(Spec):
         weights = {"encoder_weights", "pretrained", "weights"} & set(self.options)
         if weights:
             raise ValueError(f"the option {min(weights)!r} is not taken here: name the first weights in `initial`")
+        if misplaced := {"initial", "dimensions"} & set(self.options):
+            raise ValueError(f"{min(misplaced)!r} is no option of a network; `initial` stands beside its name")
         return self
 
 

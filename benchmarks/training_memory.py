@@ -2,8 +2,9 @@
 
     python benchmarks/training_memory.py --cases 20 120 --size 96 [--set key=value]...
 
-Prints for each number the most anonymous memory (what cannot be dropped and read again from the cache) that the command
-and its workers held together, and the size of the cache. Linux only.
+Every training sees the same number of samples, so that what steps take is not laid at the cases' door. Prints for each
+number of cases the most anonymous memory (what cannot be dropped and read again from the cache) that the command and
+its workers held together, and the size of the cache. Linux only.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import nibabel as nib
 import numpy as np
 
 SETTINGS = [
-    "train.epochs=1", "stages.centerline.train.epochs=1", "stages.centerline.per_case=1", "stages.cord.per_case=1",
+    "train.epochs=1", "stages.centerline.train.epochs=1",
     "stages.centerline.patch=[32,32,32]", "stages.centerline.network.options={width: 4, stride: [2, 2, 2]}",
     "stages.cord.network.options={width: 4}", "stages.cord.size=[32,32]", "stages.cord.length=16",
     "train.validation=0.1", "measure=[]",
@@ -70,7 +71,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as work:
             write_tubes(Path(work) / "data", count, options.size)
             command = [sys.executable, "-m", "gracile", "train", "spinal-cord", f"{work}/data", "--out", f"{work}/run"]
-            for setting in (*SETTINGS, *options.settings):
+            share = max(options.cases) // count
+            each = [f"stages.{stage}.per_case={share}" for stage in ("centerline", "cord")]
+            for setting in (*SETTINGS, *each, *options.settings):
                 command += ["--set", setting]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             peak = 0.0

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -174,7 +175,8 @@ def test_the_command_of_the_documents_writes_a_segmentation_beside_the_mask(
     written = [
         path.read_bytes() for path in Path("predictions").rglob("*") if path.suffix in (".json", ".html", ".csv")
     ]
-    assert not any(secret.encode() in b"".join(written) for secret in ("Doe", "Jane", PATIENT["PatientID"]))
+    words = re.sub(rb"base64,[A-Za-z0-9+/=]+", b"", b"".join(written))  # a picture may spell anything
+    assert not any(secret.encode() in words for secret in ("Doe", "Jane", PATIENT["PatientID"]))
     again = CliRunner().invoke(
         app, [*shlex.split(command)[1:3], str(write_cord(tmp_path, "cord.nii.gz")), "--out", "x", "--dicom-seg"]
     )

@@ -175,7 +175,7 @@ def test_the_command_of_the_documents_writes_a_segmentation_beside_the_mask(
     written = [
         path.read_bytes() for path in Path("predictions").rglob("*") if path.suffix in (".json", ".html", ".csv")
     ]
-    words = re.sub(rb"base64,[A-Za-z0-9+/=]+", b"", b"".join(written))  # a picture may spell anything
+    words = re.sub(rb"[A-Za-z0-9+/=]{100,}", b"", b"".join(written))  # a picture may spell anything
     assert not any(secret.encode() in words for secret in ("Doe", "Jane", PATIENT["PatientID"]))
     again = CliRunner().invoke(
         app, [*shlex.split(command)[1:3], str(write_cord(tmp_path, "cord.nii.gz")), "--out", "x", "--dicom-seg"]

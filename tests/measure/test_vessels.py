@@ -20,10 +20,10 @@ def tube(width: float, degrees: float, size: int = 220, shift: float = 0.37) -> 
 def measure(mask, **more):
     size = mask.shape
     more = {"disc": Disc(size[0] / 2, size[1] / 2, 0.14 * size[0]), **more}
-    found, marks, flags = fundus_measurements(
+    found, marks, notes = fundus_measurements(
         np.zeros((3, *size), np.uint8), mask.astype(np.uint8), np.ones(size, bool), trees=TREES, **more
     )
-    return {(m.structure, m.name): m for m in found}, marks, flags
+    return {(m.structure, m.name): m for m in found}, marks, notes
 
 
 @pytest.mark.parametrize("width", range(2, 16))
@@ -107,13 +107,13 @@ def spokes(arteries: int, veins: int, size: int = 601) -> np.ndarray:
 
 
 def test_crae_crve_and_avr_of_spokes():
-    found, marks, flags = measure(spokes(6, 6))
+    found, marks, notes = measure(spokes(6, 6))
     assert found["artery", "crae"].value == pytest.approx(central_equivalent([6.0] * 6, 0.88), rel=0.04)
     assert found["vein", "crve"].value == pytest.approx(central_equivalent([9.0] * 6, 0.95), rel=0.04)
     ratio = found["artery", "crae"].value / found["vein", "crve"].value
     assert found["", "avr"].value == pytest.approx(ratio)
     assert len(marks["zone_vessels"]["vein"]) == 6
-    assert flags == []
+    assert notes == []
 
 
 def test_too_few_vessels_are_told():
@@ -134,9 +134,10 @@ def test_a_vessel_with_a_gap_counts_once():
     assert len(marks["zone_vessels"]["artery"]) == 6
 
 
-def test_a_picture_without_a_sure_disc_is_flagged():
-    _, _, flags = measure(spokes(6, 6), disc=None)
-    assert any("CRAE, CRVE and AVR are not told" in flag for flag in flags)
+def test_without_a_sure_disc_what_needs_it_is_not_told_and_a_note_says_so():
+    found, _, notes = measure(spokes(6, 6), disc=None)
+    assert any("CRAE, CRVE and AVR are not told" in note for note in notes)
+    assert found["", "avr"].value is None
 
 
 def test_probabilities_are_averaged_over_the_tree():

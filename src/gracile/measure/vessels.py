@@ -31,15 +31,13 @@ class Vessels(Measure):
     """Row, column and diameter in input pixels; given at prediction."""
 
     def add(self, case: Case, result: Result, recipe: Recipe) -> None:
-        measurements, marks, flags = fundus_measurements(
+        measurements, marks, notes = fundus_measurements(
             case.image, mask_of(result), region_of(result), trees=recipe.structures, um_per_pixel=self.um_per_pixel,
             disc=Disc(*self.disc) if self.disc else None, probabilities=result.probabilities,
         )  # fmt: skip
         result.measurements += measurements
         result.marks.update(marks)
-        result.flags += flags
-        if marks.get("optic_disc", {}).get("source") == "detected":
-            result.notes.append(DETECTED)
+        result.notes += notes
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,8 @@ def fundus_measurements(
             found.append(Measurement("probability_mean", mean, "1", tree.name, "over the pixels of the tree"))
     if disc is None:
         disc = find_disc(image, region, np.logical_or.reduce([tree.mask for tree in taken]) if taken else None)
-    more, marks, flags = _around_disc(taken, disc, scale)
-    return found + more, marks, flags
+    more, marks, notes = _around_disc(taken, disc, scale)
+    return found + more, marks, notes
 
 
 def _extent(region: np.ndarray) -> float:
@@ -228,22 +226,24 @@ def _tortuosities(
 def _around_disc(
     taken: list[Tree], disc: Disc | None, scale: Scale
 ) -> tuple[list[Measurement], dict[str, Any], list[str]]:
-    """CRAE, CRVE and AVR with their marks and flags."""
+    """CRAE, CRVE and AVR with their marks and notes."""
     marks: dict[str, Any] = {}
-    flags: list[str] = []
+    notes: list[str] = []
     trusted = disc is not None and (disc.source == "given" or disc.confidence >= CONFIDENT)
     if disc is None:
-        flags.append("no optic disc found: CRAE, CRVE and AVR are not told; give its center and diameter")
+        notes.append("no optic disc found: CRAE, CRVE and AVR are not told; give its center and diameter")
     else:
         marks["optic_disc"] = dict(vars(disc))
         if not trusted:
-            flags.append("the optic disc is uncertain: CRAE, CRVE and AVR are not told; give its center and diameter")
+            notes.append("the optic disc is uncertain: CRAE, CRVE and AVR are not told; give its center and diameter")
+        elif disc.source == "detected":
+            notes.append(DETECTED)
     by_name = {tree.name: tree for tree in taken}
     if not {"artery", "vein"} & set(by_name):
         return [], marks, []
     if disc is None or not trusted:
         why = "needs an optic disc that is given or surely found"
-        return _equivalents({}, scale, why), marks, flags
+        return _equivalents({}, scale, why), marks, notes
     inner, outer = central.zone_b(disc)
     marks["zone_b"] = {"row": disc.row, "column": disc.column, "inner_radius": inner, "outer_radius": outer}
     vessels = {
@@ -255,7 +255,7 @@ def _around_disc(
         name: [{"row": v.row, "column": v.column, "width": v.width} for v in some] for name, some in vessels.items()
     }
     how = "" if disc.source == "given" else "optic disc detected, not given"
-    return _equivalents({n: [v.width for v in some] for n, some in vessels.items()}, scale, how), marks, flags
+    return _equivalents({n: [v.width for v in some] for n, some in vessels.items()}, scale, how), marks, notes
 
 
 def _equivalents(widths: dict[str, list[float]], scale: Scale, how: str) -> list[Measurement]:

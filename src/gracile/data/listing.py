@@ -9,7 +9,7 @@ from pathlib import Path
 from gracile.data.case_files import CaseFiles
 from gracile.errors import DataError
 from gracile.io import IMAGE_SUFFIXES, VOLUME_SUFFIXES, image_files, pair_files, stem
-from gracile.io.dicom_series import dicom_files
+from gracile.io.dicom import dicom_files
 from gracile.io.naming import subject_key
 from gracile.recipe import Recipe
 

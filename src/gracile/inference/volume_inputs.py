@@ -5,8 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from gracile.errors import DataError
-from gracile.io.dicom import is_dicom
-from gracile.io.dicom_series import dicom_files
+from gracile.io.dicom import dicom_files, is_dicom
 from gracile.io.label_names import ranked_labels
 from gracile.io.naming import VOLUME_SUFFIXES, image_files, is_volume_file
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from gracile.errors import DataError
-from gracile.io.dicom_series import SeveralSeriesError, dicom_files, files_of_series
+from gracile.io.dicom import dicom_files
+from gracile.io.dicom.series import SeveralSeriesError, files_of_series
 from gracile.io.images import read_image
 from gracile.io.metaimage import metaimage_data_file
 from gracile.io.nrrd_reading import nrrd_data_file

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from gracile.errors import DataError
 from gracile.io import read_volume
-from gracile.io.dicom_segmentation import write_segmentation
+from gracile.io.dicom.segmentations import write_segmentation
 from gracile.recipe import ClassSpec
 from tests.volumes_on_disk import LPS, PATIENT, write_series
 

@@ -8,7 +8,8 @@ from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage, generate
 
 from gracile.errors import DataError
 from gracile.io import read_case_file, read_image
-from gracile.io.dicom import is_dicom, read_dicom
+from gracile.io.dicom import is_dicom
+from gracile.io.dicom.pictures import read_dicom
 
 NAME = "Doe^Jane"
 

@@ -10,6 +10,8 @@ from gracile.data.case_files import CaseFiles
 from gracile.errors import DataError
 from gracile.io import IMAGE_SUFFIXES, VOLUME_SUFFIXES, image_files, pair_files, stem
 from gracile.io.dicom import dicom_files
+from gracile.io.dicom.segmentations import is_segmentation
+from gracile.io.dicom.series import is_enhanced
 from gracile.io.naming import subject_key
 from gracile.recipe import Recipe
 
@@ -41,7 +43,8 @@ def files_in(folder: Path, recipe: Recipe) -> list[Path]:
     if recipe.input.kind == "image":
         return image_files(folder)
     series = [path for path in sorted(folder.iterdir()) if path.is_dir() and dicom_files(path)]
-    return [*image_files(folder, VOLUME_SUFFIXES), *series]
+    whole = [path for path in dicom_files(folder) if is_enhanced(path) or is_segmentation(path)]
+    return [*image_files(folder, VOLUME_SUFFIXES), *whole, *series]
 
 
 def nothing_in(folder: Path, recipe: Recipe) -> DataError:

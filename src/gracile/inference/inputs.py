@@ -11,6 +11,7 @@ from typing import Literal
 from gracile.errors import DataError, UsageError
 from gracile.inference.input_names import input_names
 from gracile.inference.volume_inputs import matching_volumes, whole_series
+from gracile.io.dicom.clips import is_clip
 from gracile.io.naming import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -109,7 +110,7 @@ def find_inputs(patterns: list[str], takes: Literal["image", "volume"] = "image"
 def _kind(path: Path) -> Kind:
     if _CAMERA.fullmatch(str(path)):
         return "camera"
-    return "video" if path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir() else "picture"
+    return "video" if path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir() or is_clip(path) else "picture"
 
 
 def _matches(pattern: str) -> list[Path]:

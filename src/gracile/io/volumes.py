@@ -76,7 +76,7 @@ def volume_parts(path: Path) -> list[Path]:
     """All files that a volume is read from, so that a change of any shows; raises DataError where one is missing."""
     name = path.name.lower()
     if path.is_dir():
-        return dicom_files(path)
+        return dicom_files(path, nested=True)
     if name.endswith((".nhdr", ".mhd")):
         data = nrrd_data_file(path) if name.endswith(".nhdr") else metaimage_data_file(path)
         return [path, data] if data != path else [path]

@@ -35,7 +35,7 @@ class DicomClip(Video):
         super().__init__()
         self._path = path
         self._dataset = read_dataset(path)
-        self._count = frame_count(path, self._dataset)
+        self.count = frame_count(path, self._dataset)
         self.name = str(path)
         self.rate = _rate(path, self._dataset)
         self.time_base = _MILLISECOND
@@ -45,11 +45,11 @@ class DicomClip(Video):
         self.flaws += first.flags
 
     def __iter__(self) -> Iterator[Frame]:
-        for index in range(self._count):
+        for index in range(self.count):
             try:
                 image = screen_values(self._path, self._dataset, index, [])
             except DataError as error:
-                self.flaws.append(f"left out: frame {index + 1} of {self._count}; {error.message}")
+                self.flaws.append(f"left out: frame {index + 1} of {self.count}; {error.message}")
                 continue
             rgb = np.ascontiguousarray(np.broadcast_to(np.moveaxis(image, 0, -1), (*self.size, 3)))
             yield Frame(rgb, round(index / self.rate / self.time_base), self.time_base)

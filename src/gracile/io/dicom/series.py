@@ -136,8 +136,8 @@ def _chosen(path: Path, wanted: str) -> tuple[list[Slice], list[str]]:
     if len(groups) > 1:
         raise SeveralSeriesError(
             f"{path} holds {len(groups)} series: {_listed(folder, list(groups.values()))}{_told(others)}.",
-            "Name one file of the series that is meant, or its number with --set input.series=NUMBER, or give each "
-            "series a folder of its own.",
+            "Name one file of the series that is meant, or its number with --set input.series=NUMBER, or the folder of "
+            "each series.",
         )
     ((uid, chosen),) = groups.items()
     _require_no_other(others, uid)

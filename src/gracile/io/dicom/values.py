@@ -8,6 +8,7 @@ import numpy as np
 
 from gracile.errors import DataError
 from gracile.io.dicom.fields import number, words
+from gracile.io.dicom.jpeg_lossless import decode_jpeg_lossless
 from gracile.io.voxels import COPY_AGAIN
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -155,7 +156,10 @@ def decode_frame(source: bytes, runner: Any) -> bytearray:
     import imagecodecs
     from pydicom.pixels.common import PhotometricInterpretation
 
-    values = getattr(imagecodecs, _FUNCTIONS[runner.transfer_syntax])(source)
+    if runner.transfer_syntax in _JPEG_LOSSLESS:
+        values = decode_jpeg_lossless(source, (runner.rows, runner.columns), runner.samples_per_pixel)
+    else:
+        values = getattr(imagecodecs, _FUNCTIONS[runner.transfer_syntax])(source)
     if values.shape[:2] != (runner.rows, runner.columns):
         raise ValueError
     if values.ndim == 3:

@@ -1,5 +1,6 @@
 """Which files are DICOM, and their data sets, read so that nothing of a patient shows in a message."""
 
+import logging
 import re
 import struct
 import warnings
@@ -103,19 +104,33 @@ def read_dataset(path: Path, fields: Sequence[str] | None = None, *, pixels: boo
 
 
 @contextmanager
-def private_parsing(path: Path) -> Iterator[None]:
-    """Run what parses a file's values so that none of them shows in a warning or an error."""
+def private_parsing(path: Path, wrong: str = "cannot be read as DICOM: a field of it is damaged") -> Iterator[None]:
+    """Run what parses a file's values so that none of them shows in a warning, a log or an error."""
     from pydicom.errors import InvalidDicomError
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _silent_logs():
             warnings.simplefilter("ignore")
             yield
     except DataError:
         raise
     except InvalidDicomError:
         raise DataError(f"{path} is no DICOM file.", VIEWER) from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be opened: {error.strerror or 'it is damaged'}.", COPY_AGAIN) from None
-    except Exception:
-        raise DataError(f"{path} cannot be read as DICOM: a field of it is damaged.", VIEWER) from None
+    except Exception as error:  # it may quote a value of the file
+        if isinstance(error, OSError) and error.strerror:
+            raise DataError(f"{path} cannot be opened: {error.strerror}.", COPY_AGAIN) from None
+        raise DataError(f"{path} {wrong}.", VIEWER) from None
+
+
+@contextmanager
+def _silent_logs() -> Iterator[None]:
+    """Keep the libraries' logs still: they quote names that they hold to be invalid."""
+    logs = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)

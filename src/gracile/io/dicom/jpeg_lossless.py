@@ -1,4 +1,4 @@
-"""Decode JPEG Lossless frames (ITU-T T.81, process 14) by imagecodecs, of which no damaged frame is let near its decoder.
+"""Decode JPEG Lossless frames (ITU-T T.81, process 14) by imagecodecs, which gets to see no damaged one.
 
 The decoder believes a frame's header and reads beyond its end; GDCM's, the other one, ends the whole process. So a
 frame is read here up to its compressed samples, checked, and given on under a plain header of our own, with zeros

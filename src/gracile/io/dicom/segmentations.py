@@ -4,9 +4,7 @@ An object belongs to its images' patient, study and frame of reference and so be
 for it. Nothing of that comes into a message or a log.
 """
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -89,7 +87,7 @@ def write_segmentation(
         files, frames = list(dict.fromkeys(one.path for one in slices)), mask.transpose(2, 1, 0)
         if len(files) < len(slices) == len(frames):  # of one enhanced file, whose frames have an order of their own
             frames = frames[np.argsort([one.frame for one in slices])]
-    with private_parsing(source), _silent():
+    with private_parsing(source):
         images = [_read(file, frames.shape[1:], volume=mask.ndim == 3) for file in files]
         if sum(int(image.get("NumberOfFrames") or 1) for image in images) != len(frames):
             raise DataError(f"{path}: a mask of {len(frames)} slices does not fit {len(images)} images.")
@@ -116,7 +114,7 @@ def read_segmentation(path: Path) -> Voxels:
     """
     import highdicom as hd
 
-    with private_parsing(path), _silent():
+    with private_parsing(path):
         seg = hd.seg.Segmentation.from_dataset(read_dataset(path), copy=False)
         frames, shape = int(seg.get("NumberOfFrames") or 1), (int(seg.Columns), int(seg.Rows))
         require_true_size(path, (*shape, frames), 1, path.stat().st_size, compressed=True)
@@ -195,15 +193,3 @@ def _description(index: int, spec: Segment) -> Any:
         ),
         display_color=hd.color.CIELabColor.from_rgb(red, green, blue),
     )
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep highdicom's log still: it quotes names that it holds to be invalid."""
-    log = logging.getLogger("highdicom")
-    level = log.level
-    log.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        log.setLevel(level)

@@ -23,8 +23,9 @@ from gracile.io.dicom.values import is_inverted, real_values, stored_values
 from gracile.io.voxels import Voxels, require_affine, require_true_size, times
 
 _FIELDS = [
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "InstanceNumber", "ImageType", "Rows",
-    "Columns", "NumberOfFrames", "SamplesPerPixel", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "InstanceNumber",
+    "ImageType", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
+    "SpecificCharacterSet", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "SpacingBetweenSlices", "SliceThickness", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
 _FUNCTIONAL = {0x52009229, 0x52009230, 0x7FE00008, 0x7FE00009, 0x7FE00010}
@@ -34,6 +35,7 @@ SEGMENTATION_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SHOWN = 8
 _NAMED = 3
+_LETTERS = 32
 
 
 class SeveralSeriesError(DataError):
@@ -168,8 +170,8 @@ def _told(others: Sequence[_Other]) -> str:
 
 def _listed(folder: Path, groups: list[list[Slice]]) -> str:
     parts = [
-        f"number {group[0].number or 'unknown'} with {len(group)} images of {times(group[0].shape)}, such as "
-        f"{group[0].path.relative_to(folder)}"
+        f"number {group[0].number or 'unknown'}{group[0].description and f' ({group[0].description})'} with {len(group)} "
+        f"images of {times(group[0].shape)}, such as {group[0].path.relative_to(folder)}"
         for group in groups
     ]
     return "; ".join(parts[:_SHOWN]) + (f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else "")
@@ -183,7 +185,8 @@ def _read_header(path: Path) -> list[Slice] | _Other:
     if words(dataset, "SOPClassUID") == SEGMENTATION_CLASS:
         return _Other(path, "a segmentation")
     series = words(dataset, "SeriesInstanceUID")
-    if number(path, dataset, "SamplesPerPixel", 1) != 1:
+    palette = words(dataset, "PhotometricInterpretation") == "PALETTE COLOR"
+    if palette or number(path, dataset, "SamplesPerPixel", 1) != 1:
         return _Other(path, "a picture in color", series)
     frames = frames_of(path, dataset)
     if any(not one.get(name) for one in frames for name in ("ImagePositionPatient", "ImageOrientationPatient")):
@@ -245,6 +248,7 @@ def _slice(path: Path, header: Any, frame: int) -> Slice:
         words(header, "SOPInstanceUID"),
         words(header, "SeriesInstanceUID"),
         words(header, "SeriesNumber"),
+        _description(header),
         int(number(path, header, "InstanceNumber", 0)),
         (columns, rows),
         np.array(position),
@@ -254,6 +258,11 @@ def _slice(path: Path, header: Any, frame: int) -> Slice:
         abs(thickness),
         "LOCALIZER" in words(header, "ImageType").upper(),
     )
+
+
+def _description(header: Any) -> str:
+    """What a series is called by those who scanned, such as ``t2_tse_sag``; shortened, and only what can be shown."""
+    return "".join(letter for letter in words(header, "SeriesDescription") if letter.isprintable())[:_LETTERS]
 
 
 def _voxels(path: Path, stacks: list[list[Slice]], notes: list[str]) -> np.ndarray:

@@ -24,6 +24,7 @@ class Slice:
         uid: Of the file's object; copies of it have the same.
         series: Its series' UID.
         number: The series' number, as people know it.
+        description: What those who scanned call the series; may be empty.
         instance: The number of the image in its series.
         shape: (columns, rows).
         position: Of the first voxel, ``(3,)`` LPS mm.
@@ -38,6 +39,7 @@ class Slice:
     uid: str
     series: str
     number: str
+    description: str
     instance: int
     shape: tuple[int, int]
     position: np.ndarray

@@ -8,6 +8,7 @@ import numpy as np
 
 from gracile.errors import DataError
 from gracile.io.dicom.fields import number, words
+from gracile.io.dicom.files import private_parsing
 from gracile.io.dicom.jpeg_lossless import decode_jpeg_lossless
 from gracile.io.voxels import COPY_AGAIN
 
@@ -28,16 +29,29 @@ def stored_values(path: Path, dataset: Any, frame: int = 0) -> np.ndarray:
     if not any(name in dataset for name in _PIXELS):
         raise DataError(f"{path} holds no pixels.", "Choose the file of an image, not of a report or a measurement.")
     _require_decoder(path, dataset)
-    try:
-        values = pixel_array(dataset, index=frame)
+    with private_parsing(path, "has pixels that are damaged or end too early"):
+        values = _placed_otherwise(path, dataset, frame)
+        values = pixel_array(dataset, index=frame) if values is None else values
         if words(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
             values = apply_color_lut(values, dataset)
             values = (values >> 8).astype(np.uint8) if values.dtype == np.uint16 else values
-    except Exception:  # pydicom's and decoders' errors quote what they found
-        raise DataError(f"{path}: its pixels are damaged or end too early.", COPY_AGAIN) from None
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] != 3):
         raise DataError(f"{path} holds pixels of shape {values.shape}, which is no picture.", COPY_AGAIN)
     return values
+
+
+def _placed_otherwise(path: Path, dataset: Any, frame: int) -> np.ndarray | None:
+    """The values of plain pixels that lie at other bits of their words (High Bit), which pydicom passes over, or None."""
+    from pydicom.pixels import pixel_array
+
+    allocated, stored = (int(number(path, dataset, name, 0)) for name in ("BitsAllocated", "BitsStored"))
+    high = int(number(path, dataset, "HighBit", stored - 1))
+    compressed = dataset.file_meta.TransferSyntaxUID.is_compressed
+    if compressed or allocated not in (8, 16, 32) or not stored <= high < allocated:
+        return None
+    content = pixel_array(dataset, index=frame, bits_stored=allocated)
+    unsigned = content.view(f"u{allocated // 8}") << (allocated - 1 - high)
+    return np.asarray(unsigned.view(content.dtype) >> (allocated - stored))
 
 
 def real_values(path: Path, dataset: Any, stored: np.ndarray) -> np.ndarray:
@@ -51,10 +65,8 @@ def real_values(path: Path, dataset: Any, stored: np.ndarray) -> np.ndarray:
     from pydicom.pixels import apply_modality_lut
 
     if "ModalityLUTSequence" in dataset:
-        try:
+        with private_parsing(path, "has a damaged Modality LUT"):
             values = np.asarray(apply_modality_lut(stored, dataset), np.float32)
-        except Exception:
-            raise DataError(f"{path}: its Modality LUT is damaged.", COPY_AGAIN) from None
     else:
         slope, intercept = _scaling(path, dataset)
         values = (stored.astype(np.float64) * slope + intercept).astype(np.float32)

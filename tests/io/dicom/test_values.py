@@ -8,8 +8,19 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
-    HTJ2K, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, HTJ2KLossless, JPEG2000Lossless, JPEGBaseline8Bit,
-    JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPIPHTJ2KReferenced, RLELossless, UID,
+    HTJ2K,
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    HTJ2KLossless,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPIPHTJ2KReferenced,
+    RLELossless,
 )  # fmt: skip
 
 from gracile.errors import DataError

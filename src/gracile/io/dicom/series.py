@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gracile.errors import DataError
-from gracile.io.dicom.fields import frame_count, number, numbers, words
+from gracile.io.dicom.fields import frame_count, number, numbers, title, words
 from gracile.io.dicom.files import VIEWER, dicom_files, private_parsing, read_dataset
 from gracile.io.dicom.stacking import Slice, stacked
 from gracile.io.dicom.values import is_inverted, real_values, stored_values
@@ -44,11 +44,12 @@ class SeveralSeriesError(DataError):
 
 @dataclass(frozen=True)
 class _Other:
-    """A file that is no slice of a volume, what it is, and, of an image, its series."""
+    """A file that is no slice of a volume: what it is, of an image its series, and what is wrong with its header."""
 
     path: Path
     what: str
     series: str = ""
+    fault: DataError | None = None
 
 
 def read_series(path: Path, series: str = "") -> Voxels:
@@ -116,7 +117,9 @@ def _chosen(path: Path, wanted: str) -> tuple[list[Slice], list[str]]:
     if not path.is_dir():
         own = _read_header(path)
         if isinstance(own, _Other):
-            raise DataError(f"{path} is {own.what}, not a slice of a volume.", "Choose a file of a series of images.")
+            raise own.fault or DataError(
+                f"{path} is {own.what}, not a slice of a volume.", "Choose a file of a series of images."
+            )
         if len(own) > 1:
             return own, []
         headers = [_read_header(file) for file in files]
@@ -133,6 +136,8 @@ def _chosen(path: Path, wanted: str) -> tuple[list[Slice], list[str]]:
         others += [_Other(one.path, "a localizer") for one in views]
         groups = {uid: kept for uid, group in groups.items() if (kept := [one for one in group if not one.localizer])}
     if not groups:
+        for fault in (one.fault for one in others if one.fault):
+            raise fault
         what = f"no series {wanted}" if wanted else "no images of a volume"
         raise DataError(f"{path} holds {what}{_told(others)}.", "Name the folder of a series of images.")
     if len(groups) > 1:
@@ -156,7 +161,7 @@ def _require_no_other(others: Sequence[_Other], series: str) -> None:
     """Refuse a series that holds an image which is no slice: its place among the slices would be empty."""
     for one in others:
         if one.series and one.series == series:
-            raise DataError(
+            raise one.fault or DataError(
                 f"{one.path} belongs to the series and is {one.what}.", "Take it out of the folder, or export it again."
             )
 
@@ -169,11 +174,12 @@ def _told(others: Sequence[_Other]) -> str:
 
 
 def _listed(folder: Path, groups: list[list[Slice]]) -> str:
-    parts = [
-        f"number {group[0].number or 'unknown'}{group[0].description and f' ({group[0].description})'} with {len(group)} "
-        f"images of {times(group[0].shape)}, such as {group[0].path.relative_to(folder)}"
-        for group in groups
-    ]
+    parts = []
+    for group in groups:
+        first = group[0]
+        name = f"number {first.number or 'unknown'}" + (f" ({first.description})" if first.description else "")
+        place = first.path.relative_to(folder)
+        parts.append(f"{name} with {len(group)} images of {times(first.shape)}, such as {place}")
     return "; ".join(parts[:_SHOWN]) + (f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else "")
 
 
@@ -195,7 +201,10 @@ def _read_header(path: Path) -> list[Slice] | _Other:
         return _Other(path, what, series)
     if len(frames) == 1 < frame_count(path, dataset):
         return _Other(path, f"a clip of {frame_count(path, dataset)} frames", series)
-    return [_slice(path, one, index) for index, one in enumerate(frames)]
+    try:
+        return [_slice(path, one, index) for index, one in enumerate(frames)]
+    except DataError as fault:
+        return _Other(path, "an image with a damaged header", series, fault)
 
 
 def frames_of(path: Path, dataset: Any) -> list[Any]:
@@ -237,9 +246,13 @@ def _class_name(dataset: Any) -> str:
 def _slice(path: Path, header: Any, frame: int) -> Slice:
     position = numbers(path, header, "ImagePositionPatient", 3)
     orientation = numbers(path, header, "ImageOrientationPatient", 6)
-    assert position is not None
-    assert orientation is not None
-    between_rows, between_columns = numbers(path, header, "PixelSpacing", 2) or (0.0, 0.0)
+    spacing = numbers(path, header, "PixelSpacing", 2)
+    for name, value in (
+        ("ImagePositionPatient", position), ("ImageOrientationPatient", orientation), ("PixelSpacing", spacing)
+    ):  # fmt: skip
+        if value is None:
+            raise DataError(f"{path}: {title(name)} is empty.", VIEWER)
+    between_rows, between_columns = spacing
     thickness = number(path, header, "SpacingBetweenSlices", 0) or number(path, header, "SliceThickness", 0)
     columns, rows = (int(number(path, header, name, 0)) for name in ("Columns", "Rows"))
     return Slice(

@@ -41,7 +41,7 @@ def stored_values(path: Path, dataset: Any, frame: int = 0) -> np.ndarray:
 
 
 def _placed_otherwise(path: Path, dataset: Any, frame: int) -> np.ndarray | None:
-    """The values of plain pixels that lie at other bits of their words (High Bit), which pydicom passes over, or None."""
+    """The values of plain pixels that lie at other bits of their words (High Bit), which pydicom ignores; else None."""
     from pydicom.pixels import pixel_array
 
     allocated, stored = (int(number(path, dataset, name, 0)) for name in ("BitsAllocated", "BitsStored"))

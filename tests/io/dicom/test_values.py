@@ -1,11 +1,15 @@
 """One way from pixel data to values, whatever the compression, the bits and the scale."""
 
+import sys
+from pathlib import Path
+
 import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
+from pydicom.pixels import get_decoder
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     HTJ2K,
@@ -24,6 +28,7 @@ from pydicom.uid import (
 )  # fmt: skip
 
 from gracile.errors import DataError
+from gracile.io.dicom.decoders import _PLUGINS, decoder_of
 from gracile.io.dicom.files import read_dataset
 from gracile.io.dicom.values import real_values, stored_values
 from tests.io.dicom.jpeg_lossless_frames import encode
@@ -186,3 +191,19 @@ def test_a_scale_that_is_no_number_is_refused_by_its_field(tmp_path, field):
     with pytest.raises(DataError, match=field.replace("Rescale", "Rescale ")) as refusal:
         real_values(tmp_path / "a.dcm", dataset, BYTES)
     assert "Doe" not in str(refusal.value)
+
+
+def test_without_its_decoder_a_compression_is_refused_with_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    syntax, frame = FRAMES["JPEG-LS"]
+    with pytest.raises(DataError, match="JPEG-LS Lossless") as refusal:
+        stored_values(tmp_path / "a.dcm", compressed(image(GRAY), frame, syntax))
+    assert "pip install imagecodecs" in refusal.value.remedy
+
+
+def test_no_other_decoder_is_asked_than_the_one_that_is_named():
+    """GDCM, where it is installed, ends the whole process on damaged frames."""
+    for uid, plugin in _PLUGINS.items():
+        decoder_of(Path(), compressed(image(BYTES), bytes(4), UID(uid)))
+        assert plugin in get_decoder(UID(uid)).available_plugins
+        assert plugin in ("imagecodecs", "pillow", "pydicom")

@@ -12,6 +12,7 @@ import numpy as np
 
 from gracile.errors import DataError
 from gracile.io.atomic import writing
+from gracile.io.dicom.decoders import decoder_of
 from gracile.io.dicom.fields import words
 from gracile.io.dicom.files import VIEWER, private_parsing, read_dataset
 from gracile.io.dicom.series import SEGMENTATION_CLASS, ordered_slices
@@ -115,7 +116,10 @@ def read_segmentation(path: Path) -> Voxels:
     import highdicom as hd
 
     with private_parsing(path):
-        seg = hd.seg.Segmentation.from_dataset(read_dataset(path), copy=False)
+        dataset = read_dataset(path)
+        if plugin := decoder_of(path, dataset):
+            dataset.decompress(decoding_plugin=plugin, as_rgb=False)
+        seg = hd.seg.Segmentation.from_dataset(dataset, copy=False)
         frames, shape = int(seg.get("NumberOfFrames") or 1), (int(seg.Columns), int(seg.Rows))
         require_true_size(path, (*shape, frames), 1, path.stat().st_size, compressed=True)
         try:

@@ -39,7 +39,7 @@ _CHANNEL = re.compile(r"^(?P<id>.+)_(?P<channel>\d{4})$")
 
 
 def files_in(folder: Path, recipe: Recipe) -> list[Path]:
-    """The files right in a folder that are of the recipe's kind: pictures, or volumes and folders of DICOM series."""
+    """What lies right in a folder of the recipe's kind: pictures, or volumes, DICOM series, segmentations."""
     if recipe.input.kind == "image":
         return image_files(folder)
     series = [path for path in sorted(folder.iterdir()) if path.is_dir() and dicom_files(path)]

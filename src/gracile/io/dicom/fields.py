@@ -8,6 +8,9 @@ import numpy as np
 from gracile.errors import DataError
 from gracile.io.dicom.files import VIEWER
 
+SEGMENTATION_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
+"""SOP Class UID (0008,0016) of segmentations."""
+
 
 def numbers(path: Path, dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
     """The numbers of a field; None where it is absent or empty. Raises DataError where they are not so many numbers."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gracile.errors import DataError
-from gracile.io.dicom.fields import frame_count, number, numbers
+from gracile.io.dicom.fields import SEGMENTATION_CLASS, frame_count, number, numbers, words
 from gracile.io.dicom.files import private_parsing, read_dataset
 from gracile.io.dicom.values import is_inverted, real_values, stored_values
 
@@ -54,6 +54,15 @@ def read_dicom(path: Path | str) -> DicomPicture:
             f"{path} is a clip of {frames} frames, not a picture.", "Export the frame that is meant as a file."
         )
     return picture_of(path, dataset)
+
+
+def has_pixels(path: Path) -> bool:
+    """Whether a DICOM file is a picture or a clip, no report or segmentation; a damaged one may be."""
+    try:
+        header = read_dataset(path, ["SOPClassUID", "Rows"], pixels=False)
+    except DataError:
+        return True
+    return "Rows" in header and words(header, "SOPClassUID") != SEGMENTATION_CLASS
 
 
 def picture_of(path: Path, dataset: Any, frame: int = 0) -> DicomPicture:

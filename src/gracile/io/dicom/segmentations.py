@@ -13,9 +13,9 @@ import numpy as np
 from gracile.errors import DataError
 from gracile.io.atomic import writing
 from gracile.io.dicom.decoders import decoder_of
-from gracile.io.dicom.fields import words
+from gracile.io.dicom.fields import SEGMENTATION_CLASS, words
 from gracile.io.dicom.files import VIEWER, private_parsing, read_dataset
-from gracile.io.dicom.series import SEGMENTATION_CLASS, ordered_slices
+from gracile.io.dicom.series import ordered_slices
 from gracile.io.voxels import Voxels, require_affine, require_true_size
 from gracile.names import VERSION
 

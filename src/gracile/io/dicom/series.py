@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gracile.errors import DataError
-from gracile.io.dicom.fields import frame_count, number, numbers, title, words
+from gracile.io.dicom.fields import SEGMENTATION_CLASS, frame_count, number, numbers, title, words
 from gracile.io.dicom.files import VIEWER, dicom_files, private_parsing, read_dataset
 from gracile.io.dicom.stacking import Slice, stacked
 from gracile.io.dicom.values import is_inverted, real_values, stored_values
@@ -31,7 +31,6 @@ _FIELDS = [
 _FUNCTIONAL = {0x52009229, 0x52009230, 0x7FE00008, 0x7FE00009, 0x7FE00010}
 """Functional groups, shared and of each frame, and pixels."""
 
-SEGMENTATION_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SHOWN = 8
 _NAMED = 3

@@ -20,7 +20,7 @@ def test_a_multi_frame_file_is_predicted_as_a_video(tmp_path):
     inputs = find_inputs([str(tmp_path / "clip.dcm")])
     assert [(one.name, one.kind) for one in inputs] == [("clip", "video")]
     pipeline = Bright(read_recipe("structure-2d", SETTINGS))
-    predict(pipeline, {"name": "bright"}, inputs, tmp_path / "out", Options())
+    predict(pipeline, {"name": "bright"}, inputs, tmp_path / "out", Options(), lambda *told: None)
     (record,) = json.loads((tmp_path / "out/predictions.json").read_text())["inputs"]
     assert measured(record, "frames") == 5
     assert measured(record, "frames_found") == 4

@@ -31,6 +31,14 @@ def numbers(path: Path, dataset: Any, keyword: str, count: int) -> tuple[float, 
     return found
 
 
+def required_numbers(path: Path, dataset: Any, keyword: str, count: int) -> tuple[float, ...]:
+    """The numbers of a field. Raises DataError where it is absent or empty, or they are not so many."""
+    found = numbers(path, dataset, keyword, count)
+    if found is None:
+        raise DataError(f"{path}: {title(keyword)} is empty.", VIEWER)
+    return found
+
+
 def number(path: Path, dataset: Any, keyword: str, default: float) -> float:
     """The number of a field, or a default where it is absent or empty. Raises DataError."""
     found = numbers(path, dataset, keyword, 1)

@@ -4,7 +4,7 @@ import logging
 import re
 import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def _counts(path: Path) -> bool:
     return named and path.is_file() and is_dicom(path)
 
 
-def read_dataset(path: Path, fields: Sequence[str] | None = None, *, pixels: bool = True) -> Any:
+def read_dataset(path: Path, fields: list[str] | None = None, *, pixels: bool = True) -> Any:
     """A file's data set, by pydicom; its transfer syntax is known, also where the file has no meta information.
 
     Args:

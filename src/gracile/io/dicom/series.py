@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gracile.errors import DataError
-from gracile.io.dicom.fields import SEGMENTATION_CLASS, frame_count, number, numbers, title, words
+from gracile.io.dicom.fields import SEGMENTATION_CLASS, frame_count, number, required_numbers, words
 from gracile.io.dicom.files import VIEWER, dicom_files, private_parsing, read_dataset
 from gracile.io.dicom.stacking import Slice, stacked
 from gracile.io.dicom.values import is_inverted, real_values, stored_values
@@ -243,15 +243,9 @@ def _class_name(dataset: Any) -> str:
 
 
 def _slice(path: Path, header: Any, frame: int) -> Slice:
-    position = numbers(path, header, "ImagePositionPatient", 3)
-    orientation = numbers(path, header, "ImageOrientationPatient", 6)
-    spacing = numbers(path, header, "PixelSpacing", 2)
-    for name, value in (
-        ("ImagePositionPatient", position), ("ImageOrientationPatient", orientation), ("PixelSpacing", spacing)
-    ):  # fmt: skip
-        if value is None:
-            raise DataError(f"{path}: {title(name)} is empty.", VIEWER)
-    between_rows, between_columns = spacing
+    position = required_numbers(path, header, "ImagePositionPatient", 3)
+    orientation = required_numbers(path, header, "ImageOrientationPatient", 6)
+    between_rows, between_columns = required_numbers(path, header, "PixelSpacing", 2)
     thickness = number(path, header, "SpacingBetweenSlices", 0) or number(path, header, "SliceThickness", 0)
     columns, rows = (int(number(path, header, name, 0)) for name in ("Columns", "Rows"))
     return Slice(

@@ -40,6 +40,7 @@ class Video(ABC):
         rate: Frames per second, the mean where they vary.
         time_base: Seconds per unit of the frames' times.
         live: Whether it only ends when somebody ends it.
+        count: How many frames a header says that there are; 0 where none does.
         region: ``(height, width)`` bool, the part of every frame that counts, or None: all of it.
         flaws: What went wrong on the way, complete once the frames have been gone through; empty when all is well.
     """
@@ -49,6 +50,7 @@ class Video(ABC):
     rate: Fraction
     time_base: Fraction
     live = False
+    count = 0
     region: np.ndarray | None = None
 
     def __init__(self) -> None:

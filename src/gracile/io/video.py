@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,7 +12,7 @@ from av.video.reformatter import VideoReformatter
 
 from gracile.errors import DataError
 from gracile.io.dicom import is_dicom
-from gracile.io.dicom.clips import DicomClip
+from gracile.io.dicom.clips import DicomClip, video_stream
 from gracile.io.frames import DEFAULT_RATE, Frame, Video
 from gracile.io.images import read_image
 from gracile.io.naming import image_files
@@ -33,7 +34,10 @@ def open_video(source: Path | int) -> Video:
         return Camera(source)
     if source.is_dir():
         return PictureFolder(source)
-    return DicomClip(source) if is_dicom(source) else Clip(source)
+    if not is_dicom(source):
+        return Clip(source)
+    stream = video_stream(source)
+    return DicomClip(source) if stream is None else _EmbeddedClip(str(source), stream)
 
 
 class _Decoded(Video):
@@ -163,6 +167,16 @@ class Clip(_Decoded):
             return float(((stream.start_time or 0) + stream.duration) * self.time_base)
         alone = len(self._container.streams) == 1  # else the file's duration may be that of its sound
         return self._container.duration / 1e6 if alone and self._container.duration else None
+
+
+class _EmbeddedClip(_Decoded):
+    """A video that lies within another file."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        try:
+            super().__init__(name, av.open(BytesIO(content), metadata_errors="ignore"))
+        except av.FFmpegError as error:
+            raise DataError(f"{name} holds a video that cannot be read ({error.strerror}).", _REMEDY) from None
 
 
 class Camera(_Decoded):

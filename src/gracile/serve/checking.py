@@ -6,7 +6,7 @@ from typing import Any
 
 from gracile.errors import DataError
 from gracile.io.dicom import dicom_files
-from gracile.io.dicom.clips import DicomClip, is_clip
+from gracile.io.dicom.clips import is_clip
 from gracile.io.dicom.series import SeveralSeriesError, files_of_series, is_enhanced
 from gracile.io.images import read_image
 from gracile.io.metaimage import metaimage_data_file
@@ -61,7 +61,7 @@ def _look(path: Path, kind: Kind, group: Group) -> dict[str, Any]:
     if group == "volume":
         return _look_at_volume(path, kind)
     if group == "video":
-        return _look_at_video(path)
+        return _look_at_video(path, kind)
     image, _ = read_image(path)
     if image.shape[1] * image.shape[2] > MAX_PIXELS:
         raise DataError(
@@ -105,17 +105,17 @@ def _require_own_voxels(path: Path, data_file: Any) -> None:
         raise DataError("Its header is damaged, or its voxels lie in another file.", "Send one file with its voxels.")
 
 
-def _look_at_video(path: Path) -> dict[str, Any]:
+def _look_at_video(path: Path, kind: Kind) -> dict[str, Any]:
     from gracile.io.video import open_video
 
     with open_video(path) as video:
-        width, height = video.size
+        height, width = video.size
         if width * height > MAX_FRAME_PIXELS:
             raise DataError(f"Its frames have {width} x {height} pixels.", "Scale the clip down.")
         frame = next(iter(video), None)
         if frame is None:
             raise DataError("The clip has no frame that can be decoded.", "Export it again.")
-        frames, seconds = (video.count, video.count / video.rate) if isinstance(video, DicomClip) else _announced(path)
+        frames, seconds = _announced(path) if kind.group == "video" else (video.count, float(video.count / video.rate))
         if seconds > MAX_SECONDS:
             raise DataError(f"The clip lasts {seconds / 3600:.1f} hours.", "Cut it into parts.")
         return {"size": [height, width], "frames": frames or math.ceil(seconds * float(video.rate))}

@@ -9,7 +9,7 @@ import numpy as np
 
 from gracile.errors import DataError
 from gracile.io.dicom.fields import frame_count, number
-from gracile.io.dicom.files import is_dicom, read_dataset
+from gracile.io.dicom.files import is_dicom, private_parsing, read_dataset
 from gracile.io.dicom.pictures import picture_of, screen_values
 from gracile.io.frames import DEFAULT_RATE, Frame, Video
 
@@ -26,6 +26,18 @@ def is_clip(path: Path) -> bool:
         return frame_count(path, header) > 1 and "PerFrameFunctionalGroupsSequence" not in header
     except DataError:
         return False
+
+
+def video_stream(path: Path) -> bytes | None:
+    """The video in a DICOM file whose pixels are one, of MPEG-2 or MPEG-4; else None. Raises DataError."""
+    from pydicom.encaps import generate_frames
+    from pydicom.uid import MPEGTransferSyntaxes
+
+    dataset = read_dataset(path)
+    if dataset.file_meta.TransferSyntaxUID not in MPEGTransferSyntaxes:
+        return None
+    with private_parsing(path, "has pixels that are damaged or end too early"):
+        return next(iter(generate_frames(dataset.PixelData, number_of_frames=1)))
 
 
 class DicomClip(Video):

@@ -47,13 +47,22 @@ def read_dicom(path: Path | str) -> DicomPicture:
         DataError: The file is unreadable, holds no picture, or is a clip.
     """
     path = Path(path)
+    return picture_of(path, _one_frame(path))
+
+
+def read_stored(path: Path) -> np.ndarray:
+    """The pixels of a file of one frame as they are stored, such as a mask's. Raises DataError."""
+    return stored_values(path, _one_frame(path))
+
+
+def _one_frame(path: Path) -> Any:
     dataset = read_dataset(path)
     frames = frame_count(path, dataset)
     if frames > 1:
         raise DataError(
             f"{path} is a clip of {frames} frames, not a picture.", "Export the frame that is meant as a file."
         )
-    return picture_of(path, dataset)
+    return dataset
 
 
 def has_pixels(path: Path) -> bool:

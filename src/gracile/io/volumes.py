@@ -10,7 +10,7 @@ from gracile.errors import DataError
 from gracile.geometry import Grid
 from gracile.io.dicom import dicom_files, is_dicom
 from gracile.io.dicom.segmentations import is_segmentation, read_segmentation
-from gracile.io.dicom.series import read_series
+from gracile.io.dicom.series import is_enhanced, read_series
 from gracile.io.metaimage import metaimage_data_file, read_metaimage
 from gracile.io.naming import is_volume_file
 from gracile.io.nifti import read_nifti
@@ -81,7 +81,7 @@ def volume_parts(path: Path) -> list[Path]:
         data = nrrd_data_file(path) if name.endswith(".nhdr") else metaimage_data_file(path)
         return [path, data] if data != path else [path]
     if not is_volume_file(path) and is_dicom(path):
-        return dicom_files(path.parent)
+        return [path] if is_segmentation(path) or is_enhanced(path) else dicom_files(path.parent)
     return [path]
 
 

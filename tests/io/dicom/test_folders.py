@@ -1,8 +1,14 @@
 """A folder is what an archive gives: what is no slice of the series is passed over and told."""
 
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from gracile.errors import DataError
@@ -222,3 +228,20 @@ def test_a_damaged_header_of_another_series_is_passed_over(folder):
 def test_a_series_is_named_by_its_uid_too(folder):
     write_series(folder, VALUES[..., :4], LAS, number=7, first=100)
     assert read_volume(folder, "a", series=_uid_of(folder)).grid.shape == SHAPE
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("whole") / "a.dcm", enhanced(list(range(8)))).read_bytes()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3000), st.sampled_from(b"\x00\xff\\-1z")), min_size=1, max_size=6))
+def test_a_damaged_file_is_read_or_refused_in_words(whole, changes):
+    content = bytearray(whole)
+    for place, value in changes:
+        content[place % len(content)] = value
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.dcm"
+        path.write_bytes(content)
+        with suppress(DataError):
+            read_volume(path, "a")

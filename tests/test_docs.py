@@ -210,3 +210,11 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert "://" in target or (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_row_of_strange_files_names_a_test_that_is_there() -> None:
+    rows = [line for line in (DOCS / "strange-files.md").read_text(encoding="utf-8").splitlines() if "::" in line]
+    assert rows
+    for row in rows:
+        for file, name in re.findall(r"`(tests/[^:`]+)::(\w+)`", row) or [("", row)]:
+            assert f"def {name}(" in (DOCS.parent / file).read_text(encoding="utf-8"), row

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from gracile.geometry import Grid
-from gracile.io.video import Frame, open_video
+from gracile.io.frames import Frame
+from gracile.io.video import open_video
 from gracile.io.video_writing import write_video
 from gracile.pipeline import Pipeline
 from gracile.result import Result

@@ -17,7 +17,7 @@ from gracile.serve.predicting import PredictingEngine
 from gracile.serve.scene import Scene
 from gracile.stages import build_stage
 from tests.conftest import draw_fundus
-from tests.io.test_dicom_segmentation import write_picture
+from tests.io.dicom.test_segmentations import write_picture
 
 
 def ask(engine: PredictingEngine, source: Path, model: str, name: str, frames: int = 1) -> tuple[Scene, list[dict]]:

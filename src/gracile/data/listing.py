@@ -9,7 +9,9 @@ from pathlib import Path
 from gracile.data.case_files import CaseFiles
 from gracile.errors import DataError
 from gracile.io import IMAGE_SUFFIXES, VOLUME_SUFFIXES, image_files, pair_files, stem
-from gracile.io.dicom_series import dicom_files
+from gracile.io.dicom import dicom_files
+from gracile.io.dicom.segmentations import is_segmentation
+from gracile.io.dicom.series import is_enhanced
 from gracile.io.naming import subject_key
 from gracile.recipe import Recipe
 
@@ -37,11 +39,12 @@ _CHANNEL = re.compile(r"^(?P<id>.+)_(?P<channel>\d{4})$")
 
 
 def files_in(folder: Path, recipe: Recipe) -> list[Path]:
-    """The files right in a folder that are of the recipe's kind: pictures, or volumes and folders of DICOM series."""
+    """What lies right in a folder of the recipe's kind: pictures, or volumes, DICOM series, segmentations."""
     if recipe.input.kind == "image":
         return image_files(folder)
     series = [path for path in sorted(folder.iterdir()) if path.is_dir() and dicom_files(path)]
-    return [*image_files(folder, VOLUME_SUFFIXES), *series]
+    whole = [path for path in dicom_files(folder) if is_enhanced(path) or is_segmentation(path)]
+    return [*image_files(folder, VOLUME_SUFFIXES), *whole, *series]
 
 
 def nothing_in(folder: Path, recipe: Recipe) -> DataError:

@@ -78,7 +78,7 @@ def volumes_beside_labels(source: Path, recipe: Recipe) -> Listing | None:
 def volume_folders(source: Path, recipe: Recipe) -> Listing | None:
     """Images and labels in folders of their own: ``nii/Sub001_contrast001.nii``, ``mask/Sub001_contrast001_seg.nii``.
 
-    An image may be a folder with a DICOM series.
+    An image or a label may be a folder with a DICOM series, a label a DICOM Segmentation.
     """
     images, labels = subfolders(source, IMAGE_FOLDERS), subfolders(source, LABEL_FOLDERS)
     if not images or not labels:
@@ -89,7 +89,7 @@ def volume_folders(source: Path, recipe: Recipe) -> Listing | None:
                 f"{source} has several folders that may hold {role}: {', '.join(folder.name for folder in folders)}.",
                 "Keep or rename one, or name the pairs in a CSV.",
             )
-    files, offered = files_in(images[0], recipe), image_files(labels[0], VOLUME_SUFFIXES)
+    files, offered = files_in(images[0], recipe), files_in(labels[0], recipe)
     listing = Listing()
     if not files:
         listing.faults.append(nothing_in(images[0], recipe))

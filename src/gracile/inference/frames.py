@@ -14,7 +14,7 @@ from gracile.errors import DataError, GracileError
 from gracile.evaluation.metrics import dice
 from gracile.inference.smoothing import Smoother
 from gracile.io import image_files, read_labels
-from gracile.io.video import Frame
+from gracile.io.frames import Frame
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe
 from gracile.report.paint import Painter, frame_colors, side_by_side, write_line
@@ -69,15 +69,18 @@ class FrameLooker:
     It takes frame by frame, which has the least latency. A pipeline that answers several at once would be called here.
     """
 
-    def __init__(self, pipeline: Pipeline, name: str, smoother: Smoother | None) -> None:
+    def __init__(
+        self, pipeline: Pipeline, name: str, smoother: Smoother | None, region: np.ndarray | None = None
+    ) -> None:
         self._pipeline = pipeline
         self._name = name
         self._smoother = smoother
+        self._region = region
 
     def __call__(self, answer: FrameAnswer) -> FrameAnswer:
         """Fill in everything but dice and picture; a frame that the recipe refuses becomes a failed one."""
         assert answer.frame is not None
-        case = Case.from_array(answer.frame.image, id=f"{self._name}, frame {answer.index}")
+        case = Case.from_array(answer.frame.image, id=f"{self._name}, frame {answer.index}", region=self._region)
         try:
             # Kept, not computed, for the asking: the mask was decided from them.
             result = self._pipeline(case, keep_probabilities=True)

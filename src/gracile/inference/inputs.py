@@ -11,6 +11,9 @@ from typing import Literal
 from gracile.errors import DataError, UsageError
 from gracile.inference.input_names import input_names
 from gracile.inference.volume_inputs import matching_volumes, whole_series
+from gracile.io.dicom import dicom_files, is_dicom
+from gracile.io.dicom.clips import is_clip
+from gracile.io.dicom.pictures import has_pixels
 from gracile.io.naming import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -109,7 +112,7 @@ def find_inputs(patterns: list[str], takes: Literal["image", "volume"] = "image"
 def _kind(path: Path) -> Kind:
     if _CAMERA.fullmatch(str(path)):
         return "camera"
-    return "video" if path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir() else "picture"
+    return "video" if path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir() or is_clip(path) else "picture"
 
 
 def _matches(pattern: str) -> list[Path]:
@@ -122,7 +125,8 @@ def _matches(pattern: str) -> list[Path]:
             raise DataError(f"{folder} is not a folder.", "Write frames:FOLDER, for the pictures of one video.")
         return [folder]
     if path.is_dir():
-        found = image_files(path, _SUFFIXES)
+        others = [one for one in image_files(path, _SUFFIXES) if not is_dicom(one)]
+        found = sorted([*others, *(one for one in dicom_files(path) if has_pixels(one))])
         if not found:
             inside = [part.name for part in sorted(path.iterdir()) if part.is_dir() and image_files(part, _SUFFIXES)]
             hint = f"It has {inside[0]}/: name that, or '{path}/*/*'." if inside else ""

@@ -20,7 +20,7 @@ from gracile.io import (
     write_table,
     writing,
 )
-from gracile.io.dicom_segmentation import SUFFIX
+from gracile.io.dicom.segmentations import SUFFIX
 from gracile.io.naming import file_names
 from gracile.io.nnlandmark import write_nnlandmark_prediction
 from gracile.result import Result

@@ -5,7 +5,7 @@ from pathlib import Path
 from gracile.errors import DataError, WriteError
 from gracile.inference.inputs import Input
 from gracile.io.dicom import is_dicom
-from gracile.io.dicom_segmentation import SUFFIX, write_segmentation
+from gracile.io.dicom.segmentations import SUFFIX, write_segmentation
 from gracile.io.naming import is_volume_file
 from gracile.recipe import Recipe
 from gracile.result import Result

@@ -19,7 +19,8 @@ from gracile.inference.conveyor import Conveyor
 from gracile.inference.frames import ClipTruth, FrameAnswer, FrameLooker, FramePainter, Step, timed
 from gracile.inference.smoothing import Smoother
 from gracile.io import writing
-from gracile.io.video import Video, open_video
+from gracile.io.frames import Video
+from gracile.io.video import open_video
 from gracile.io.video_writing import VideoWriter, write_video
 from gracile.pipeline import Pipeline
 from gracile.result import Measurement
@@ -96,7 +97,7 @@ def predict_video(
         with writing(out / files["frames"]) as part, part.open("w", encoding="utf-8", newline="") as table:
             rows = _FrameTable(table, list(pipeline.recipe.structures), steps, truth is not None, smoother is not None)
             with write_video(out / files["video"], size, video.rate, video.time_base) as writer:
-                looking = FrameLooker(pipeline, name, smoother)
+                looking = FrameLooker(pipeline, name, smoother, video.region)
                 painting = FramePainter(pipeline.recipe, options.opacity, options.contour, truth)
                 line: list[Step] = [looking, painting, _encoder(writer)]
                 conveyor = Conveyor[FrameAnswer](_answers(video), line, options.waiting)

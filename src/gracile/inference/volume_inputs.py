@@ -5,8 +5,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from gracile.errors import DataError
-from gracile.io.dicom import is_dicom
-from gracile.io.dicom_series import dicom_files
+from gracile.io.dicom import dicom_files, is_dicom
+from gracile.io.dicom.series import is_enhanced
 from gracile.io.label_names import ranked_labels
 from gracile.io.naming import VOLUME_SUFFIXES, image_files, is_volume_file
 
@@ -33,10 +33,10 @@ def matching_volumes(pattern: str) -> list[Path]:
 
 
 def whole_series(paths: list[Path]) -> list[Path]:
-    """The same inputs, the folder of a series in the place of several of its files."""
+    """The same inputs, the folder of a series in the place of several of its files; enhanced ones are whole."""
     by_folder: dict[Path, list[Path]] = defaultdict(list)
     for path in paths:
-        if path.is_file() and not is_volume_file(path) and is_dicom(path):
+        if path.is_file() and not is_volume_file(path) and is_dicom(path) and not is_enhanced(path):
             by_folder[path.parent].append(path)
     merged = {path: folder for folder, slices in by_folder.items() if len(slices) > 1 for path in slices}
     return list(dict.fromkeys(merged.get(path, path) for path in paths))
@@ -52,10 +52,10 @@ def _in_folder(folder: Path) -> list[Path]:
     if series:
         return [folder]
     if not files:
-        inside = [one.name for one in sorted(folder.iterdir()) if one.is_dir() and _has_volumes(one)]
-        hint = f"It has {inside[0]}/: name that, or '{folder}/*'." if inside else ""
-        if inside and image_files(folder / inside[0], VOLUME_SUFFIXES):
-            hint = f"It has {inside[0]}/: name that, or '{folder}/*/*'."
+        inside = [one.name for one in sorted(folder.iterdir()) if one.is_dir() and image_files(one, VOLUME_SUFFIXES)]
+        if not inside and dicom_files(folder, nested=True):
+            return [folder]
+        hint = f"It has {inside[0]}/: name that, or '{folder}/*/*'." if inside else ""
         others = f"Readable are DICOM series and {', '.join(VOLUME_SUFFIXES)}."
         raise DataError(f"{folder} holds no volumes, which this recipe takes.", hint or others)
     return _without_labels(files)
@@ -70,8 +70,4 @@ def _without_labels(files: list[Path]) -> list[Path]:
 
 
 def _is_series(path: Path) -> bool:
-    return bool(dicom_files(path)) if path.is_dir() else is_dicom(path)
-
-
-def _has_volumes(folder: Path) -> bool:
-    return bool(image_files(folder, VOLUME_SUFFIXES) or dicom_files(folder))
+    return bool(dicom_files(path, nested=True)) if path.is_dir() else is_dicom(path)

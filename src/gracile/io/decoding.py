@@ -13,6 +13,8 @@ import tifffile
 from PIL import Image, ImageOps
 
 from gracile.errors import DataError
+from gracile.io.dicom import is_dicom
+from gracile.io.dicom.pictures import read_stored
 
 MAX_PIXELS = 300_000_000
 _TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -65,7 +67,7 @@ class Decoded:
 
 
 def decode(path: Path | str) -> Decoded:
-    """Decode a PNG, TIF, JPEG, GIF or BMP file, turned upright by its EXIF or TIFF orientation.
+    """Decode a PNG, TIF, JPEG, GIF, BMP or DICOM file, turned upright by its EXIF or TIFF orientation.
 
     The kind of file is told by its content, not by its suffix. Of several pages or frames the first is read.
 
@@ -80,6 +82,8 @@ def decode(path: Path | str) -> Decoded:
         raise DataError(f"{path} cannot be opened: {error.strerror or error}.", "Check the name and rights.") from error
     if not magic:
         raise DataError(f"{path} is empty (zero bytes).", "Copy or export the file again.")
+    if is_dicom(path):
+        return Decoded(read_stored(path))
     try:
         decoded = _decode_tiff(path) if magic in _TIFF_MAGIC else None
         if decoded is None:

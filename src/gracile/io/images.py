@@ -9,7 +9,8 @@ from PIL import Image
 from gracile.errors import DataError
 from gracile.io import atomic
 from gracile.io.decoding import Decoded, decode
-from gracile.io.dicom import is_dicom, read_dicom
+from gracile.io.dicom import is_dicom
+from gracile.io.dicom.pictures import read_dicom
 
 _JPEG_NOISE = 32
 

@@ -11,7 +11,7 @@ from gracile.errors import DataError
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".bmp", ".dcm")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
-_DOUBLE_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff", ".seg.nrrd", ".mrk.json", ".tar.gz")
+_DOUBLE_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff", ".seg.nrrd", ".seg.dcm", ".mrk.json", ".tar.gz")
 _ROLE = re.compile(
     r"_(mask|masks|fov|avmanual|manual\d*|(label-[a-z0-9]+_)?d?seg(-[a-z0-9]+)?|label|labels|gt|av|0000)$",
     re.IGNORECASE,

@@ -9,7 +9,8 @@ import numpy as np
 from gracile.case import Case
 from gracile.errors import DataError
 from gracile.geometry import Grid
-from gracile.io.dicom import is_dicom, read_dicom
+from gracile.io.dicom import is_dicom
+from gracile.io.dicom.pictures import read_dicom
 from gracile.io.images import read_upright
 
 SIDECAR_KEY = "pixel_spacing_mm"

@@ -1,9 +1,8 @@
 """Read videos frame by frame with their times: clips, folders of pictures and cameras."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,68 +11,14 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from gracile.errors import DataError
+from gracile.io.dicom import is_dicom
+from gracile.io.dicom.clips import DicomClip, video_stream
+from gracile.io.frames import DEFAULT_RATE, Frame, Video
 from gracile.io.images import read_image
 from gracile.io.naming import image_files
 
-DEFAULT_RATE = Fraction(25)
-"""Frames per second of what does not say its own: a folder of pictures."""
-
 _REMEDY = "Play it in a video player; if it does not play there either, copy or export it again."
 _CAMERA_REMEDY = "Check that it is plugged in and free, and name another, such as camera:1."
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame of a video.
-
-    Args:
-        image: ``(height, width, 3)`` uint8 RGB, upright.
-        pts: Time of presentation in units of ``time_base``; grows from frame to frame.
-        time_base: Seconds per unit.
-    """
-
-    image: np.ndarray
-    pts: int
-    time_base: Fraction
-
-    @property
-    def seconds(self) -> float:
-        """Time of presentation in seconds."""
-        return float(self.pts * self.time_base)
-
-
-class Video(ABC):
-    """Something that gives frames; a context manager, to be gone through once.
-
-    Attributes:
-        name: What messages call it.
-        size: (height, width) of every frame.
-        rate: Frames per second, the mean where they vary.
-        time_base: Seconds per unit of the frames' times.
-        live: Whether it only ends when somebody ends it.
-        flaws: What went wrong on the way, complete once the frames have been gone through; empty when all is well.
-    """
-
-    name: str
-    size: tuple[int, int]
-    rate: Fraction
-    time_base: Fraction
-    live = False
-
-    def __init__(self) -> None:
-        self.flaws: list[str] = []
-
-    @abstractmethod
-    def __iter__(self) -> Iterator[Frame]: ...
-
-    def close(self) -> None:  # noqa: B027  only some have anything to close
-        """Let go of the file or device."""
-
-    def __enter__(self) -> "Video":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def open_video(source: Path | int) -> Video:
@@ -87,7 +32,12 @@ def open_video(source: Path | int) -> Video:
     """
     if isinstance(source, int):
         return Camera(source)
-    return PictureFolder(source) if source.is_dir() else Clip(source)
+    if source.is_dir():
+        return PictureFolder(source)
+    if not is_dicom(source):
+        return Clip(source)
+    stream = video_stream(source)
+    return DicomClip(source) if stream is None else _EmbeddedClip(str(source), stream)
 
 
 class _Decoded(Video):
@@ -217,6 +167,16 @@ class Clip(_Decoded):
             return float(((stream.start_time or 0) + stream.duration) * self.time_base)
         alone = len(self._container.streams) == 1  # else the file's duration may be that of its sound
         return self._container.duration / 1e6 if alone and self._container.duration else None
+
+
+class _EmbeddedClip(_Decoded):
+    """A video that lies within another file."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        try:
+            super().__init__(name, av.open(BytesIO(content), metadata_errors="ignore"))
+        except av.FFmpegError as error:
+            raise DataError(f"{name} holds a video that cannot be read ({error.strerror}).", _REMEDY) from None
 
 
 class Camera(_Decoded):

@@ -8,8 +8,9 @@ import numpy as np
 from gracile.case import Case
 from gracile.errors import DataError
 from gracile.geometry import Grid
-from gracile.io.dicom import is_dicom
-from gracile.io.dicom_series import dicom_files, read_series
+from gracile.io.dicom import dicom_files, is_dicom
+from gracile.io.dicom.segmentations import is_segmentation, read_segmentation
+from gracile.io.dicom.series import is_enhanced, read_series
 from gracile.io.metaimage import metaimage_data_file, read_metaimage
 from gracile.io.naming import is_volume_file
 from gracile.io.nifti import read_nifti
@@ -57,8 +58,10 @@ def read_volume(path: Path | str, id: str, *, fourth_axis: FourthAxis = "refuse"
 
 def read_voxels(path: Path, series: str = "") -> Voxels:
     """Read a volume as its file has it, whatever its format. Raises DataError."""
-    if path.is_dir() or (not is_volume_file(path) and is_dicom(path)):
+    if path.is_dir():
         return read_series(path, series)
+    if not is_volume_file(path) and is_dicom(path):
+        return read_segmentation(path) if is_segmentation(path) else read_series(path, series)
     if path.is_symlink() and not path.exists():
         raise DataError(f"{path} is a link to a file that is not there.", "Fetch it: git annex get, or datalad get.")
     if not path.exists():
@@ -73,12 +76,12 @@ def volume_parts(path: Path) -> list[Path]:
     """All files that a volume is read from, so that a change of any shows; raises DataError where one is missing."""
     name = path.name.lower()
     if path.is_dir():
-        return dicom_files(path)
+        return dicom_files(path, nested=True)
     if name.endswith((".nhdr", ".mhd")):
         data = nrrd_data_file(path) if name.endswith(".nhdr") else metaimage_data_file(path)
         return [path, data] if data != path else [path]
     if not is_volume_file(path) and is_dicom(path):
-        return dicom_files(path.parent)
+        return [path] if is_segmentation(path) or is_enhanced(path) else dicom_files(path.parent)
     return [path]
 
 

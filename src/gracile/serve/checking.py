@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from gracile.errors import DataError
-from gracile.io.dicom_series import SeveralSeriesError, dicom_files, files_of_series
+from gracile.io.dicom import dicom_files
+from gracile.io.dicom.clips import is_clip
+from gracile.io.dicom.series import SeveralSeriesError, files_of_series, is_enhanced
 from gracile.io.images import read_image
 from gracile.io.metaimage import metaimage_data_file
 from gracile.io.nrrd_reading import nrrd_data_file
 from gracile.io.volumes import read_voxels
 from gracile.io.voxels import times
-from gracile.serve.kinds import Kind, kind_of
+from gracile.serve.kinds import Group, Kind, kind_of
 from gracile.serve.unpacking import unpack_series
 from gracile.serve.worker import News
 
@@ -44,14 +46,22 @@ class CheckingEngine:
             _leave_one_series(kept, request.get("series", ""))
         else:
             path.rename(kept)
-        return {"path": str(kept), "kind": kind.name, "group": kind.group, **_look(kept, kind)}
+        group = _group(kept, kind)
+        return {"path": str(kept), "kind": kind.name, "group": group, **_look(kept, kind, group)}
 
 
-def _look(path: Path, kind: Kind) -> dict[str, Any]:
-    if kind.group == "volume":
+def _group(path: Path, kind: Kind) -> Group:
+    """How a file is predicted and shown; of DICOM its header tells."""
+    if kind.media_type != "application/dicom":
+        return kind.group
+    return "video" if is_clip(path) else "volume" if is_enhanced(path) else kind.group
+
+
+def _look(path: Path, kind: Kind, group: Group) -> dict[str, Any]:
+    if group == "volume":
         return _look_at_volume(path, kind)
-    if kind.group == "video":
-        return _look_at_video(path)
+    if group == "video":
+        return _look_at_video(path, kind)
     image, _ = read_image(path)
     if image.shape[1] * image.shape[2] > MAX_PIXELS:
         raise DataError(
@@ -95,17 +105,17 @@ def _require_own_voxels(path: Path, data_file: Any) -> None:
         raise DataError("Its header is damaged, or its voxels lie in another file.", "Send one file with its voxels.")
 
 
-def _look_at_video(path: Path) -> dict[str, Any]:
+def _look_at_video(path: Path, kind: Kind) -> dict[str, Any]:
     from gracile.io.video import open_video
 
     with open_video(path) as video:
-        width, height = video.size
+        height, width = video.size
         if width * height > MAX_FRAME_PIXELS:
             raise DataError(f"Its frames have {width} x {height} pixels.", "Scale the clip down.")
         frame = next(iter(video), None)
         if frame is None:
             raise DataError("The clip has no frame that can be decoded.", "Export it again.")
-        frames, seconds = _announced(path)
+        frames, seconds = _announced(path) if kind.group == "video" else (video.count, float(video.count / video.rate))
         if seconds > MAX_SECONDS:
             raise DataError(f"The clip lasts {seconds / 3600:.1f} hours.", "Cut it into parts.")
         return {"size": [height, width], "frames": frames or math.ceil(seconds * float(video.rate))}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from gracile.errors import DataError
+from gracile.io.dicom import begins_as_dicom
 
 Group = Literal["picture", "video", "volume"]
 
@@ -62,7 +63,6 @@ _MAGIC: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"MM\x00*", _TIFF),
     (0, b"II+\x00", _TIFF),
     (0, b"MM\x00+", _TIFF),
-    (128, b"DICM", _DICOM),
     (4, b"ftyp", _MP4),
     (0, b"\x1a\x45\xdf\xa3", _MATROSKA),
     (0, b"\x00\x00\x01\xba", _MPEG),
@@ -83,6 +83,8 @@ def kind_of(path: Path) -> Kind:
     for offset, magic, kind in _MAGIC:
         if head[offset : offset + len(magic)] == magic:
             return kind
+    if begins_as_dicom(head):
+        return _DICOM
     if is_nifti_header(head):
         return _NIFTI
     if head[:2] == b"\x1f\x8b" and is_nifti_header(_unpacked(path)):

@@ -6,11 +6,12 @@ import zlib
 from pathlib import Path
 
 from gracile.errors import DataError
+from gracile.io.dicom import begins_as_dicom
 
 MAX_FILES = 20_000
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
-_HEAD = 132
+_HEAD = 1024
 
 
 def unpack_series(archive: Path, folder: Path, max_bytes: int) -> int:
@@ -58,7 +59,7 @@ def _unpack(content: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> 
     """Write a member where it is a DICOM file; zipfile reads no more of it than it claims to be."""
     with content.open(member) as stream:
         head = stream.read(_HEAD)
-        if head[_HEAD - 4 :] != b"DICM":
+        if not begins_as_dicom(head):
             return False
         with target.open("wb") as file:
             file.write(head)

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import generate_uid
 
 from gracile.errors import DataError
 from gracile.io import read_volume
@@ -101,10 +102,10 @@ def test_a_tilted_gantry_is_kept_in_the_affine(tmp_path):
         ({"Rows": 7}, "different sizes"),
         ({"ImageOrientationPatient": [0, 1, 0, 0, 0, 1]}, "different orientations"),
         ({"PixelSpacing": [1, 1]}, "different pixel sizes"),
-        ({"SamplesPerPixel": 3}, "colors"),
-        ({"NumberOfFrames": 2}, "several frames"),
-        ({"ImagePositionPatient": None}, "where it lies"),
-        ({"ImageOrientationPatient": None}, "where it lies"),
+        ({"SamplesPerPixel": 3}, "a003.dcm belongs to the series and is a picture in color"),
+        ({"NumberOfFrames": 2}, "a clip of 2 frames"),
+        ({"ImagePositionPatient": None}, "without a place in the patient"),
+        ({"ImageOrientationPatient": None}, "without a place in the patient"),
     ],
 )
 def test_what_is_no_single_volume_is_refused(folder, tags, reason):
@@ -113,8 +114,16 @@ def test_what_is_no_single_volume_is_refused(folder, tags, reason):
         read_volume(folder, "a")
 
 
+def test_a_copied_file_counts_once(folder):
+    shutil.copy(folder / "a003.dcm", folder / "copy.dcm")
+    case = read_volume(folder, "a")
+    np.testing.assert_array_equal(case.image[0], VALUES)
+    assert any("1 images are copies" in note for note in case.notes)
+
+
 def test_a_double_slice_is_refused(folder):
     shutil.copy(folder / "a003.dcm", folder / "copy.dcm")
+    edited(folder / "copy.dcm", SOPInstanceUID=generate_uid())
     with pytest.raises(DataError, match="1 images at most positions and another number at 1 of 8"):
         read_volume(folder, "a")
 

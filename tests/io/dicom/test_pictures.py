@@ -7,8 +7,10 @@ from pydicom.pixels import convert_color_space
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage, generate_uid
 
 from gracile.errors import DataError
-from gracile.io import read_case_file, read_image
-from gracile.io.dicom import is_dicom, read_dicom
+from gracile.io import read_case_file, read_image, read_labels, read_region
+from gracile.io.dicom import is_dicom
+from gracile.io.dicom.pictures import read_dicom
+from gracile.recipe import ClassSpec
 
 NAME = "Doe^Jane"
 
@@ -137,3 +139,12 @@ def test_nothing_of_the_patient_leaves_the_file(tmp_path, gray):
     case = read_case_file(path, "a")
     told = repr((case.id, case.subject, case.flags, case.notes, str(case.source)))
     assert not any(word in told for word in ("Doe", "Jane", "4711", "1970"))
+
+
+def test_a_dicom_picture_may_be_a_mask(tmp_path):
+    mask = np.zeros((8, 9), np.uint8)
+    mask[2:5, 3:7] = 1
+    classes = [ClassSpec(name=name, color=(0, 0, 0)) for name in ("background", "nerve")]
+    for name, values in (("indices.dcm", mask), ("white.dcm", mask * 255), ("deep.dcm", mask.astype(np.uint16))):
+        np.testing.assert_array_equal(read_labels(write(tmp_path / name, values), classes), mask)
+    np.testing.assert_array_equal(read_region(tmp_path / "white.dcm"), mask > 0)

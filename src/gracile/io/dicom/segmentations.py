@@ -1,12 +1,10 @@
-"""Write masks as DICOM Segmentation objects (DICOM PS3.3 A.51) over the images that they were found in.
+"""DICOM Segmentation objects (DICOM PS3.3 A.51): read as labels, and written over the images that a mask was found in.
 
 An object belongs to its images' patient, study and frame of reference and so bears the patient's name, as DICOM asks
 for it. Nothing of that comes into a message or a log.
 """
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +12,11 @@ import numpy as np
 
 from gracile.errors import DataError
 from gracile.io.atomic import writing
-from gracile.io.dicom_series import private_parsing, series_files
+from gracile.io.dicom.decoders import decoder_of
+from gracile.io.dicom.fields import SEGMENTATION_CLASS, words
+from gracile.io.dicom.files import VIEWER, private_parsing, read_dataset
+from gracile.io.dicom.series import ordered_slices
+from gracile.io.voxels import Voxels, require_affine, require_true_size
 from gracile.names import VERSION
 
 SUFFIX = ".seg.dcm"
@@ -39,6 +41,7 @@ _EMPTY_IF_ABSENT = (
 )  # fmt: skip
 _SEXES = ("M", "F", "O", "")
 _SERIES_NUMBER = 1000
+_UNEVEN = 0.05
 
 
 class Segment(Protocol):
@@ -78,22 +81,62 @@ def write_segmentation(
             cannot be written.
     """
     path, source = Path(path), Path(source)
-    files = [source] if mask.ndim == 2 else series_files(source, series)
-    frames = mask[None] if mask.ndim == 2 else mask.transpose(2, 1, 0)
-    with private_parsing(source), _silent():
+    if mask.ndim == 2:
+        files, frames = [source], mask[None]
+    else:
+        slices = ordered_slices(source, series)
+        files, frames = list(dict.fromkeys(one.path for one in slices)), mask.transpose(2, 1, 0)
+        if len(files) < len(slices) == len(frames):  # of one enhanced file, whose frames have an order of their own
+            frames = frames[np.argsort([one.frame for one in slices])]
+    with private_parsing(source):
         images = [_read(file, frames.shape[1:], volume=mask.ndim == 3) for file in files]
-        if len(images) != len(frames):
+        if sum(int(image.get("NumberOfFrames") or 1) for image in images) != len(frames):
             raise DataError(f"{path}: a mask of {len(frames)} slices does not fit {len(images)} images.")
         content = _segmentation(np.ascontiguousarray(frames, dtype=np.uint8), classes, images, title)
     with writing(path) as part:
         content.save_as(part)
 
 
-def _read(path: Path, shape: tuple[int, ...], volume: bool) -> Any:
-    """An image's header, with what the standard wants to be there at least empty."""
-    from pydicom import dcmread
+def is_segmentation(path: Path) -> bool:
+    """Whether a DICOM file is a segmentation."""
+    try:
+        return words(read_dataset(path, ["SOPClassUID"], pixels=False), "SOPClassUID") == SEGMENTATION_CLASS
+    except DataError:
+        return False
 
-    image = dcmread(path, stop_before_pixels=True)
+
+def read_segmentation(path: Path) -> Voxels:
+    """Read a DICOM Segmentation as a label volume, its segments' numbers as values.
+
+    Axes are columns, rows and slices. It covers the slices that it has frames of, and those between them.
+
+    Raises:
+        DataError: It is damaged, its segments overlap, or it does not lie in a volume.
+    """
+    import highdicom as hd
+
+    with private_parsing(path):
+        dataset = read_dataset(path)
+        if plugin := decoder_of(path, dataset):
+            dataset.decompress(decoding_plugin=plugin, as_rgb=False)
+        seg = hd.seg.Segmentation.from_dataset(dataset, copy=False)
+        frames, shape = int(seg.get("NumberOfFrames") or 1), (int(seg.Columns), int(seg.Rows))
+        require_true_size(path, (*shape, frames), 1, path.stat().st_size, compressed=True)
+        try:
+            volume = seg.get_volume(combine_segments=True, allow_missing_positions=True, rtol=_UNEVEN)
+        except RuntimeError:
+            raise DataError(
+                f"{path} does not give one label for each voxel: its segments overlap, or lie in no regular volume.",
+                "Export it as a label volume, such as NIfTI.",
+            ) from None
+        affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine[:, [2, 1, 0, 3]]
+    require_affine(path, affine, VIEWER)
+    return Voxels(np.ascontiguousarray(volume.array.transpose(2, 1, 0)), affine)
+
+
+def _read(path: Path, shape: tuple[int, ...], volume: bool) -> Any:
+    """An image's header, with what the standard wants to be there at least empty, and its words in UTF-8."""
+    image = read_dataset(path, pixels=False)
     if not image.get("StudyInstanceUID") or not image.get("SOPInstanceUID"):
         raise DataError(f"{path} does not name its study and itself by UIDs.", "Export the images again.")
     if volume and not image.get("FrameOfReferenceUID"):
@@ -107,6 +150,8 @@ def _read(path: Path, shape: tuple[int, ...], volume: bool) -> Any:
         image.PatientSex = ""
     if "SliceThickness" not in image and "ImagePositionPatient" in image:
         image.SliceThickness = image.get("SpacingBetweenSlices") or 1
+    image.decode()  # by the character set that it names, or the standard's where it names none
+    image.SpecificCharacterSet = "ISO_IR 192"
     return image
 
 
@@ -152,15 +197,3 @@ def _description(index: int, spec: Segment) -> Any:
         ),
         display_color=hd.color.CIELabColor.from_rgb(red, green, blue),
     )
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep highdicom's log still: it quotes names that it holds to be invalid."""
-    log = logging.getLogger("highdicom")
-    level = log.level
-    log.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        log.setLevel(level)

@@ -13,8 +13,9 @@ from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage, generate
 from scipy.spatial.transform import Rotation
 
 from gracile.errors import DataError
-from gracile.io import read_volume
-from gracile.io.dicom_segmentation import write_segmentation
+from gracile.io import read_volume, read_volume_labels
+from gracile.io.dicom import segmentations
+from gracile.io.dicom.segmentations import write_segmentation
 from gracile.recipe import ClassSpec
 from tests.volumes_on_disk import LPS, PATIENT, write_series
 
@@ -157,3 +158,59 @@ def test_patients_come_into_no_log_and_no_warning(
     assert "Jane" not in said
     assert "1970" not in said
     assert pydicom.dcmread(tmp_path / "a.seg.dcm").PatientSex == ""
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        ("", "Doe^J"),
+        ("ISO_IR 6", "Doe^J"),
+        ("ISO_IR 100", "Buc^Jérôme"),
+        ("ISO_IR 144", "Люкceмбypг"),
+        ("ISO_IR 126", "Διονυσιος"),
+        ("ISO_IR 13", "ﾔﾏﾀﾞ^ﾀﾛｳ"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+        ("ISO_IR 192", "Wang^XiaoDong=王^小东"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("ISO_IR 9999", "Doe^J"),
+    ],
+)
+def test_images_of_every_character_set_get_a_segmentation_with_the_same_name(
+    tmp_path: Path, charset: Any, name: str
+) -> None:
+    series = made(tmp_path / "series", affine_of((0, 0, 0)))
+    for path in series.iterdir():
+        image = pydicom.dcmread(path)
+        image.SpecificCharacterSet, image.PatientName = charset, name
+        image.save_as(path)
+    write_segmentation(tmp_path / "a.seg.dcm", mask_of(), CLASSES, series)
+    assert pydicom.dcmread(tmp_path / "a.seg.dcm").PatientName == name
+
+
+def test_bytes_that_are_no_text_of_the_character_set_keep_no_segmentation_from_being_written(tmp_path: Path) -> None:
+    series = made(tmp_path / "series", affine_of((0, 0, 0)), PatientName="Buc^J", SpecificCharacterSet="ISO_IR 192")
+    for path in series.iterdir():
+        path.write_bytes(path.read_bytes().replace(b"Buc^J", b"Buc^\xe9"))
+    write_segmentation(tmp_path / "a.seg.dcm", mask_of(), CLASSES, series)
+    assert str(pydicom.dcmread(tmp_path / "a.seg.dcm").PatientName).startswith("Buc^")
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 0), (0, 90, 0), (25, -40, 70)])
+def test_a_segmentation_is_read_as_the_labels_that_were_written(tmp_path: Path, angles: Any) -> None:
+    series = made(tmp_path / "series", affine_of(angles))
+    grid = read_volume(series, "a").grid
+    mask = mask_of()
+    mask[0, 0] = 1  # a segmentation has frames only where something is
+    write_segmentation(tmp_path / "a.seg.dcm", mask, CLASSES, series)
+    labels = read_volume_labels(tmp_path / "a.seg.dcm", CLASSES, grid)
+    np.testing.assert_array_equal(labels.values, mask)
+
+
+def test_segments_that_overlap_are_refused_as_labels(tmp_path: Path) -> None:
+    series = made(tmp_path / "series", affine_of((0, 0, 0)))
+    images = [segmentations._read(path, (SHAPE[1], SHAPE[0]), volume=True) for path in series.iterdir()]
+    both = np.ones((len(images), SHAPE[1], SHAPE[0], 2), np.uint8)
+    segmentations._segmentation(both, CLASSES, images, "").save_as(tmp_path / "a.seg.dcm")
+    with pytest.raises(DataError, match="its segments overlap"):
+        read_volume_labels(tmp_path / "a.seg.dcm", CLASSES)

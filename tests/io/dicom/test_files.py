@@ -1,0 +1,63 @@
+"""DICOM files are known by their content, with and without preamble, and read so that no value of theirs shows."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gracile.errors import DataError
+from gracile.io.dicom import begins_as_dicom, dicom_files, is_dicom
+from gracile.io.dicom.files import read_dataset
+from gracile.io.dicom.values import stored_values
+from tests.io.dicom.objects import bare, image, written
+
+PIXELS = np.arange(30, dtype=np.uint16).reshape(5, 6)
+ENCODINGS = [(True, True), (False, True), (False, False)]
+
+
+@pytest.mark.parametrize(("implicit", "little"), ENCODINGS)
+@pytest.mark.parametrize("name", ["IM0001.dcm", "IM0001", "1.2.840.1"])
+def test_data_sets_without_preamble_are_read(tmp_path, name, implicit, little):
+    dataset = image(PIXELS)
+    if not little:
+        dataset.PixelData = PIXELS.astype(">u2").tobytes()
+    path = bare(tmp_path / name, dataset, implicit=implicit, little=little)
+    assert is_dicom(path)
+    np.testing.assert_array_equal(stored_values(path, read_dataset(path)), PIXELS)
+
+
+def test_files_of_a_folder_are_found_by_content_and_in_folders_below_it(tmp_path):
+    deep = tmp_path / "STUDY/SERIES"
+    deep.mkdir(parents=True)
+    image_file = written(deep / "IM1", image(PIXELS))
+    (deep / "notes.txt").write_text("text")
+    written(deep / "DICOMDIR", image(PIXELS))
+    written(deep / ".hidden", image(PIXELS))
+    assert dicom_files(tmp_path) == []
+    assert dicom_files(tmp_path, nested=True) == [image_file]
+
+
+@given(st.binary(max_size=400))
+def test_whatever_bytes_are_looked_at(head):
+    begins_as_dicom(head)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"", b"\x02\x00", b"\x89PNG\r\n\x1a\n" + bytes(200), b"II*\x00\x08\x00\x00\x00" + bytes(200), b"PK\x03\x04" * 99,
+     b"text " * 60, bytes(400)],
+)  # fmt: skip
+def test_other_files_are_not_taken_for_dicom(head):
+    assert not begins_as_dicom(head)
+
+
+def test_what_is_no_dicom_file_is_refused_in_words(tmp_path):
+    path = tmp_path / "a.dcm"
+    for content in (b"", b"Doe^Jane, all of it", bytes(128) + b"DICM" + b"\xff" * 300):
+        path.write_bytes(content)
+        with pytest.raises(DataError) as refusal:
+            stored_values(path, read_dataset(path))
+        assert "Error" not in str(refusal.value)
+        assert "Doe" not in str(refusal.value)
+    with pytest.raises(DataError, match="cannot be opened"):
+        read_dataset(tmp_path / "absent.dcm")

@@ -39,7 +39,33 @@ def test_any_other_order_of_axes_is_turned_back_to_the_voxel(affine, axes, flips
     grid.affine[:3, 3] += random.uniform(-0.05, 0.05, 3) * min(grid.spacing_mm) / 2  # rounding of other programs
     change = change_between(grid, Grid(SHAPE, affine))
     np.testing.assert_array_equal(change.apply(other), array)
-    assert change.is_identity == (tuple(axes) == (0, 1, 2) and not any(flips))
+    assert change.is_turn != (tuple(axes) == (0, 1, 2) and not any(flips))
+    assert change.shape is None
+
+
+@given(
+    oblique_affines(), st.permutations(range(3)), st.tuples(*[st.booleans()] * 3),
+    st.tuples(*[st.tuples(st.integers(-2, 2), st.integers(-2, 2))] * 3),
+)  # fmt: skip
+def test_a_cropped_or_padded_part_is_put_in_its_place(affine, axes, flips, sides):
+    array = np.random.default_rng(0).integers(1, 1000, SHAPE)
+    wide = np.pad(array, 2)
+    ends = [(2 - before, 2 + size + after) for (before, after), size in zip(sides, SHAPE, strict=True)]
+    part = wide[tuple(slice(first, last) for first, last in ends)]
+    own = affine.copy()
+    own[:3, 3] += affine[:3, :3] @ [-before for before, _ in sides]
+    other, grid = turned(part, own, axes, flips)
+    mixed = any(before * after < 0 for before, after in sides)
+    if mixed:  # cut off at one end and longer at the other: as likely a shifted one
+        with pytest.raises(GeometryError):
+            change_between(grid, Grid(SHAPE, affine))
+        return
+    kept = np.zeros(SHAPE, array.dtype)
+    inner = tuple(
+        slice(max(0, -before), size - max(0, -after)) for (before, after), size in zip(sides, SHAPE, strict=True)
+    )
+    kept[inner] = array[inner]
+    np.testing.assert_array_equal(change_between(grid, Grid(SHAPE, affine)).apply(other), kept)
 
 
 def grid(shape=SHAPE, scale=(1.0, 1.0, 1.0), shift=(0.0, 0.0, 0.0), turn=0.0) -> Grid:
@@ -54,7 +80,8 @@ def grid(shape=SHAPE, scale=(1.0, 1.0, 1.0), shift=(0.0, 0.0, 0.0), turn=0.0) ->
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (grid(shape=(4, 5, 7)), "4 x 5 x 7 voxels, not 4 x 5 x 6"),
+        (grid(shape=(4, 5, 7), shift=(0.0, 0.0, 0.5)), "4 x 5 x 7 voxels, not 4 x 5 x 6"),
+        (grid(shape=(4, 5, 7), shift=(0.0, 0.0, 2.0)), "4 x 5 x 7 voxels, not 4 x 5 x 6"),
         (grid(scale=(1.0, 1.0, 1.5)), r"voxels are 1 x 1 x 1\.5 mm"),
         (grid(shift=(0.0, 0.0, 2.0)), r"middle lies 2\.0 mm away"),
         (grid(shift=(0.5, 0.0, 0.0)), r"middle lies 0\.5 mm away"),

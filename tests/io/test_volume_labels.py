@@ -42,7 +42,7 @@ def test_labels_may_have_another_format_than_their_image(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("shape", "shift", "reason"),
-    [((4, 5, 7), 0.0, "4 x 5 x 7 voxels, not 4 x 5 x 6"), (SHAPE, 3.0, r"middle lies 3\.0 mm away")],
+    [((4, 5, 7), 0.5, "4 x 5 x 7 voxels, not 4 x 5 x 6"), (SHAPE, 3.0, r"middle lies 3\.0 mm away")],
 )
 def test_labels_on_another_grid_are_refused(tmp_path, shape, shift, reason):
     place = RAS.copy()

@@ -1,5 +1,6 @@
 """Which way the axes of a volume run, and turning one volume's axes into another's without interpolation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 
@@ -16,26 +17,38 @@ _NAMES = ("LR", "PA", "IS")
 
 @dataclass(frozen=True)
 class AxisChange:
-    """Axes in another order, some of them reversed.
+    """Axes in another order, some of them reversed, and a part put in its place on a lattice.
 
     Args:
         axes: For each axis of the result the axis of the source that it was.
         reversed: For each axis of the result whether it runs the other way.
+        start: Where the first voxel of what was turned lies in the result; below 0 what comes before is cut off.
+        shape: Of the result, where it is another than that of what was turned.
     """
 
     axes: tuple[int, int, int]
     reversed: tuple[bool, bool, bool]
+    start: tuple[int, int, int] = (0, 0, 0)
+    shape: tuple[int, int, int] | None = None
 
     @property
-    def is_identity(self) -> bool:
-        """Whether it leaves everything as it is."""
-        return self.axes == (0, 1, 2) and not any(self.reversed)
+    def is_turn(self) -> bool:
+        """Whether axes are turned."""
+        return self.axes != (0, 1, 2) or any(self.reversed)
 
     def apply(self, array: np.ndarray) -> np.ndarray:
-        """``(..., I, J, K)`` turned; a view of the same values."""
+        """``(..., I, J, K)`` turned, a view of the same values; where it is put in a place, a copy with 0 around it."""
         lead = array.ndim - 3
         turned = array.transpose(*range(lead), *(lead + axis for axis in self.axes))
-        return np.flip(turned, tuple(lead + axis for axis, back in enumerate(self.reversed) if back))
+        turned = np.flip(turned, tuple(lead + axis for axis, back in enumerate(self.reversed) if back))
+        if self.shape is None:
+            return turned
+        placed = np.zeros((*turned.shape[:lead], *self.shape), turned.dtype)
+        sides = list(zip(self.start, turned.shape[lead:], self.shape, strict=True))
+        inside = tuple(slice(max(start, 0), min(start + size, whole)) for start, size, whole in sides)
+        taken = tuple(slice(max(-start, 0), min(size, whole - start)) for start, size, whole in sides)
+        placed[(..., *inside)] = turned[(..., *taken)]
+        return placed
 
 
 def axis_codes(affine: np.ndarray) -> str:
@@ -49,7 +62,10 @@ def axis_codes(affine: np.ndarray) -> str:
 
 
 def change_between(source: Grid, target: Grid, tolerance: float = TOLERANCE_VOXELS) -> AxisChange:
-    """The change of axes that brings an array on the source's grid onto the target's, where both are one grid.
+    """The change of axes that brings an array on the source's grid onto the target's, where both are one lattice.
+
+    A part of it, cropped or padded, is put in its place: along each axis one of the two lies within the other. Grids of
+    one size lie in one place.
 
     Args:
         source: Grid of the array that is to be turned; three axes with an affine.
@@ -57,7 +73,7 @@ def change_between(source: Grid, target: Grid, tolerance: float = TOLERANCE_VOXE
         tolerance: How far apart corners may lie, in voxels of the target.
 
     Raises:
-        GeometryError: The grids are not one grid with its axes in another order; the message says how they differ.
+        GeometryError: The grids are not of one lattice, or one is shifted; the message says how they differ.
     """
     if source.affine is None or target.affine is None:
         raise GeometryError("Grids without an affine cannot be compared.")
@@ -67,9 +83,15 @@ def change_between(source: Grid, target: Grid, tolerance: float = TOLERANCE_VOXE
         first, second, third = (int(axis) for axis in np.abs(steps).argmax(axis=1))
         axes = (first, second, third)
         back = (bool(steps[0, first] < 0), bool(steps[1, second] < 0), bool(steps[2, third] < 0))
-        change = AxisChange(axes, back)
-        fits = tuple(source.shape[axis] for axis in axes) == target.shape
-        if fits and _farthest(source, to_target, change) <= tolerance:
+        size = np.array(source.shape)[list(axes)]
+        corner = np.zeros(3)  # of the source, that comes first in the result
+        corner[list(axes)] = np.where(back, size - 1, 0)
+        start = np.rint(to_target[:3, :3] @ corner + to_target[:3, 3]).astype(int)
+        within = (start >= 0) & (start + size <= target.shape)
+        around = (start <= 0) & (start + size >= target.shape)
+        placed = tuple(size.tolist()) != target.shape
+        change = AxisChange(axes, back, _three(start), _three(target.shape) if placed else None)
+        if (within | around).all() and _farthest(source, to_target, change) <= tolerance:
             return change
     raise GeometryError(_difference(source.shape, source.affine, target.shape, target.affine))
 
@@ -80,8 +102,13 @@ def _farthest(source: Grid, to_target: np.ndarray, change: AxisChange) -> float:
     lie = corners @ to_target[:3, :3].T + to_target[:3, 3]
     put = corners[:, change.axes]
     last = np.array([source.shape[axis] - 1 for axis in change.axes])
-    put = np.where(change.reversed, last - put, put)
+    put = np.where(change.reversed, last - put, put) + change.start
     return float(np.abs(lie - put).max())
+
+
+def _three(numbers: Sequence[int] | np.ndarray) -> tuple[int, int, int]:
+    first, second, third = (int(number) for number in numbers)
+    return first, second, third
 
 
 def _difference(shape: tuple[int, ...], affine: np.ndarray, wanted: tuple[int, ...], onto: np.ndarray) -> str:

@@ -47,7 +47,8 @@ def read_volume_labels(
     Args:
         path: The file.
         classes: The classes by index, the background first.
-        grid: The image's grid. Labels on it with axes in another order or running the other way are turned to it.
+        grid: The image's grid. Labels on it with axes in another order or running the other way are turned to it,
+            those on a cropped or padded part of it are put in their place, with the background around them.
         recoded: False for a mask that a program wrote by these classes: its values are the indices themselves.
         owner: Whose grid it is, for the message.
 
@@ -89,7 +90,9 @@ def _on_grid(path: Path, grid: Grid | None, role: str, owner: str = "image") -> 
             f"{path} does not lie on the grid of its {owner}: {error.message}.",
             f"Resample it to the {owner}, or, where only its header is wrong, copy that of the {owner}.",
         ) from None
-    if not change.is_identity:
+    if change.shape is not None:
+        notes.append(f"the {role} is on a part of the lattice of the {owner}: it was put in its place")
+    if change.is_turn:
         notes.append(f"the axes of the {role} were turned from {axis_codes(voxels.affine)} to those of the {owner}")
     return change.apply(values), own, notes
 

@@ -206,8 +206,8 @@ class Client:
         except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
             reason = getattr(error, "reason", error)
             raise ServerError(f"{self.address} cannot be reached: {reason}.") from None
-        except http.client.HTTPException as error:
-            raise ServerError(f"The connection to {self.address} broke off ({type(error).__name__}).") from None
+        except http.client.HTTPException:
+            raise ServerError(f"The connection to {self.address} broke off.") from None
 
 
 def _told(error: urllib.error.HTTPError) -> ServerError:

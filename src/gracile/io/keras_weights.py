@@ -1,6 +1,5 @@
 """Weights of Keras models from HDF5 files, as plain arrays by layer; no TensorFlow is needed."""
 
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ import h5py
 import numpy as np
 
 from gracile.errors import DataError
+from gracile.plain_data import parse_json
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _settings(file: h5py.File) -> dict[str, dict[str, Any]]:
     text = file.attrs.get("model_config")
     if text is None:
         return {}
-    layers = json.loads(text)["config"]["layers"]
+    layers = parse_json(text, "Its configuration", "Save it again.")["config"]["layers"]
     return {layer["config"]["name"]: {"class_name": layer["class_name"], **layer["config"]} for layer in layers}
 
 

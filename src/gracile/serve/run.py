@@ -42,6 +42,7 @@ def view(results: Path, truth: Path | None, listen: ListenSettings, announce: An
 @contextmanager
 def _folder(folder: Path | None) -> Iterator[Path]:
     if folder is not None:
+        require_writable(folder, depth=1)
         yield folder
         return
     with tempfile.TemporaryDirectory(prefix="gracile-serve-") as temporary:

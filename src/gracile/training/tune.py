@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 from filelock import FileLock
@@ -17,9 +18,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gracile.bundle import read_bundle
 from gracile.data import CaseFiles, fingerprint, labeled, load_split, save_split, split_by_subject
-from gracile.errors import DataError, GracileError, UsageError
+from gracile.errors import DataError, GracileError, UsageError, in_words
 from gracile.io.atomic import write_json, write_text
 from gracile.pages.tuning import short, shown
+from gracile.plain_data import Text, read_json
 from gracile.recipe import Recipe
 from gracile.study import StudySpec
 from gracile.training.record import environment
@@ -143,8 +145,8 @@ def _begin_folder(plan: Plan, split: str | Path | None) -> None:
     }
     record = out / "study.json"
     if record.exists():
-        before = json.loads(record.read_text(encoding="utf-8"))
-        changed = [name for name, value in identity.items() if before[name] != json.loads(json.dumps(value))]
+        before = read_json(record, "Choose another --out.", shape=dict[Text, Any])
+        changed = [name for name, value in identity.items() if before.get(name) != json.loads(json.dumps(value))]
         if changed:
             raise UsageError(
                 f"{out} holds a study with another {' and another '.join(changed)}.",
@@ -214,7 +216,7 @@ def _run_one(plan: Plan, study: optuna.Study, lock: FileLock, say: Callable[[str
         except optuna.TrialPruned:
             raise
         except Exception as error:
-            trial.set_user_attr("reason", str(error) or type(error).__name__)
+            trial.set_user_attr("reason", in_words(error))
             log.debug("trial %d failed", trial.number, exc_info=True)
             raise
 

@@ -52,7 +52,7 @@ class UsageError(GracileError):
 
 
 def in_words(error: BaseException) -> str:
-    """Why something failed, for people: never a type's name, and never what a library's error quotes of a patient's file.
+    """Why something failed, for people: never a type's name, never what a library quotes of a patient's file.
 
     A fault of the program itself is told as that; `--debug` shows it.
     """

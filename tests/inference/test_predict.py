@@ -404,15 +404,9 @@ def test_a_mask_is_on_disk_before_it_is_measured_and_outlives_a_measure_that_fai
     for record in run.content["inputs"]:
         assert record["status"] == "found"
         assert "the measure areas failed" in record["flags"]
-        assert (
-            "the measure areas failed: It met a fault of Gracile. Run it again with `gracile --debug`, and report what that shows."
-            in record["notes"]
-        )
+        assert any(note.startswith("the measure areas failed: It met a fault") for note in record["notes"])
         assert (run.out / record["files"]["mask"]).is_file()
-    assert (
-        "the measure areas failed: It met a fault of Gracile. Run it again with `gracile --debug`, and report what that shows."
-        in run.content["notes"]
-    )
+    assert any(note.startswith("the measure areas failed: It met a fault") for note in run.content["notes"])
 
 
 def test_a_measure_that_is_no_number_fails_no_later_run(run, measuring, monkeypatch):

@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gracile.errors import UsageError
+from gracile.io.atomic import require_writable
 from gracile.serve.app import create_app
 from gracile.serve.jobs import JobStore
 from gracile.serve.models import served_models

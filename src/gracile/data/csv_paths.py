@@ -40,14 +40,25 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
         )
         raise DataError(f"{source} has {reason}.", f"{_CSV_REMEDY} Rename or remove other columns.")
     listing = Listing()
-    for row in rows:
-        try:
-            listing.cases.append(_csv_case(source, rows.line_num, row))
-        except DataError as fault:
-            listing.faults.append(fault)
+    try:
+        for row in rows:
+            try:
+                listing.cases.append(_csv_case(source, rows.line_num, row))
+            except DataError as fault:
+                listing.faults.append(fault)
+    except csv.Error as error:
+        raise DataError(f"{source}, line {rows.line_num}: {error}.", "Save it as CSV.") from None
     if not listing.cases and not listing.faults:
         listing.faults.append(DataError(f"{source} names no image.", _CSV_REMEDY))
     return listing
+
+
+def _is_there(path: Path, or_folder: bool) -> bool:
+    """Whether a path that someone wrote down is one of a file; one that no disk could have is not."""
+    try:
+        return path.is_file() or (or_folder and path.is_dir())
+    except (OSError, ValueError):
+        return False
 
 
 def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
@@ -59,8 +70,8 @@ def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
     image, label, region, points = (source.parent / cells[name] if cells[name] else None for name in CSV_COLUMNS[:4])
     assert image is not None
     for path in (image, label, region, points):
-        if path is not None and not path.is_file() and not (path == image and path.is_dir()):
-            raise DataError(f"{source}, line {line}: there is no file {path}.", _CSV_REMEDY)
+        if path is not None and not _is_there(path, or_folder=path == image):
+            raise DataError(f"{source}, line {line}: there is no file {str(path)[:300]}.", _CSV_REMEDY)
     id = cells["id"] or stem(image)
     if re.search(r"[/\\:\s]", cells["id"]) or id in (".", ".."):
         raise DataError(f"{source}, line {line}: the id {id!r} cannot name a file.", "Use letters, digits, _ and -.")

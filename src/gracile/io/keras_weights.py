@@ -51,9 +51,9 @@ def read_keras_layers(path: Path) -> list[KerasLayer]:
             settings = _settings(file)
             group = file.get("model_weights", file)
             found = [_layer(group[name], name, settings) for name in group if isinstance(group[name], h5py.Group)]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except Exception:  # whatever HDF5 meets in a damaged file
         raise DataError(
-            f"{path} cannot be read as a Keras model: {str(error).splitlines()[0]}.",
+            f"{path} cannot be read as a Keras model.",
             "It takes HDF5 files (.h5) as Keras 2 saves them.",
         ) from None
     if not any(layer.weights for layer in found):

@@ -86,9 +86,12 @@ def read_csv(path: Path | str) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}).", "Check the name.") from None
     rows = csv.DictReader(lines)
-    if not set(COLUMNS) <= set(rows.fieldnames or ()):
-        raise DataError(f"{path} has no columns img and pixels.", _REMEDY)
-    return _named(path, rows)
+    try:
+        if not set(COLUMNS) <= set(rows.fieldnames or ()):
+            raise DataError(f"{path} has no columns img and pixels.", _REMEDY)
+        return _named(path, rows)
+    except csv.Error as error:
+        raise DataError(f"{path}, line {rows.line_num}: {error}.", _REMEDY) from None
 
 
 def _named(path: Path, rows: Iterable[Mapping[str, str | None]]) -> dict[str, str]:

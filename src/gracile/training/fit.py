@@ -222,12 +222,23 @@ def _csv_logger(out: Path, epochs_done: int) -> CSVLogger:
     logger = CSVLogger(out, name="", version="logs")
     table = out / "logs" / "metrics.csv"
     if epochs_done and table.exists() and getattr(rank_zero_only, "rank", 0) == 0:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows: list[dict[str, Any]] = [row for row in csv.DictReader(file) if int(row["epoch"]) < epochs_done]
+        rows = earlier_rows(table, epochs_done)
         # Lightning deletes the table when it begins to log, so that its rows are logged again.
-        logger.experiment.metrics += [{name: value for name, value in row.items() if value} for row in rows]
+        logger.experiment.metrics += rows
         logger.save()
     return logger
+
+
+def earlier_rows(table: Path, epochs_done: int) -> list[dict[str, Any]]:
+    """The rows of the first epochs in a table of metrics; what is damaged in it is left out, as it decides nothing."""
+    with table.open(encoding="utf-8", errors="replace", newline="") as file:
+        lines = (line.replace("\0", "") for line in file)
+        try:
+            rows = [row for row in csv.DictReader(lines) if str(row.get("epoch")).isdecimal()]
+        except csv.Error:
+            return []
+    kept = [row for row in rows if int(row["epoch"][:9]) < epochs_done]
+    return [{name: value for name, value in row.items() if name and value} for row in kept]
 
 
 def _strategy(stage: Stage, train: TrainSpec, settings: TrainerSpec) -> str:

@@ -7,7 +7,7 @@ is tried again, from the checkpoint that it left. The validation split chooses h
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +145,7 @@ def _begin_folder(plan: Plan, split: str | Path | None) -> None:
     }
     record = out / "study.json"
     if record.exists():
-        before = read_json(record, "Choose another --out.", shape=dict[Text, Any])
-        changed = [name for name, value in identity.items() if before.get(name) != json.loads(json.dumps(value))]
-        if changed:
-            raise UsageError(
-                f"{out} holds a study with another {' and another '.join(changed)}.",
-                "Give the same command to continue it, or choose another --out.",
-            )
+        require_same_study(out, identity)
         return
     if split:
         training, validation = load_split(split, list(plan.cases))
@@ -169,6 +163,17 @@ def _begin_folder(plan: Plan, split: str | Path | None) -> None:
     write_text(out / "recipe.yaml", plan.recipe.to_yaml())
     write_text(out / "study.yaml", plan.spec.to_yaml())
     write_json(record, identity)
+
+
+def require_same_study(out: Path, identity: Mapping[str, Any]) -> None:
+    """Raise UsageError where a folder holds a study with other parts than these, DataError where it is damaged."""
+    before = read_json(out / "study.json", "Choose another --out.", shape=dict[Text, Any])
+    changed = [name for name, value in identity.items() if before.get(name) != json.loads(json.dumps(value))]
+    if changed:
+        raise UsageError(
+            f"{out} holds a study with another {' and another '.join(changed)}.",
+            "Give the same command to continue it, or choose another --out.",
+        )
 
 
 def _work(

@@ -110,7 +110,7 @@ def few_shot(
         "protocol": rules.name, "order": [files.id for files in pool] if order else None,
         "start": None if start is None else str(start),
     }  # fmt: skip
-    rows = _begun(out, plan)
+    rows = begun(out, plan)
     for size in sorted(set(shots)):
         for repeat in range(1, repeats + 1):
             if any((row["shots"], row["repeat"]) == (size, repeat) for row in rows):
@@ -229,7 +229,7 @@ def _require_sizes(shots: Sequence[int], repeats: int, pool: Sequence[CaseFiles]
         raise DataError(f"There are {len(pool)} cases to train on, and {max(shots)} shots are asked for.", "Add cases.")
 
 
-def _begun(out: Path, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+def begun(out: Path, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of an earlier call in the same folder."""
     record = out / "few_shot.json"
     if not record.is_file():

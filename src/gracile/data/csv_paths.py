@@ -1,6 +1,7 @@
 """A data set as a CSV that names each case's files, its subject and what kind of frame it is."""
 
 import csv
+import os
 import re
 from pathlib import Path
 
@@ -28,7 +29,10 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
     header = lines[0] if lines else ""
     delimiter = next((mark for mark in ",;\t" if mark in header), ",")
     rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
-    columns = [name.strip().lower() for name in rows.fieldnames or ()]
+    try:
+        columns = [name.strip().lower() for name in rows.fieldnames or ()]
+    except csv.Error as error:
+        raise DataError(f"{source}, line 1: {error}.", "Save it as CSV.") from None
     rows.fieldnames = columns
     unknown = [name for name in columns if name not in CSV_COLUMNS]
     if unknown or "image" not in columns or not {"label", "points", "class"} & set(columns):
@@ -54,11 +58,8 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
 
 
 def _is_there(path: Path, or_folder: bool) -> bool:
-    """Whether a path that someone wrote down is one of a file; one that no disk could have is not."""
-    try:
-        return path.is_file() or (or_folder and path.is_dir())
-    except (OSError, ValueError):
-        return False
+    """Whether a path that someone wrote down is one of a file; of one that no disk could have it is not."""
+    return os.path.isfile(path) or (or_folder and os.path.isdir(path))  # noqa: PTH112, PTH113  pathlib raises errors
 
 
 def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:

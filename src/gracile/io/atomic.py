@@ -40,6 +40,8 @@ def writing(path: Path | str) -> Iterator[Path]:
         ...     image.save(part)
     """
     path = Path(path)
+    if "\0" in str(path):
+        raise DataError(f"{str(path)!r} is no name that a file can have.", "Give the input another name.")
     part = path.with_name(f"{_PART}{uuid.uuid4().hex[:12]}{''.join(path.suffixes[-2:])[-20:]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,6 +131,11 @@ def require_writable_file(path: Path | str) -> None:
 
 def unwritable(path: Path, error: OSError) -> WriteError:
     """Why a path cannot be written, in the user's words, where nothing more is known."""
+    if _tells_of_a_full_disk(error):
+        return WriteError(
+            f"The disk is full: {path} was not written.",
+            "Free some space, or choose another folder, and run it again; what was written before is kept.",
+        )
     if isinstance(error, NotADirectoryError | FileExistsError):
         return WriteError(f"{path} cannot be written: part of its path is a file.", "Choose another folder.")
     return WriteError(
@@ -137,13 +144,15 @@ def unwritable(path: Path, error: OSError) -> WriteError:
     )
 
 
+def _tells_of_a_full_disk(error: OSError) -> bool:
+    """Whether a disk is full; numpy tells it without the system's number, by what it could not write."""
+    return error.errno in _FULL or (error.errno is None and "requested and" in str(error))
+
+
 def _explained(error: OSError, path: Path, part: Path) -> DataError | None:
     """The error in the user's words, or None when it is not about writing this file."""
-    if error.errno in _FULL:
-        return WriteError(
-            f"The disk is full: {path} was not written.",
-            "Free some space, or choose another folder, and run it again; what was written before is kept.",
-        )
+    if _tells_of_a_full_disk(error):
+        return unwritable(path, error)
     if error.errno == errno.ENAMETOOLONG:
         return DataError(f"{path} cannot be written: the name is too long.", "Give the input a shorter name.")
     own = {str(part), str(path), *(str(parent) for parent in path.parents)}

@@ -98,7 +98,7 @@ def _named(path: Path, rows: Iterable[Mapping[str, str | None]]) -> dict[str, st
     codes: dict[str, str] = {}
     for row in rows:
         name = "_".join(part for key in ("subject", "img") if (part := (row.get(key) or "").strip()))
-        if not name or "/" in name or "\\" in name or name.startswith("."):
+        if not name.isprintable() or not name or "/" in name or "\\" in name or name.startswith("."):
             raise DataError(f"{path}: {name!r} names no picture.", _REMEDY)
         if name in codes:
             raise DataError(f"{path} names the picture {name!r} twice.", "Keep one line for each picture.")

@@ -152,7 +152,7 @@ def _study(folder: Path) -> dict[str, Subject]:
     write_json(folder / "few-shot" / "few_shot.json", {"test": ["b"], "rows": [row]})
     write_table(folder / "cord-table" / "a.csv", [{"slice": 1, "area": 0.5}, {"slice": 2, "area": None}])
     (folder / "clip-table" / "a.csv").write_text(
-        "frame,time_s,status,probability,gate\n0,0.0,found,0.5,0.5\n1,0.1,absent,0.25,0.25\n"
+        "frame,time_s,class,probability,gate\n0,0.0,found,0.5,0.5\n1,0.1,,,0.25\n"
     )
     return {
         "study-json": Subject("study.json", "json", lambda at: require_same_study(at, identity)),

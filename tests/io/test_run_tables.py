@@ -131,3 +131,13 @@ def test_predictions_come_back_as_they_were_written_a_line_each(tmp_path, record
     write_predictions(path, "k", {"model": {"name": "m"}, "x": 1}, records)
     assert read_predictions(path)["inputs"] == [{**record, "sha256": "", "finished": ""} for record in records]
     assert sum('"name": "' in line and '"status"' in line for line in path.read_text().splitlines()) == len(records)
+
+
+@pytest.mark.parametrize("spoiled", [
+    {"files": {"mask": 1}}, {"files": {"mask": "a\0"}}, {"status": "perhaps"}, {"name": None}, {"measurements": [{}]},
+    {"gates": {"nerve": "0.5"}}, {"flags": "small"}, {"seconds": []},
+])  # fmt: skip
+def test_a_record_with_a_part_of_another_kind_is_refused_by_its_place(tmp_path, spoiled):
+    write_predictions(tmp_path / "predictions.json", "k", {"model": {"name": "m"}}, [{**RECORDS[0], **spoiled}])
+    with pytest.raises(DataError, match=rf"inputs\.0\.{next(iter(spoiled))}"):
+        read_predictions(tmp_path / "predictions.json")

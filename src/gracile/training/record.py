@@ -68,11 +68,17 @@ class StartShape(TypedDict):
     stages: dict[Text, TransferShape]
 
 
+class PackagesShape(TypedDict):
+    """Versions that a bundle's card tells."""
+
+    torch: Text
+
+
 class EnvironmentShape(TypedDict):
     """What is read again of an ``environment.json``."""
 
     gracile: Text
-    packages: dict[Text, Text]
+    packages: PackagesShape
     started_from: NotRequired[StartShape | None]
 
 

@@ -39,7 +39,7 @@ def compare(
         exclude: Those to leave out.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    require_writable(out, "comparison.json", "comparison.csv", "index.html", depth=2)
+    require_writable(out, "comparison.json", "comparison.csv", "index.html", depth=3)
     sides = [_contender(model, device) for model in (before, after)]
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = find_cases([Path(source) for source in sources], sides[1].pipeline.recipe)

@@ -97,7 +97,7 @@ def few_shot(
     """
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
     check_recipe(chosen)
-    require_writable(out, "few_shot.json", "few_shot.csv", "index.html")
+    require_writable(out, "few_shot.json", "few_shot.csv", "index.html", depth=3)
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = labeled(select(find_cases([Path(source) for source in sources], chosen), exclude=exclude))
     tested = select(found, include=test)

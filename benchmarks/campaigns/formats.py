@@ -14,6 +14,7 @@ import nibabel
 import nrrd
 import numpy as np
 from PIL import Image
+from pydicom import DataElement, dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
@@ -116,6 +117,7 @@ def _volumes(folder: Path) -> dict[str, Subject]:
         elif suffix == "nrrd":
             nrrd.write(str(path), volume(), {"space": "left-posterior-superior", "space origin": [0, 0, 0],
                        "space directions": np.diag([1.0, 1, 2]), "encoding": "gzip"})  # fmt: skip
+            path.write_bytes(re.sub(rb"# on [^\n]*\n", b"", path.read_bytes()))  # the time
         else:
             head = "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\n"
             head += (
@@ -131,13 +133,13 @@ def _volumes(folder: Path) -> dict[str, Subject]:
 
 def write_series(folder: Path) -> None:
     """A DICOM series of six slices."""
-    series, study, frame = generate_uid(), generate_uid(), generate_uid()
+    series, study, frame = (generate_uid(entropy_srcs=[what]) for what in ("series", "study", "frame"))
     for index in range(6):
         data = Dataset()
         data.file_meta = FileMetaDataset()
         data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = MRImageStorage
-        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
+        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid(entropy_srcs=[str(index)])
         data.PatientName, data.PatientID, data.Modality = "Doe^Jane", "MRN-4711", "MR"
         data.SeriesInstanceUID, data.StudyInstanceUID, data.FrameOfReferenceUID = series, study, frame
         data.SeriesNumber, data.InstanceNumber, data.Columns, data.Rows = 1, index + 1, 9, 8
@@ -149,12 +151,29 @@ def write_series(folder: Path) -> None:
         data.save_as(folder / f"{index}.dcm", enforce_file_format=True)
 
 
+def _fix(path: Path) -> None:
+    """Give a DICOM file that was made with names and times of its own the same ones in every campaign."""
+    data = dcmread(path)
+    names: dict[str, str] = {}
+
+    def fix(_: Dataset, element: DataElement) -> None:
+        if element.VR == "UI" and str(element.value).startswith(("1.2.826.0.1.3680043", "2.25.")):
+            element.value = names.setdefault(element.value, generate_uid(entropy_srcs=["own", str(len(names))]))
+        elif element.VR in ("DA", "TM", "DT") and element.value:
+            element.value = {"DA": "20260101", "TM": "120000", "DT": "20260101120000"}[element.VR]
+
+    data.walk(fix)
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+    data.save_as(path)
+
+
 def _dicom(folder: Path) -> dict[str, Subject]:
     for name in ("dicom-series", "dicom-picture", "dicom-seg"):
         write_series(_place(folder, name))
     write_segmentation(
         folder / "dicom-seg" / "a.seg.dcm", (volume() > 90).astype(np.uint8), CLASSES, folder / "dicom-seg" / "0.dcm"
     )
+    _fix(folder / "dicom-seg" / "a.seg.dcm")
     return {
         "dicom-series": Subject("2.dcm", "bytes", lambda at: read_case_file(at, "a", VOLUMES)),
         "dicom-picture": Subject("2.dcm", "bytes", lambda at: read_case_file(at / "2.dcm", "a")),
@@ -261,7 +280,7 @@ def _others(folder: Path) -> dict[str, Subject]:
     write_series(place / "series")
     with zipfile.ZipFile(place / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted((place / "series").iterdir()):
-            archive.write(path, path.name)
+            archive.writestr(zipfile.ZipInfo(path.name), path.read_bytes())
     shutil.copytree(place, folder / "upload-kind")
     return {
         "case-names": Subject("a.json", "json", lambda at: case_names(str(at / "a.json"))),

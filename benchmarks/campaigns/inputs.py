@@ -5,7 +5,8 @@
 
 Each input is a sound file with something wrong, drawn by the seed and its number; it is read in a process of its own,
 forked from one that has loaded everything, which may take 10 seconds and 2 GiB. Files of strangers' formats are the
-same each time; the tool's own hold times, so that what is wrong in them may lie a little elsewhere. What may become of it:
+same each time; the tool's own hold times, so that what is wrong in them may lie a little elsewhere. What may become
+of it:
 
     read      it was read: what was wrong did no harm
     refused   a GracileError that tells what is wrong

@@ -250,6 +250,8 @@ def read_probabilities(path: Path, classes: int) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as archive:
             maps = archive["probabilities"]
+    except MemoryError:
+        raise
     except Exception:  # whatever the archive, its compression or numpy meets in a damaged file
         raise DataError(
             f"{path} cannot be read as probabilities.", "It is an .npz file with the key 'probabilities'."

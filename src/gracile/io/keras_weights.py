@@ -51,6 +51,8 @@ def read_keras_layers(path: Path) -> list[KerasLayer]:
             settings = _settings(file)
             group = file.get("model_weights", file)
             found = [_layer(group[name], name, settings) for name in group if isinstance(group[name], h5py.Group)]
+    except MemoryError:
+        raise
     except Exception:  # whatever HDF5 meets in a damaged file
         raise DataError(
             f"{path} cannot be read as a Keras model.",

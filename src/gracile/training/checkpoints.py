@@ -47,6 +47,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise DataError(f"The checkpoint {path} cannot be read: {error.strerror or 'it is cut off'}.", remedy) from None
+    except MemoryError:
+        raise
     except Exception:  # an unpickler of bytes that no pickler wrote raises whatever it comes to
         checkpoint = None
     if checkpoint is None:

@@ -104,6 +104,7 @@ def test_ranges_know_their_values():
         ({"settings": {}}, "settings"),
         ({"settings": {"a": {"low": 2, "high": 1}}}, "below"),
         ({"settings": {"a": {"low": 0, "high": 1, "log": True}}}, "above 0"),
+        ({"settings": {"a": [1, 2]}}, "`low` and `high`, or `choices`, or `variants`"),
         ({"settings": {"a": {"from": 0}}}, "`low` and `high`, or `choices`, or `variants`"),
         ({"settings": {"a": {"choices": [1]}}}, "choices"),
         ({"settings": {"a": {"low": 0.0, "high": 1.0}}, "sampler": "grid"}, "a grid needs"),

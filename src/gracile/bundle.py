@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -14,6 +14,7 @@ from torch import Tensor
 from gracile.errors import BundleError, RecipeError
 from gracile.io.atomic import write_bytes, write_text
 from gracile.names import MODELS, models_folder
+from gracile.plain_data import read_json, require_shape
 from gracile.recipe import Recipe, recipe_from
 
 FORMAT = 1
@@ -76,10 +77,10 @@ def write_card(folder: Path, card: dict[str, Any]) -> None:
 
 
 def _manifest(folder: Path) -> Manifest:
-    try:
-        return Manifest.model_validate_json((folder / "bundle.json").read_bytes())
-    except (OSError, ValidationError) as error:
-        raise BundleError(f"{folder} is no readable bundle: {error}.", "Copy it again, or train it anew.") from None
+    path, remedy = folder / "bundle.json", "Copy the bundle again, or train it anew."
+    content = read_json(path, remedy, kind=BundleError, any_number=True)
+    require_shape(content, Manifest, str(path), remedy, BundleError)
+    return Manifest.model_validate(content)
 
 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from gracile.errors import GracileError
+from gracile.errors import DataError, GracileError
 from gracile.names import VERSION
+from gracile.plain_data import parse_json
 
 _CHUNK = 1 << 20
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -148,7 +149,7 @@ class Client:
         with self._open("GET", f"/api/jobs/{quote(id)}/events") as answer:
             for line in answer:
                 if line.startswith(b"data: "):
-                    job = json.loads(line[6:])
+                    job = self._content(line[6:])
                     if progress is not None:
                         progress(job)
         if job.get("state") != "done":
@@ -190,7 +191,14 @@ class Client:
 
     def _json(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         with self._open(method, path, body, headers) as answer:
-            return json.load(answer)
+            return self._content(answer.read())
+
+    def _content(self, answer: bytes) -> Any:
+        """What an answer says. Raises ServerError where it is a proxy's, as one that asks to log in."""
+        try:
+            return parse_json(answer, "The answer", "")
+        except DataError:
+            raise ServerError(f"What answers at {self.address} is no Gracile server.") from None
 
     @contextmanager
     def _open(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Iterator[Any]:
@@ -206,8 +214,8 @@ class Client:
         except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
             reason = getattr(error, "reason", error)
             raise ServerError(f"{self.address} cannot be reached: {reason}.") from None
-        except http.client.HTTPException as error:
-            raise ServerError(f"The connection to {self.address} broke off ({type(error).__name__}).") from None
+        except http.client.HTTPException:
+            raise ServerError(f"The connection to {self.address} broke off.") from None
 
 
 def _told(error: urllib.error.HTTPError) -> ServerError:

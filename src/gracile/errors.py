@@ -51,6 +51,20 @@ class UsageError(GracileError):
     exit_code = 2
 
 
+def in_words(error: BaseException) -> str:
+    """Why something failed, for people: never a type's name, never what a library quotes of a patient's file.
+
+    A fault of the program itself is told as that; `--debug` shows it.
+    """
+    if isinstance(error, GracileError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "It needs more memory than there is. Make it smaller, or use a larger machine."
+    if isinstance(error, OSError) and error.strerror:
+        return f"The system says: {error.strerror}."
+    return "It met a fault of Gracile. Run it again with `gracile --debug`, and report what that shows."
+
+
 def nearest(word: str, words: Iterable[str]) -> str:
     """A remedy for a word that is not known: the nearest ones, or, where none is near, all that there are."""
     known = list(dict.fromkeys(words))

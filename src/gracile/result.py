@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gracile.errors import GracileError, RecipeError, UsageError, WriteError
+from gracile.errors import RecipeError, UsageError, WriteError, in_words
 from gracile.geometry import Centerline, Grid
 
 log = logging.getLogger(__name__)
@@ -162,9 +162,8 @@ class Result:
             raise
         except Exception as error:
             log.debug("%s: %s failed", self.case_id, part, exc_info=True)
-            said = str(error) if isinstance(error, GracileError) else f"{type(error).__name__}: {error}"
             self.flags.append(f"{part} failed")
-            self.notes.append(f"{part} failed: {said}")
+            self.notes.append(f"{part} failed: {in_words(error)}")
 
     def summary(self) -> dict[str, Any]:
         """The result without its arrays, ready for JSON."""

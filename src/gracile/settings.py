@@ -4,9 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gracile.errors import RecipeError, nearest
+from gracile.plain_data import parse_yaml, read_yaml
 
 
 def named_file(source: str, kind: str, folder: Path, shipped: Collection[str]) -> Path:
@@ -21,10 +20,7 @@ def named_file(source: str, kind: str, folder: Path, shipped: Collection[str]) -
 
 def read_mapping(path: Path, kind: str, page: str) -> dict[str, Any]:
     """The YAML mapping of a file; ``kind`` and the document ``page`` are named in the RecipeError that it may raise."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"The {kind} {path} cannot be read: {error}.", "Check its path and its YAML.") from None
+    data = read_yaml(path, "Check its path and its YAML.", RecipeError, f"The {kind} {path}")
     if not isinstance(data, dict):
         raise RecipeError(f"{path} is not a {kind}.", f"A {kind} is a YAML mapping; see {page}.")
     return data
@@ -35,12 +31,8 @@ def read_setting(setting: str) -> tuple[str, Any]:
     key, equals, text = setting.partition("=")
     if not equals or not key:
         raise RecipeError(f"{setting!r} is not a setting.", "Write it as --set train.epochs=50.")
-    try:
-        return key.strip(), yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise RecipeError(
-            f"The value {text!r} of {key} cannot be read.", "Write a number, a word, or a list such as [64, 64]."
-        ) from None
+    remedy = "Write a number, a word, or a list such as [64, 64]."
+    return key.strip(), parse_yaml(text, f"The value {text[:200]!r} of {key}", remedy, RecipeError)
 
 
 def apply_setting(data: dict[str, Any], key: str, value: Any) -> None:

@@ -75,7 +75,7 @@ class VariantsSpec(Spec):
 
 
 def _kind(value: Any) -> str | None:
-    keys = set(value) if isinstance(value, dict) else set(type(value).model_fields)
+    keys = set(value) if isinstance(value, dict) else set(getattr(type(value), "model_fields", ()))
     return next((kind for kind in ("choices", "variants", "low") if kind in keys), None)
 
 

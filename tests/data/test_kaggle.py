@@ -67,7 +67,7 @@ def predictions(tmp_path) -> Path:
     for name in ("1_1", "1_2"):
         picture(tmp_path / "out" / f"{name}.png", random.integers(0, 3, (5, 7)).astype(np.uint8))
     picture(tmp_path / "out" / "2_1.png", np.zeros((5, 7), np.uint8))
-    (tmp_path / "out" / "predictions.json").write_text(json.dumps({"settings": {"recipe": RECIPE}}))
+    (tmp_path / "out" / "predictions.json").write_text(json.dumps({"inputs": [], "settings": {"recipe": RECIPE}}))
     return tmp_path / "out"
 
 

@@ -76,7 +76,7 @@ def test_a_saved_split_is_the_same_when_loaded_whatever_the_order(tmp_path):
         (["a1", "a2"], [], "does not name: b"),
         (["a1", "a2", "b"], ["b"], "names twice: b"),
         (["a1"], ["a2", "b"], "subject a on both sides"),
-        ([1, "a2", "a1"], ["b"], "two lists of ids"),
+        ([1, "a2", "a1"], ["b"], "train.0"),
     ],
 )
 def test_a_split_that_does_not_fit_the_data_is_refused(tmp_path, train, validation, reason):
@@ -89,5 +89,5 @@ def test_a_split_that_does_not_fit_the_data_is_refused(tmp_path, train, validati
 @pytest.mark.parametrize("text", ["{", "[]", '{"train": []}'])
 def test_a_damaged_split_is_refused(tmp_path, text):
     (tmp_path / "split.json").write_text(text)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="lists train and validation"):
         load_split(tmp_path / "split.json", [])

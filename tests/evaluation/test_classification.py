@@ -260,7 +260,7 @@ def test_predictions_without_a_gate_are_refused_in_one_sentence(tmp_path, truth)
     with pytest.raises(DataError, match=r"There is no .*predictions\.json"):
         score(tmp_path, truth)
     (run / "predictions.json").write_text("[]")
-    with pytest.raises(DataError, match="cannot be read as predictions"):
+    with pytest.raises(DataError, match="does not hold what it should"):
         score(run, truth)
     mixed = write_predictions(tmp_path / "mixed", {"p1_a": {"nerve": 0.5}, "p1_b": {"vessel": 0.5}})
     with pytest.raises(DataError, match="gates of p1_b"):

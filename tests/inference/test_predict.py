@@ -404,9 +404,9 @@ def test_a_mask_is_on_disk_before_it_is_measured_and_outlives_a_measure_that_fai
     for record in run.content["inputs"]:
         assert record["status"] == "found"
         assert "the measure areas failed" in record["flags"]
-        assert "the measure areas failed: ZeroDivisionError: no pixels" in record["notes"]
+        assert any(note.startswith("the measure areas failed: It met a fault") for note in record["notes"])
         assert (run.out / record["files"]["mask"]).is_file()
-    assert "the measure areas failed: ZeroDivisionError: no pixels" in run.content["notes"]
+    assert any(note.startswith("the measure areas failed: It met a fault") for note in run.content["notes"])
 
 
 def test_a_measure_that_is_no_number_fails_no_later_run(run, measuring, monkeypatch):
@@ -436,7 +436,8 @@ def test_a_map_that_cannot_be_written_costs_that_map_alone(run, monkeypatch):
     for record in run.content["inputs"]:
         assert record["files"].keys() == {"mask"}
         assert "writing probabilities failed" in record["flags"]
-        assert "writing probabilities failed: ValueError: too odd" in record["notes"]
+        assert any(note.startswith("writing probabilities failed: It met a fault") for note in record["notes"])
+        assert "too odd" not in str(record)
 
 
 def test_a_picture_that_the_report_cannot_draw_is_noted_in_the_record(run):

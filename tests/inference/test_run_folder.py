@@ -250,7 +250,7 @@ def test_a_full_disk_is_said_and_keeps_earlier_records(tmp_path, monkeypatch):
         run.answer("a.png")
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", lambda *_, **__: Full())
-            with pytest.raises(DataError, match="No space left"):
+            with pytest.raises(DataError, match="The disk is full"):
                 run.answer("b.png")
     again = Run(tmp_path)
     with again.over("a.png"):

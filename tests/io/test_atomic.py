@@ -1,14 +1,19 @@
 """A file is written whole or not at all."""
 
 import errno
+import fcntl
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gracile.errors import DataError
+from gracile.errors import DataError, WriteError
 from gracile.io import write_bytes, write_json, write_png, write_text, writing
+from gracile.io.atomic import remove_leftovers, require_writable, require_writable_file
+from tests.io.full import full_disk_beyond
 
 
 @pytest.fixture
@@ -110,3 +115,74 @@ def test_a_name_as_long_as_the_disk_allows_is_written(tmp_path):
 def test_file_names_that_are_no_unicode_are_written_as_escapes(tmp_path):
     write_json(tmp_path / "names.json", {"name": "scan\udcff"})
     assert json.loads((tmp_path / "names.json").read_text()) == {"name": "scan\udcff"}
+
+
+def test_a_disk_that_no_file_can_grow_on_is_told_as_full(tmp_path):
+    with full_disk_beyond(1000), pytest.raises(WriteError, match=r"The disk is full: .*a\.bin"):
+        write_bytes(tmp_path / "a.bin", bytes(5000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def killed_while_writing(path: Path) -> None:
+    """Leave behind what a process leaves that is killed in the midst of a file."""
+    process = os.fork()
+    if not process:
+        with writing(path) as part:
+            part.write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(process, 0)
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_is_writing_is_not(tmp_path):
+    killed_while_writing(tmp_path / "a.png")
+    killed_while_writing(tmp_path / "deep" / "b.png")
+    killed_while_writing(tmp_path / "deep" / "er" / "c.png")
+    assert len(list(tmp_path.rglob(".part-*"))) == 3
+    with writing(tmp_path / "d.png") as going_on:
+        remove_leftovers(tmp_path, depth=1)
+        assert list(tmp_path.glob("**/.part-*")) == [going_on, *(tmp_path / "deep" / "er").glob(".part-*")]
+        going_on.write_bytes(b"whole")
+    assert (tmp_path / "d.png").read_bytes() == b"whole"
+    require_writable(tmp_path, depth=2)
+    assert not list(tmp_path.rglob(".part-*"))
+
+
+def test_a_part_that_was_taken_for_a_leftover_is_made_again(tmp_path, monkeypatch):
+    taken = []
+
+    def lock(descriptor, kind):
+        if not taken:  # another run was quicker
+            taken.append(next(tmp_path.glob(".part-*")))
+            taken[0].unlink()
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+    with writing(tmp_path / "a.txt") as part:
+        assert part.exists()
+        part.write_text("whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert taken
+
+
+def test_what_cannot_be_written_is_told_before_anything_is_made(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "index.html").mkdir()
+    require_writable(tmp_path / "new" / "deep", "index.html", "report/")
+    assert not (tmp_path / "new").exists()
+    for refused, names in (("file", ()), ("file/deep", ()), (".", ("index.html",)), (".", ("file/",))):
+        with pytest.raises(WriteError, match="cannot be written"):
+            require_writable(tmp_path / refused, *names)
+    with pytest.raises(WriteError, match="it is a folder"):
+        require_writable_file(tmp_path / "index.html")
+    with full_disk_beyond(1000), pytest.raises(WriteError, match="The disk is full"):
+        require_writable(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "index.html"]
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EPERM])
+def test_rights_that_are_missing_are_told_before_anything_is_made(tmp_path, monkeypatch, code):
+    def refuse(path, *_):
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(WriteError, match="Choose a folder that you may write to"):
+        require_writable(tmp_path)

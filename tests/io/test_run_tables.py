@@ -121,7 +121,7 @@ def test_a_folder_without_predictions_is_refused(tmp_path):
     with pytest.raises(DataError, match="gracile merge"):
         join_runs([tmp_path])
     (tmp_path / "predictions.json").write_text("[]")
-    with pytest.raises(DataError, match="no record of predictions"):
+    with pytest.raises(DataError, match="does not hold what it should"):
         join_runs([tmp_path])
 
 
@@ -129,5 +129,15 @@ def test_a_folder_without_predictions_is_refused(tmp_path):
 def test_predictions_come_back_as_they_were_written_a_line_each(tmp_path, records):
     path = tmp_path / "predictions.json"
     write_predictions(path, "k", {"model": {"name": "m"}, "x": 1}, records)
-    assert read_predictions(path)["inputs"] == records
+    assert read_predictions(path)["inputs"] == [{**record, "sha256": "", "finished": ""} for record in records]
     assert sum('"name": "' in line and '"status"' in line for line in path.read_text().splitlines()) == len(records)
+
+
+@pytest.mark.parametrize("spoiled", [
+    {"files": {"mask": 1}}, {"files": {"mask": "a\0"}}, {"status": "perhaps"}, {"name": None}, {"measurements": [{}]},
+    {"gates": {"nerve": "0.5"}}, {"flags": "small"}, {"seconds": []},
+])  # fmt: skip
+def test_a_record_with_a_part_of_another_kind_is_refused_by_its_place(tmp_path, spoiled):
+    write_predictions(tmp_path / "predictions.json", "k", {"model": {"name": "m"}}, [{**RECORDS[0], **spoiled}])
+    with pytest.raises(DataError, match=rf"inputs\.0\.{next(iter(spoiled))}"):
+        read_predictions(tmp_path / "predictions.json")

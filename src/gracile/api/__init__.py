@@ -27,15 +27,17 @@ from gracile.inference import Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
 from gracile.inference.predict import Observer
 from gracile.inference.run_sources import PREDICTIONS
+from gracile.io.atomic import require_writable, require_writable_file
 from gracile.io.naming import VOLUME_SUFFIXES, image_files
 from gracile.io.predictions_file import read_predictions
-from gracile.io.run_tables import join_runs
+from gracile.io.run_tables import CASES, MEASUREMENTS, join_runs
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
 from gracile.result import Result
 
 if TYPE_CHECKING:
     from gracile.explain.run import Explained
 
+OUTPUTS = (PREDICTIONS, MEASUREMENTS, CASES)
 
 gate_value = checked(unchecked_gate_value)
 
@@ -81,6 +83,7 @@ def train(
         chosen = recorded
     else:
         check_recipe(chosen)
+    require_writable(out, "bundle/", "cache/", "recipe.yaml", "data.json", "split.json", "environment.json", depth=3)
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = find_cases([Path(source) for source in sources], chosen)
     found = select(found, include=cases, exclude=exclude)
@@ -118,6 +121,7 @@ def predict(
     """
     from gracile.pages.predictions import ReportWriter
 
+    require_writable(out, *OUTPUTS, *(["report/"] if report else []), depth=2)
     patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
     found = find_inputs([str(pattern) for pattern in patterns], loaded.recipe.input.kind)
@@ -168,6 +172,7 @@ def explain(
     from gracile.explain import explain_pictures
 
     patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    require_writable(out, "index.html")
     found = [(entry.path, entry.name) for entry in find_inputs([str(pattern) for pattern in patterns])]
     loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
     return explain_pictures(loaded, found, Path(out), method, layer, target)
@@ -179,6 +184,8 @@ def merge(out: str | Path) -> Summary:
     from gracile.pages.predictions import ReportWriter
 
     summary = Summary(Path(out) / PREDICTIONS)
+    if Path(out).is_dir():
+        require_writable(out, *OUTPUTS, "report/", depth=2)
 
     def publish(records: list[dict[str, Any]]) -> Path:
         for record in records:
@@ -209,6 +216,8 @@ def table(
     Raises:
         DataError: A folder holds no predictions, or the file cannot be written.
     """
+    if out is not None:
+        require_writable_file(out)
     runs = [Path(folder) for folder in ([folders] if isinstance(folders, str | Path) else folders)]
     joined = join_runs(runs, long=long)
     if out is not None:
@@ -256,6 +265,8 @@ def evaluate(
     """
     if classes and recipe is not None:
         raise UsageError("Classes and a recipe are given.", "Give one of them: a recipe names the classes.")
+    if report is not None:
+        require_writable_file(report)
     rules = find_protocol(protocol)
     runs = [Path(run) for run in ([predictions] if isinstance(predictions, str | Path) else predictions)]
     if windows is not None and not rules.of_points:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -117,9 +118,10 @@ def _truth(source: Path, recipe: Recipe | None, images: Path | None) -> _Truth:
 def _is_data_set(source: Path, recipe: Recipe) -> bool:
     """Whether a source is volumes with their points, not points alone."""
     if source.is_file():
-        with source.open(encoding="utf-8-sig", newline="") as file:
+        with source.open(encoding="utf-8-sig", errors="replace", newline="") as file, suppress(csv.Error):
             header = {cell.strip().lower() for cell in next(csv.reader(file), [])}
-        return {"image", "points"} <= header
+            return {"image", "points"} <= header
+        return False
     if image_files(source, VOLUME_SUFFIXES) or (source / ALL_LANDMARKS).is_file():
         return True
     if not any(path.is_file() and path.suffix.lower() in _OF_POINTS for path in source.iterdir()):

@@ -224,9 +224,12 @@ def evaluate(
     from rich.console import Console
 
     from gracile import api
+    from gracile.io.atomic import require_writable_file
 
     if len(predictions) < 2:
         raise UsageError("evaluate needs two folders.", "Name the predictions, then the labels.")
+    for file in filter(None, (json_file, csv_file)):
+        require_writable_file(file)
     runs = predictions[:-1]
     evaluation = api.evaluate(
         runs,
@@ -317,8 +320,11 @@ def table(
     long: Annotated[bool, typer.Option("--long", help="A row for each measurement, not for each case.")] = False,
 ) -> None:
     """Join the tables of runs, also of different recipes; columns name each row's run and model."""
+    from gracile.io.atomic import require_writable_file
     from gracile.io.run_tables import join_runs, write_rows
 
+    if out is not None:
+        require_writable_file(out)
     joined = join_runs(folders, long=long)
     if out is None:
         write_rows(sys.stdout, joined.columns, joined.rows)

@@ -1,7 +1,6 @@
 """The files of one case, and what is done with a list of them: read, name, select."""
 
 import difflib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from gracile.io import (
     stem,
 )
 from gracile.io.naming import telling_folders
+from gracile.plain_data import read_json
 from gracile.recipe import Recipe
 
 Found = TypeVar("Found")
@@ -229,11 +229,13 @@ def case_names(text: str) -> list[str]:
     path = Path(text.strip())
     if path.suffix.lower() not in (".txt", ".json"):
         return [name for part in text.split(",") if (name := part.strip())]
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-        listed = json.loads(content) if path.suffix.lower() == ".json" else content.replace("\n", ",").split(",")
-    except (OSError, ValueError) as error:
-        raise DataError(f"The list of cases {path} cannot be read ({error}).", "Check its path and content.") from None
+    if path.suffix.lower() == ".json":
+        listed = read_json(path, 'Write it as ["33", "42"].')
+    else:
+        try:
+            listed = path.read_text(encoding="utf-8-sig").replace("\n", ",").split(",")
+        except (OSError, ValueError) as error:
+            raise DataError(f"The list of cases {path} cannot be read ({error}).", "Check its path.") from None
     if not isinstance(listed, list) or not all(isinstance(name, str | int) for name in listed):
         raise DataError(f"{path} is not a list of ids.", 'Write it as ["33", "42"].')
     return [name for item in listed if (name := str(item).strip())]

@@ -1,6 +1,7 @@
 """A data set as a CSV that names each case's files, its subject and what kind of frame it is."""
 
 import csv
+import os
 import re
 from pathlib import Path
 
@@ -28,7 +29,10 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
     header = lines[0] if lines else ""
     delimiter = next((mark for mark in ",;\t" if mark in header), ",")
     rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
-    columns = [name.strip().lower() for name in rows.fieldnames or ()]
+    try:
+        columns = [name.strip().lower() for name in rows.fieldnames or ()]
+    except csv.Error as error:
+        raise DataError(f"{source}, line 1: {error}.", "Save it as CSV.") from None
     rows.fieldnames = columns
     unknown = [name for name in columns if name not in CSV_COLUMNS]
     if unknown or "image" not in columns or not {"label", "points", "class"} & set(columns):
@@ -40,14 +44,22 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
         )
         raise DataError(f"{source} has {reason}.", f"{_CSV_REMEDY} Rename or remove other columns.")
     listing = Listing()
-    for row in rows:
-        try:
-            listing.cases.append(_csv_case(source, rows.line_num, row))
-        except DataError as fault:
-            listing.faults.append(fault)
+    try:
+        for row in rows:
+            try:
+                listing.cases.append(_csv_case(source, rows.line_num, row))
+            except DataError as fault:
+                listing.faults.append(fault)
+    except csv.Error as error:
+        raise DataError(f"{source}, line {rows.line_num}: {error}.", "Save it as CSV.") from None
     if not listing.cases and not listing.faults:
         listing.faults.append(DataError(f"{source} names no image.", _CSV_REMEDY))
     return listing
+
+
+def _is_there(path: Path, or_folder: bool) -> bool:
+    """Whether a path that someone wrote down is one of a file; of one that no disk could have it is not."""
+    return os.path.isfile(path) or (or_folder and os.path.isdir(path))  # noqa: PTH112, PTH113  pathlib raises errors
 
 
 def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
@@ -59,8 +71,8 @@ def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
     image, label, region, points = (source.parent / cells[name] if cells[name] else None for name in CSV_COLUMNS[:4])
     assert image is not None
     for path in (image, label, region, points):
-        if path is not None and not path.is_file() and not (path == image and path.is_dir()):
-            raise DataError(f"{source}, line {line}: there is no file {path}.", _CSV_REMEDY)
+        if path is not None and not _is_there(path, or_folder=path == image):
+            raise DataError(f"{source}, line {line}: there is no file {str(path)[:300]}.", _CSV_REMEDY)
     id = cells["id"] or stem(image)
     if re.search(r"[/\\:\s]", cells["id"]) or id in (".", ".."):
         raise DataError(f"{source}, line {line}: the id {id!r} cannot name a file.", "Use letters, digits, _ and -.")

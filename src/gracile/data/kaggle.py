@@ -1,6 +1,5 @@
 """Kaggle's way with masks: each beside its image, and tables of run lengths."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,9 @@ import numpy as np
 from gracile.data.case_files import CaseFiles
 from gracile.errors import DataError, UsageError
 from gracile.io import image_files, read_labels, stem, write_labels
+from gracile.io.atomic import require_writable, require_writable_file
 from gracile.io.naming import case_key, numbered_subjects
+from gracile.io.predictions_file import read_predictions
 from gracile.io.run_length import decode, encode, read_csv, write_csv
 from gracile.recipe import ClassSpec, read_recipe, recipe_from
 
@@ -57,6 +58,7 @@ def export_run_lengths(predictions: Path, out: Path, structure: str, recipe: str
         UsageError: The classes are not known, or there is no such structure.
     """
     chosen = read_recipe(recipe) if recipe else recipe_from(_recorded(predictions / "predictions.json"))
+    require_writable_file(out)
     members = {**{name: (index,) for index, name in enumerate(chosen.class_names) if index}, **chosen.structures}
     if structure not in members:
         raise UsageError(f"There is no structure {structure!r}.", f"There are: {', '.join(members)}.")
@@ -84,6 +86,7 @@ def import_run_lengths(table: Path, size: tuple[int, int], out: Path) -> int:
         DataError: The table or one of its codes cannot be read.
     """
     codes = read_csv(table)
+    require_writable(out)
     for name, code in codes.items():
         try:
             mask = decode(code, size)
@@ -99,7 +102,6 @@ def _member(path: Path, classes: Sequence[ClassSpec], indices: tuple[int, ...]) 
 
 def _recorded(path: Path) -> dict[str, object]:
     """The recipe that ``predictions.json`` records."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["settings"]["recipe"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(f"{path} does not say which classes there are.", "Name their recipe with --recipe.") from None
+    if path.is_file() and (recipe := read_predictions(path)["settings"].get("recipe")):
+        return dict(recipe)
+    raise UsageError(f"{path} does not say which classes there are.", "Name their recipe with --recipe.")

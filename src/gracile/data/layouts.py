@@ -1,6 +1,5 @@
 """How data sets lie on disk: which files of a folder or table make a case."""
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from gracile.errors import DataError
 from gracile.io import image_files, stem
 from gracile.io.naming import numbered_subjects
 from gracile.io.nnlandmark import ALL_LANDMARKS
+from gracile.plain_data import read_json
 from gracile.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -152,10 +152,10 @@ def _class_fault(path: Path, recipe: Recipe) -> DataError | None:
     if not path.is_file():
         return None
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))["labels"]
+        table = read_json(path, "Write it anew.")["labels"]
         pairs = [(i, name) if str(i).isdigit() else (name, i) for i, name in table.items()]
         declared = {int(index): str(name) for index, name in pairs}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (DataError, ValueError, KeyError, TypeError, AttributeError):
         return DataError(f"{path} has no table of labels.", 'Write it as {"labels": {"background": 0, "nerve": 1}}.')
     wanted = dict(enumerate(recipe.class_names))
     if {i: n.casefold() for i, n in declared.items()} == {i: n.casefold() for i, n in wanted.items()}:

@@ -1,13 +1,21 @@
 """Splits by subject: no person is on both sides."""
 
-import json
 from pathlib import Path
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from gracile.data.case_files import CaseFiles
 from gracile.errors import DataError, RecipeError
 from gracile.io import write_json
+from gracile.plain_data import Text, read_json
+
+
+class SplitShape(TypedDict):
+    """A split: ids of both sides."""
+
+    train: list[Text]
+    validation: list[Text]
 
 
 def split_by_subject(cases: list[CaseFiles], share: float, seed: int) -> tuple[list[CaseFiles], list[CaseFiles]]:
@@ -75,13 +83,5 @@ def load_split(path: Path | str, cases: list[CaseFiles]) -> tuple[list[CaseFiles
 
 def read_split(path: Path | str) -> tuple[list[str], list[str]]:
     """The ids of the training and of the validation side of a split's file. Raises DataError."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        train, validation = content["train"], content["validation"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"The split {path} cannot be read ({error}).", "It is a JSON with the lists train and validation."
-        ) from None
-    if not all(isinstance(side, list) and all(isinstance(id, str) for id in side) for side in (train, validation)):
-        raise DataError(f"The split {path} does not hold two lists of ids.", "Its lists are train and validation.")
-    return train, validation
+    content = read_json(Path(path), "A split is a JSON with the lists train and validation.", shape=SplitShape)
+    return content["train"], content["validation"]

@@ -1,6 +1,5 @@
 """Read the probabilities of classes, of Gracile's gates or of another program, and the classes that are true."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -12,6 +11,7 @@ import numpy as np
 from gracile.errors import DataError, UsageError
 from gracile.evaluation.tables import read_rows, some, unique
 from gracile.io import LabelClass, image_files, read_labels, stem
+from gracile.io.predictions_file import read_predictions
 
 ABSENT, PRESENT = "absent", "present"
 YES, NO = (PRESENT, "1", "yes", "true"), (ABSENT, "0", "no", "false")
@@ -65,14 +65,10 @@ def _from_predictions(path: Path) -> ClassAnswers:
             f"There is no {path}.",
             "Name a folder that gracile predict wrote (parts of array jobs joined by gracile merge) or a CSV.",
         )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        records: list[dict[str, Any]] = content["inputs"]
-        gated = {record["name"]: record["gates"] for record in records if record.get("gates")}
-        answered = sum(record["status"] != "failed" for record in records)
-        decided = {record["name"]: record["gate_decisions"] for record in records if record.get("gate_decisions")}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} cannot be read as predictions: {error}.", "Predict again.") from None
+    records: list[dict[str, Any]] = read_predictions(path)["inputs"]
+    gated = {record["name"]: record["gates"] for record in records if record["gates"]}
+    answered = sum(record["status"] != "failed" for record in records)
+    decided = {record["name"]: record["gate_decisions"] for record in records if record["gate_decisions"]}
     unique([record["name"] for record in records], path)
     if not gated and not answered:
         raise DataError(f"{path} has no answered input.", "Look at the reasons of the failures in it.")

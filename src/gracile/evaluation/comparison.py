@@ -234,7 +234,7 @@ def _score(case: _Files, rules: Protocol, classes: Sequence[LabelClass]) -> list
             prediction = read_prediction(prediction_path, classes, truth)
         maps = None
         if map_path is not None:
-            maps = _read_probabilities(map_path, len(classes))
+            maps = read_probabilities(map_path, len(classes))
             require_truths_size(map_path, maps.shape[1:], truth)
         try:
             scores = score_case(
@@ -246,17 +246,19 @@ def _score(case: _Files, rules: Protocol, classes: Sequence[LabelClass]) -> list
     return scored
 
 
-def _read_probabilities(path: Path, classes: int) -> np.ndarray:
+def read_probabilities(path: Path, classes: int) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as archive:
             maps = archive["probabilities"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except MemoryError:
+        raise
+    except Exception:  # whatever the archive, its compression or numpy meets in a damaged file
         raise DataError(
-            f"{path} cannot be read as probabilities ({error}).", "It is an .npz file with the key 'probabilities'."
-        ) from error
-    if maps.ndim != 3 or maps.shape[0] != classes or maps.dtype.kind != "f":
+            f"{path} cannot be read as probabilities.", "It is an .npz file with the key 'probabilities'."
+        ) from None
+    if not isinstance(maps, np.ndarray) or maps.ndim != 3 or maps.shape[0] != classes or maps.dtype.kind != "f":
         raise DataError(
-            f"{path} holds {maps.dtype} {maps.shape}.",
+            f"{path} holds {getattr(maps, 'dtype', 'bytes')} {getattr(maps, 'shape', '')}.",
             f"Probabilities are floating-point ({classes} classes, height, width).",
         )
     return maps

@@ -195,9 +195,9 @@ def _listed(table: Path, files: list[Path]) -> dict[int, Path]:
     try:
         with table.open(encoding="utf-8", newline="") as file:
             return {int(row["frame"]): by_stem[Path(row["name"]).stem] for row in csv.DictReader(file)}
-    except (KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise DataError(
-            f"{table} cannot be used ({type(error).__name__}: {error}).",
+            f"{table} does not say which label is of which frame.",
             "It needs the columns frame (from 0) and name, and a label beside it for each name.",
         ) from error
 

@@ -3,15 +3,19 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
+from typing_extensions import TypedDict
 
-from gracile.errors import WriteError
-from gracile.io.predictions_file import Record
+from gracile.errors import DataError
+from gracile.io.atomic import unwritable
+from gracile.io.predictions_file import Record, RecordShape, SettingsShape, completed
+from gracile.plain_data import FileName, Text, parse_json
 
 _PATIENCE = 0.3
 """Seconds that the lock of a run is tried for: others hold it only to try it themselves."""
@@ -40,6 +44,16 @@ class Journaled:
     overwrites: bool
     names: dict[str, str]
     records: list[Record] = field(default_factory=list)
+
+
+class HeadShape(TypedDict):
+    """The first line of a journal."""
+
+    key: Text
+    settings: SettingsShape
+    part: Text
+    overwrites: bool
+    names: dict[FileName, FileName]
 
 
 class Journal:
@@ -107,8 +121,15 @@ def read_journals(folder: Path, own: Path | None = None) -> list[Journaled]:
     for path in sorted(folder.glob("*.jsonl")):
         live = path == own or _is_live(path)  # asked first: what a run writes later is read, or is known to come
         lines = _lines(path)
-        if lines and "names" in lines[0]:
-            found.append(Journaled(path, live, **lines[0], records=lines[1:]))
+        if lines:
+            found.append(
+                Journaled(
+                    path,
+                    live,
+                    **{name: lines[0][name] for name in HeadShape.__annotations__},
+                    records=[completed(r) for r in lines[1:]],
+                )
+            )
     return found
 
 
@@ -138,25 +159,11 @@ def _is_live(path: Path) -> bool:
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        lines = path.read_bytes().split(b"\n")
     except OSError:  # another run has just taken it up
         return []
-    whole = []
-    for line in text.split("\n"):
-        try:
-            content = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(content, dict):
-            whole.append(content)
+    whole: list[dict[str, Any]] = []
+    for line in filter(None, lines):
+        with suppress(DataError):  # a line that was cut off
+            whole.append(parse_json(line, "", "", shape=RecordShape if whole else HeadShape))
     return whole
-
-
-def unwritable(path: Path, error: OSError) -> WriteError:
-    """The error in the user's words."""
-    if isinstance(error, NotADirectoryError | FileExistsError):
-        return WriteError(f"{path} cannot be written: part of its path is a file.", "Choose another folder.")
-    return WriteError(
-        f"{path} cannot be written: {error.strerror}.",
-        "Free some space, or choose a folder that you may write to, and run it again.",
-    )

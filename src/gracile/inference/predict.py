@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gracile.case import Case
-from gracile.errors import GracileError, WriteError
+from gracile.errors import GracileError, WriteError, in_words
 from gracile.inference.answering import judge
 from gracile.inference.given import digest_of, given_for
 from gracile.inference.inputs import Input
@@ -163,7 +163,6 @@ def _answer_video(pipeline: Pipeline, entry: Input, out: Path, options: Options)
 
 
 def _failure(entry: Input, error: Exception) -> Record:
-    if isinstance(error, GracileError):
-        return {"status": "failed", "reason": str(error)}
-    log.debug("%s failed", entry.path, exc_info=error)
-    return {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    if not isinstance(error, GracileError):
+        log.debug("%s failed", entry.path, exc_info=error)
+    return {"status": "failed", "reason": in_words(error)}

@@ -47,14 +47,14 @@ def read_sources(out: Path, own: Path | None = None) -> list[Source]:
     ]:
         if path.exists():
             content = read_predictions(path)
-            head = content.get("key", ""), content.get("settings", {})
+            head = content["key"], content["settings"]
             found.append(Source(path, *head, [_with_key(record) for record in content["inputs"]], part=label))
     return [*(source for source in found if not source.part), *(source for source in found if source.part), *journals]
 
 
 def _with_key(record: Record) -> Record:
     """A record with the key of its input, which records of earlier versions are without."""
-    return record if "path" in record else {**record, "path": input_key(Path(record["input"]))}
+    return record if "path" in record else {**record, "path": input_key(Path(record.get("input") or record["name"]))}
 
 
 def named_inputs(inputs: Sequence[Input], own: Iterable[Source]) -> list[Input]:

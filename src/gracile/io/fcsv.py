@@ -41,7 +41,10 @@ def read_fcsv(path: Path | str) -> PointList:
     missing = [name for name in ("x", "y", "z") if name not in columns]
     if missing or len(set(columns)) != len(columns):
         raise DataError(f"{path} has the columns {header['columns']}.", "It needs x, y and z, each once.")
-    rows = [row for line in lines for row in csv.reader([line])]  # line by line, as a stray quote would take in all
+    try:
+        rows = [row for line in lines for row in csv.reader([line])]  # line by line, as a stray quote would take in all
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read: {error}.", "Save it again in 3D Slicer.") from None
     if not rows:
         raise DataError(f"{path} holds no points.", "Place the points in Slicer and save it again.")
     places = np.array([_place(path, number, columns, row) for number, row in enumerate(rows, start=1)])

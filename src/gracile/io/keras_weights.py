@@ -1,6 +1,5 @@
 """Weights of Keras models from HDF5 files, as plain arrays by layer; no TensorFlow is needed."""
 
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ import h5py
 import numpy as np
 
 from gracile.errors import DataError
+from gracile.plain_data import parse_json
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,11 @@ def read_keras_layers(path: Path) -> list[KerasLayer]:
             settings = _settings(file)
             group = file.get("model_weights", file)
             found = [_layer(group[name], name, settings) for name in group if isinstance(group[name], h5py.Group)]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception:  # whatever HDF5 meets in a damaged file
         raise DataError(
-            f"{path} cannot be read as a Keras model: {str(error).splitlines()[0]}.",
+            f"{path} cannot be read as a Keras model.",
             "It takes HDF5 files (.h5) as Keras 2 saves them.",
         ) from None
     if not any(layer.weights for layer in found):
@@ -66,7 +68,7 @@ def _settings(file: h5py.File) -> dict[str, dict[str, Any]]:
     text = file.attrs.get("model_config")
     if text is None:
         return {}
-    layers = json.loads(text)["config"]["layers"]
+    layers = parse_json(text, "Its configuration", "Save it again.")["config"]["layers"]
     return {layer["config"]["name"]: {"class_name": layer["class_name"], **layer["config"]} for layer in layers}
 
 

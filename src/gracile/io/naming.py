@@ -1,5 +1,6 @@
 """Which files belong together, told by their names."""
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +33,7 @@ def stem(path: Path | str) -> str:
     for suffix in _DOUBLE_SUFFIXES:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
-    return name if Path(path).is_dir() else Path(name).stem
+    return name if os.path.isdir(path) else Path(name).stem  # noqa: PTH112  no error for a name that no disk has
 
 
 def is_volume_file(path: Path | str) -> bool:

@@ -18,7 +18,7 @@ from gracile.errors import DataError
 from gracile.geometry import PointList
 from gracile.io.atomic import write_json
 from gracile.io.naming import stem
-from gracile.io.slicer_markups import read_json
+from gracile.io.slicer_markups import read_points_json
 
 ALL_LANDMARKS = "all_landmarks_voxel.json"
 """The annotations of all cases of a data set, training and test."""
@@ -117,7 +117,7 @@ def write_nnlandmark_prediction(path: Path | str, points: PointList, affine: np.
 
 
 def _content(path: Path) -> dict[str, dict[str, Any]]:
-    content = read_json(path)
+    content = read_points_json(path)
     if not isinstance(content, dict) or not content or not all(isinstance(part, dict) for part in content.values()):
         raise DataError(f"{path} holds no landmarks by case.", _REMEDY)
     if path.name.endswith("_mm.json"):
@@ -163,9 +163,9 @@ def _names(path: Path, names: Mapping[int, str] | None) -> dict[str, str]:
     beside, dataset = path.with_name(_NAMES), path.with_name(_DATASET)
     content: Any = {}
     if beside.is_file():
-        content = read_json(beside)
+        content = read_points_json(beside)
     elif dataset.is_file():
-        beside, whole = dataset, read_json(dataset)
+        beside, whole = dataset, read_points_json(dataset)
         content = whole.get("labels", {}) if isinstance(whole, dict) else None
     if not isinstance(content, dict) or not all(isinstance(number, int) for number in content.values()):
         raise DataError(f"{beside} holds no label numbers by name.", _REMEDY)

@@ -79,8 +79,10 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
             header = dict(nrrd.read_header(stream))
             axes = int(header["dimension"])
             sizes = np.asarray(header["sizes"], dtype=np.int64)
-        except Exception as error:  # whatever pynrrd meets in a damaged header
-            raise DataError(f"{path} has a damaged header ({type(error).__name__}).", COPY_AGAIN) from None
+        except MemoryError:
+            raise
+        except Exception:  # whatever pynrrd meets in a damaged header
+            raise DataError(f"{path} has a damaged header.", COPY_AGAIN) from None
         _require_consistent(path, header, sizes, axes)
         return header, stream.tell()
 

@@ -1,6 +1,5 @@
 """A picture with what its file and the sidecar beside it say: pixel size and region."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from gracile.geometry import Grid
 from gracile.io.dicom import is_dicom
 from gracile.io.dicom.pictures import read_dicom
 from gracile.io.images import read_upright
+from gracile.plain_data import parse_json
 
 SIDECAR_KEY = "pixel_spacing_mm"
 _REMEDY = f'Write it as {{"{SIDECAR_KEY}": [0.08, 0.08]}}: row and column distance in mm.'
@@ -63,10 +63,7 @@ def read_sidecar(path: Path) -> tuple[float, float] | None:
         return None
     if SIDECAR_KEY not in text:
         return None
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{sidecar} is not valid JSON ({error}).", _REMEDY) from None
+    content = parse_json(text, str(sidecar), _REMEDY)
     if not isinstance(content, dict) or SIDECAR_KEY not in content:
         return None
     return _two_sizes(sidecar, content[SIDECAR_KEY])

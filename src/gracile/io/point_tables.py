@@ -88,7 +88,10 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}.", "Save it as CSV in UTF-8.") from None
     if len(rows) < 2:
         raise DataError(f"{path} holds no points.", "It needs a header and a line for each point.")
     return [cell.strip().lower() for cell in rows[0][1]], rows[1:]

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired
 
-from gracile.errors import DataError
+from typing_extensions import TypedDict
+
 from gracile.io.atomic import writing
+from gracile.plain_data import FileName, Text, read_json
 
 FORMAT = 1
 """Version of ``predictions.json``."""
@@ -34,6 +37,66 @@ NOTHING: Record = {
 }
 """What the record of an input tells where nothing is known; see `gracile.inference.records.record_of`."""
 
+_EARLIER: Record = {"sha256": "", "finished": "", **NOTHING}
+"""What records of earlier versions may be without."""
+
+
+class MeasurementShape(TypedDict):
+    """A measurement in a record."""
+
+    name: Text
+    value: float | None
+    unit: Text
+    structure: Text
+    note: Text
+
+
+class RecordShape(TypedDict):
+    """A record, as far as it is read again; further keys pass."""
+
+    name: FileName
+    input: NotRequired[FileName]
+    status: Literal["found", "absent", "failed"]
+    path: NotRequired[FileName]
+    id: NotRequired[Text]
+    kind: NotRequired[Text]
+    sha256: NotRequired[Text]
+    given: NotRequired[dict[Text, Any]]
+    reason: NotRequired[Text]
+    gates: NotRequired[dict[Text, float | None]]
+    gate_decisions: NotRequired[dict[Text, Any]]
+    landmarks: NotRequired[list[dict[Text, Any]]]
+    measurements: NotRequired[list[MeasurementShape]]
+    marks: NotRequired[dict[Text, Any]]
+    clip: NotRequired[dict[Text, Any]]
+    flags: NotRequired[list[Text]]
+    notes: NotRequired[list[Text]]
+    files: NotRequired[dict[Text, FileName]]
+    seconds: NotRequired[dict[Text, float | None]]
+    finished: NotRequired[Text]
+
+
+class ModelShape(TypedDict):
+    """What identifies a model."""
+
+    name: Text
+
+
+class SettingsShape(TypedDict):
+    """What results depend on, as far as it is read again."""
+
+    model: NotRequired[ModelShape]
+    recipe: NotRequired[dict[Text, Any]]
+
+
+class PredictionsShape(TypedDict):
+    """A ``predictions.json``."""
+
+    inputs: list[RecordShape]
+    key: NotRequired[Text]
+    model: NotRequired[ModelShape]
+    settings: NotRequired[SettingsShape]
+
 
 def write_predictions(path: Path, key: str, settings: dict[str, Any], records: Sequence[Record]) -> None:
     """Write records, one on each line, whole or not at all.
@@ -59,14 +122,19 @@ def write_predictions(path: Path, key: str, settings: dict[str, Any], records: S
 
 
 def read_predictions(path: Path) -> dict[str, Any]:
-    """The content of a ``predictions.json``. Raises DataError when it cannot be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", "Delete it and predict again.") from None
-    if not isinstance(content, dict) or not isinstance(content.get("inputs"), list):
-        raise DataError(f"{path} is no record of predictions.", "Delete it and predict again.")
-    return content
+    """The content of a ``predictions.json``; what earlier versions left out is filled in.
+
+    Raises:
+        DataError: It cannot be read, or is no record of predictions.
+    """
+    content = read_json(path, "Delete it and predict again.", shape=PredictionsShape)
+    content["inputs"] = [completed(record) for record in content["inputs"]]
+    return {"key": "", "model": {"name": ""}, "settings": {}, **content}
+
+
+def completed(record: Record) -> Record:
+    """A record with all that those of earlier versions may be without."""
+    return record | {name: deepcopy(value) for name, value in _EARLIER.items() if name not in record}
 
 
 def _encoded(text: str) -> bytes:

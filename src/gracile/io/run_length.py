@@ -86,16 +86,19 @@ def read_csv(path: Path | str) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}).", "Check the name.") from None
     rows = csv.DictReader(lines)
-    if not set(COLUMNS) <= set(rows.fieldnames or ()):
-        raise DataError(f"{path} has no columns img and pixels.", _REMEDY)
-    return _named(path, rows)
+    try:
+        if not set(COLUMNS) <= set(rows.fieldnames or ()):
+            raise DataError(f"{path} has no columns img and pixels.", _REMEDY)
+        return _named(path, rows)
+    except csv.Error as error:
+        raise DataError(f"{path}, line {rows.line_num}: {error}.", _REMEDY) from None
 
 
 def _named(path: Path, rows: Iterable[Mapping[str, str | None]]) -> dict[str, str]:
     codes: dict[str, str] = {}
     for row in rows:
         name = "_".join(part for key in ("subject", "img") if (part := (row.get(key) or "").strip()))
-        if not name or "/" in name or "\\" in name or name.startswith("."):
+        if not name.isprintable() or not name or "/" in name or "\\" in name or name.startswith("."):
             raise DataError(f"{path}: {name!r} names no picture.", _REMEDY)
         if name in codes:
             raise DataError(f"{path} names the picture {name!r} twice.", "Keep one line for each picture.")

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from gracile.errors import DataError
 from gracile.io.atomic import writing
-from gracile.io.predictions_file import NOTHING, read_predictions
+from gracile.io.predictions_file import read_predictions
 
 MEASUREMENTS, CASES = "measurements.csv", "cases.csv"
 
@@ -113,7 +113,7 @@ def join_runs(folders: Sequence[Path], *, long: bool = False) -> JoinedTable:
             )
         content = read_predictions(path)
         first = {"run": str(folder), "model": content["model"]["name"]}
-        for record in ({**NOTHING, **known} for known in content["inputs"]):
+        for record in content["inputs"]:
             own = measurement_rows(record["name"], record["measurements"]) if long else [case_row(record)]
             rows += [{**first, **row} for row in own]
     columns = ["run", "model", *_LONG] if long else _columns(("run", "model", *_WIDE), rows)

@@ -3,7 +3,6 @@
 Format: Slicer's developer guide, "Markups json file format", schema 1.0.0 to 1.0.3.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from gracile.geometry import PointList
 from gracile.geometry.point_list import Kind
 from gracile.io.atomic import write_json
 from gracile.io.coordinate_systems import System, coordinate_system, exchanged, exchanged_axes
+from gracile.plain_data import read_json
 
 _SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
@@ -41,7 +41,7 @@ def read_slicer_markups(path: Path | str) -> list[PointList]:
         DataError: No such file, no Slicer markups, no coordinate system, an unknown unit, or a place that is none.
     """
     path = Path(path)
-    content = read_json(path)
+    content = read_points_json(path)
     markups = content.get("markups") if isinstance(content, dict) else None
     if not isinstance(markups, list) or not markups:
         raise DataError(f"{path} holds no Slicer markups.", _REMEDY)
@@ -74,14 +74,9 @@ def write_slicer_markups(path: Path | str, points: PointList, *, system: System 
     write_json(path, {"@schema": _SCHEMA, "markups": [markup]})
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file's content. Raises DataError."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.", "Check the name and rights.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        raise DataError(f"{path} is not JSON.", "It may be empty or cut off: save or copy it again.") from None
+def read_points_json(path: Path) -> Any:
+    """The content of a JSON file of points. Raises DataError."""
+    return read_json(path, "It may be empty or cut off: save or copy it again.", any_number=True)
 
 
 def _markup(path: Path, markup: Any) -> PointList:

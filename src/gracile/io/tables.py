@@ -33,8 +33,8 @@ def read_table(path: Path | str) -> list[dict[str, Any]]:
     """
     try:
         with Path(path).open(encoding="utf-8", newline="") as file:
-            return [{name: _value(cell) for name, cell in row.items()} for row in csv.DictReader(file)]
-    except (OSError, UnicodeDecodeError) as error:
+            return [{name: _value(cell) for name, cell in row.items() if name} for row in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}.", "Predict the case again.") from None
 
 

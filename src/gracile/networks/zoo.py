@@ -50,7 +50,7 @@ def build_network(
         reason = str(error).splitlines()[0]
         raise RecipeError(f"The network {name!r} needs another package: {reason}", "Install it with pip.") from None
     except Exception as error:  # whatever a library raises for options that do not fit each other
-        reason = str(error) or type(error).__name__
+        reason = str(error) or "it gives no reason"
         raise RecipeError(f"The network {name!r} cannot be built: {reason}.", "Check its options.") from None
 
 

@@ -7,7 +7,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from gracile.errors import DataError
 from gracile.io import write_text
+from gracile.plain_data import read_json
 from gracile.report import ReportCase, ReportLayer, ReportStill
 
 _KEPT = ("base", "layers", "figures", "stills")
@@ -35,14 +37,14 @@ class DrawnCases:
     def put_back(self, entry: ReportCase, record: Mapping[str, Any]) -> bool:
         """Give a case what was drawn of it; False where nothing was kept of this record."""
         try:
-            content = json.loads(self._path(entry.id).read_text(encoding="utf-8"))
+            content = read_json(self._path(entry.id), "")
             if not record.get("finished") or content["finished"] != record["finished"]:
                 return False
             entry.base = b64decode(content["base"])
             entry.figures = [(caption, svg) for caption, svg in content["figures"]]
             entry.layers = [_part(ReportLayer, part) for part in content["layers"]]
             entry.stills = [_part(ReportStill, part) for part in content["stills"]]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (DataError, ValueError, KeyError, TypeError):  # it is drawn anew
             entry.drop_pictures()
             return False
         return True

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gracile.case import Case
-from gracile.errors import GracileError, WriteError
+from gracile.errors import GracileError, WriteError, in_words
 from gracile.io import read_case_file, read_centerline, read_labels, read_table, read_volume_labels, write_bytes
 from gracile.io.predictions_file import HIDDEN
 from gracile.pages.case_page import CasePage, counted
@@ -94,7 +94,7 @@ class ReportWriter:
             raise
         except Exception as error:
             log.debug("%s cannot be drawn", record["name"], exc_info=True)
-            return str(error) if isinstance(error, GracileError) else f"{type(error).__name__}: {error}"
+            return in_words(error)
         return ""
 
     def write_all(self, records: Sequence[dict[str, Any]], part: str = "") -> Path:

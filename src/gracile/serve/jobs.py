@@ -1,7 +1,6 @@
 """Jobs and the folder that they lie in."""
 
 import asyncio
-import json
 import re
 import secrets
 import shutil
@@ -12,8 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from gracile.errors import GracileError
+from typing_extensions import TypedDict
+
+from gracile.errors import DataError, GracileError
 from gracile.io.atomic import write_json
+from gracile.plain_data import Text, read_json
 
 State = Literal["receiving", "queued", "running", "done", "failed"]
 
@@ -22,6 +24,23 @@ _HEARTBEAT = 15.0
 _RECORD = "job.json"
 _ID_BYTES = 16
 _ID = re.compile(r"[\w-]{22}")
+
+
+INTERRUPTED = "The server was stopped before it was done. Send the file again."
+
+
+class JobShape(TypedDict):
+    """A ``job.json``."""
+
+    name: Text
+    model: Text
+    state: State
+    created: float
+    finished: float
+    reason: Text
+    kind: Text
+    progress: dict[Text, Any]
+    options: dict[Text, Any]
 
 
 @dataclass
@@ -63,8 +82,7 @@ class Job:
             setattr(self, name, value)
         if self.state in FINISHED and not self.finished:
             self.finished = time.time()
-            with suppress(OSError, GracileError):  # a full disk must not keep the end from those who wait for it
-                write_json(self.folder / _RECORD, self.record())
+            self.keep()
         before, self._changed = self._changed, asyncio.Event()
         before.set()
 
@@ -81,6 +99,11 @@ class Job:
                     break
                 except TimeoutError:
                     yield False
+
+    def keep(self) -> None:
+        """Write it down, so that a server that is started anew knows of it."""
+        with suppress(OSError, GracileError):  # a full disk must not keep the end from those who wait for it
+            write_json(self.folder / _RECORD, self.record())
 
     def record(self) -> dict[str, Any]:
         """It as plain data, without its place on disk."""
@@ -113,6 +136,7 @@ class JobStore:
         job = Job(id, name, model, self.folder / id, options=options, created=self._clock())
         job.folder.mkdir(mode=0o700)
         self._jobs[id] = job
+        job.keep()
         return job
 
     def find(self, id: str) -> Job | None:
@@ -137,9 +161,16 @@ class JobStore:
 
     def _take_over(self, place: Path) -> None:
         try:
-            record = json.loads((place / _RECORD).read_text(encoding="utf-8"))
-            self._jobs[place.name] = Job(**{**record, "id": place.name, "folder": place})
-        except (OSError, ValueError, TypeError):
+            record = read_json(place / _RECORD, "", shape=JobShape)
+        except DataError:
             unfinished = _ID.fullmatch(place.name) and (any(place.glob("upload")) or any(place.glob("input.*")))
             if unfinished and not place.is_symlink():
                 shutil.rmtree(place, ignore_errors=True)  # what a server that was killed left half done
+            return
+        fields = {name: record[name] for name in JobShape.__annotations__ if name in record}
+        job = self._jobs[place.name] = Job(**{**fields, "id": place.name, "folder": place})
+        if job.state not in FINISHED:
+            for file in place.iterdir():
+                if file.name != _RECORD:
+                    shutil.rmtree(file) if file.is_dir() and not file.is_symlink() else file.unlink()
+            job.tell(state="failed", reason=INTERRUPTED, progress={})

@@ -144,8 +144,8 @@ class JobLine:
         except asyncio.CancelledError:
             job.tell(state="failed", reason="The server was stopped.", progress={})
             raise
-        except Exception as error:  # one job's trouble must not end the line
-            job.tell(state="failed", reason=f"It failed ({type(error).__name__}).", progress={})
+        except Exception:  # one job's trouble must not end the line
+            job.tell(state="failed", reason="It failed by a fault of Gracile.", progress={})
 
     def _tell_positions(self) -> None:
         for ahead, job in enumerate(self._order):

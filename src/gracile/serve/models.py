@@ -1,14 +1,14 @@
 """What is told of the models that a server offers, read without loading them."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gracile.errors import BundleError, UsageError
+from gracile.errors import BundleError, DataError, UsageError
 from gracile.names import MODELS, models_folder
+from gracile.plain_data import read_json
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ def _read(source: str) -> ServedModel:
     if not (folder / "bundle.json").is_file() and (folder / "bundle" / "bundle.json").is_file():
         folder = folder / "bundle"
     try:
-        recipe: dict[str, Any] = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))["recipe"]
+        recipe: dict[str, Any] = read_json(folder / "bundle.json", "Copy it again.", any_number=True)["recipe"]
         resolved = folder.resolve()
         name = resolved.parent.name if resolved.name == "bundle" else resolved.name
         takes = recipe.get("input", {}).get("kind", "image")
         return ServedModel(name, source, recipe["title"], recipe.get("summary", ""), takes)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, KeyError, TypeError, AttributeError):
         shipped = ", ".join(MODELS)
         raise BundleError(
             f"There is no model {source!r}.", f"Name a bundle folder, or a shipped model: {shipped}."

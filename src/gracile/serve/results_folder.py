@@ -1,11 +1,22 @@
 """A folder that ``gracile predict`` wrote, read for the page."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from gracile.errors import DataError
+from gracile.io.predictions_file import PREDICTIONS, read_predictions
+from gracile.plain_data import Text, require_shape
+
+
+class _RecipeShape(TypedDict):
+    """What a page needs of a recipe."""
+
+    title: Text
+    classes: list[dict[Text, Any]]
+    input: NotRequired[dict[Text, Any]]
 
 
 @dataclass(frozen=True)
@@ -40,19 +51,17 @@ class ResultsFolder:
 
 def read_results(folder: Path) -> ResultsFolder:
     """Read a results folder. Raises DataError."""
-    path = folder / "predictions.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        recipe = content["settings"]["recipe"]
-        return ResultsFolder(
-            folder.resolve(),
-            recipe["title"],
-            content["model"]["name"],
-            recipe["classes"],
-            recipe.get("input", {}),
-            content["inputs"],
-        )
-    except FileNotFoundError:
-        raise DataError(f"{folder} holds no predictions.json.", "Name a folder that gracile predict wrote.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read ({type(error).__name__}).", "Predict again.") from None
+    path = folder / PREDICTIONS
+    if not path.is_file():
+        raise DataError(f"{folder} holds no predictions.json.", "Name a folder that gracile predict wrote.")
+    content = read_predictions(path)
+    recipe = content["settings"].get("recipe")
+    require_shape(recipe, _RecipeShape, f"The recipe in {path}", "Predict again.")
+    return ResultsFolder(
+        folder.resolve(),
+        recipe["title"],
+        content["model"]["name"],
+        recipe["classes"],
+        recipe.get("input", {}),
+        content["inputs"],
+    )

@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gracile.errors import UsageError
+from gracile.io.atomic import require_writable
 from gracile.serve.app import create_app
 from gracile.serve.jobs import JobStore
 from gracile.serve.models import served_models
@@ -42,6 +43,7 @@ def view(results: Path, truth: Path | None, listen: ListenSettings, announce: An
 @contextmanager
 def _folder(folder: Path | None) -> Iterator[Path]:
     if folder is not None:
+        require_writable(folder, depth=1)
         yield folder
         return
     with tempfile.TemporaryDirectory(prefix="gracile-serve-") as temporary:

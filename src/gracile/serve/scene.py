@@ -3,14 +3,16 @@
 The browser names files by their keys alone; what a key stands for is looked up: no path ever comes from outside.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from gracile.io.atomic import write_json
 from gracile.io.naming import file_names
+from gracile.plain_data import FileName, Text, read_json
 from gracile.recipe import ClassSpec, InputSpec
 from gracile.report.layers import visible_color
 from gracile.report.wording import decimals, label, number, unit_text
@@ -75,6 +77,13 @@ class CaseFiles:
         return path if path.is_relative_to(self.out.resolve()) and path.is_file() else None
 
 
+class SceneShape(TypedDict):
+    """A scene that was kept."""
+
+    content: dict[Text, Any]
+    files: dict[Text, dict[Text, FileName]]
+
+
 @dataclass
 class Scene:
     """What the page is told of a case, and its files by key."""
@@ -103,7 +112,7 @@ class Scene:
     @classmethod
     def read(cls, path: Path) -> "Scene":
         """One that was kept."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        return cls(**read_json(path, "Predict it again.", shape=SceneShape))
 
 
 def begin_scene(case: CaseFiles, kind: str) -> Scene:

@@ -124,7 +124,8 @@ def read_token(token: str, file: Path | None) -> str:
     try:
         found = file.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
-        raise UsageError(f"The token in {file} cannot be read ({type(error).__name__}).", "Check the file.") from None
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise UsageError(f"The token in {file} cannot be read: {reason}.", "Check the file.") from None
     if not found:
         raise UsageError(f"{file} holds no token.", "Write one into it, such as openssl rand -hex 24 makes.")
     return found

@@ -1,5 +1,6 @@
 """Takes the DICOM files out of an uploaded archive, under names of our own and within a size."""
 
+import errno
 import shutil
 import zipfile
 import zlib
@@ -31,6 +32,10 @@ def unpack_series(archive: Path, folder: Path, max_bytes: int) -> int:
             count = 0
             for member in members:
                 count += _unpack(content, member, folder / f"{count + 1:05d}.dcm")
+    except OSError as error:  # a place before the file's begin, which a damaged directory may name
+        if error.errno != errno.EINVAL:
+            raise
+        raise DataError("The archive is damaged.", "Pack it again.") from None
     except _DAMAGED:
         raise DataError("The archive is damaged, or packed in a way that is not known.", "Pack it again.") from None
     if not count:

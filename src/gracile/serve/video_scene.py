@@ -1,10 +1,11 @@
 """The scene of a clip: as it was, as it was painted, and the table of its frames as a timeline."""
 
 import csv
+import math
 from pathlib import Path
 from typing import Any
 
-from gracile.errors import GracileError
+from gracile.errors import DataError, GracileError
 from gracile.io.video import open_video
 from gracile.io.video_writing import write_video
 from gracile.serve.kinds import kind_of
@@ -34,10 +35,13 @@ def video_scene(case: CaseFiles) -> Scene:
 
 def read_frames(table: Path) -> dict[str, Any]:
     """The columns of a clip's table that a timeline shows: times, classes, probabilities by gate, areas, scores."""
-    with table.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        rows = [row for _, row in zip(range(_LONGEST_TABLE), reader, strict=False)]
-        columns = reader.fieldnames or []
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = [row for _, row in zip(range(_LONGEST_TABLE), reader, strict=False)]
+            columns = reader.fieldnames or []
+    except (OSError, UnicodeDecodeError, csv.Error):
+        raise DataError(f"{table} is no table of frames.", "Predict the video again.") from None
     gates = {name[2:]: _numbers(rows, name) for name in columns if name.startswith("p_")}
     if not gates and "probability" in columns:
         gates = {"probability": _numbers(rows, "probability")}
@@ -51,7 +55,16 @@ def read_frames(table: Path) -> dict[str, Any]:
 
 
 def _numbers(rows: list[dict[str, str]], column: str) -> list[float | None]:
-    return [float(row[column]) if row.get(column) else None for row in rows]
+    return [_number(row.get(column)) for row in rows]
+
+
+def _number(cell: str | None) -> float | None:
+    """A cell's number; None where it is empty, or damaged."""
+    try:
+        value = float(cell or "nan")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _playable(path: Path, coded: Path) -> Path:

@@ -76,8 +76,8 @@ def _answer(engine: Engine, request: dict[str, Any], news: News) -> dict[str, An
         return {"error": without_paths(_told(str(error)), Path(request["source"]).parent)}
     except MemoryError:
         return {"error": str(DataError("It needs more memory than there is for one job.", "Make it smaller."))}
-    except Exception as error:  # its text may quote what a file holds
-        return {"error": f"It cannot be used ({type(error).__name__})."}
+    except Exception:  # its text may quote what a file holds
+        return {"error": "It cannot be used: reading or answering it met a fault of Gracile."}
 
 
 def _told(refusal: str) -> str:

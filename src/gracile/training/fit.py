@@ -15,16 +15,15 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gracile.devices import has_fast_bf16, in_fast_layout
 from gracile.errors import DataError
-from gracile.io.atomic import writing
 from gracile.recipe import TrainerSpec, TrainSpec
 from gracile.stages import FuseStage, Stage
 from gracile.training.adversarial import AdversarialModule
+from gracile.training.checkpoints import WholeCheckpoints, read_checkpoint, take_weights
 from gracile.training.module import StageModule
 from gracile.training.sampling import EpochSampler
 from gracile.transforms import Prepared
@@ -66,7 +65,7 @@ def fit_stage(
     samples = stage.samples(training, spec.seed)
     validation_loader = DataLoader(stage.held_back(validation), batch_size=1) if validation else None
     last = out / "last.ckpt"
-    done = _read(last)["epoch"] + 1 if last.exists() else 0
+    done = _epochs_done(stage, last)
     with _quiet():
         trainer = _trainer(stage, spec, settings, out, bool(validation), done, observe)
         loader = _training_loader(samples, spec, trainer, settings.workers)
@@ -81,7 +80,7 @@ def fit_stage(
             raise
     if last.exists():
         # A checkpoint's weights are the averaged ones, also when the run had ended before it was resumed.
-        _take(stage, _read(last))
+        take_weights(stage, read_checkpoint(last), last)
     figures = {"epochs": trainer.current_epoch, "chosen": "last epoch, fixed schedule, nothing held back"}
     scores: dict[str, float] = {}
     if validation:
@@ -89,9 +88,9 @@ def fit_stage(
         sign = 1.0 if way == "max" else -1.0
         scores = _mean_scores(module, validation)
         figures["chosen"] = f"last epoch, best by {choosing}"
-        best = _read(out / "best.ckpt") if (out / "best.ckpt").exists() else None
+        best = read_checkpoint(out / "best.ckpt") if (out / "best.ckpt").exists() else None
         if best is not None and sign * best["scores"][choosing] > sign * scores[choosing]:
-            _take(stage, best)
+            take_weights(stage, best, out / "best.ckpt")
             scores = best["scores"]
             figures = {"epochs": best["epoch"] + 1, "chosen": f"best by {choosing}"}
         scores = {**scores, **stage.eval().calibrate(validation)}
@@ -103,9 +102,14 @@ def fit_stage(
     }
 
 
-def _take(stage: Stage, checkpoint: dict[str, Any]) -> None:
-    state = checkpoint["state_dict"]
-    stage.load_state_dict({k.removeprefix("stage."): v for k, v in state.items() if k.startswith("stage.")})
+def _epochs_done(stage: Stage, last: Path) -> int:
+    """The epochs that a checkpoint holds. Raises DataError where it is damaged or another stage's."""
+    if not last.exists():
+        return 0
+    checkpoint = read_checkpoint(last)
+    take_weights(stage, checkpoint, last)
+    done: int = checkpoint["epoch"] + 1
+    return done
 
 
 def _mean_scores(module: StageModule, validation: Sequence[Prepared]) -> dict[str, float]:
@@ -116,21 +120,6 @@ def _mean_scores(module: StageModule, validation: Sequence[Prepared]) -> dict[st
         for batch in DataLoader(stage.held_back(validation), batch_size=1):
             rows.append(module.scores({name: part.to(stage.device) for name, part in batch.items()}))
     return {name: float(torch.stack([row[name] for row in rows]).mean()) for name in rows[0]}
-
-
-def _read(checkpoint: Path) -> dict[str, Any]:
-    try:
-        return torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError) as error:
-        raise DataError(f"The checkpoint {checkpoint} cannot be read: {error}.", "Start the run anew.") from None
-
-
-class _WholeCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and then moves it there, so that a kill leaves the one before."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        with writing(path) as part:
-            torch.save(checkpoint, part)
 
 
 class _Bar(RichProgressBar):
@@ -223,7 +212,7 @@ def _trainer(
         default_root_dir=out,
         callbacks=_callbacks(stage, train, out, validates, observe),
         enable_progress_bar=observe is None,
-        plugins=[_WholeCheckpoints()],
+        plugins=[WholeCheckpoints()],
         logger=[_csv_logger(out, epochs_done), TensorBoardLogger(out, name="", version="tensorboard")],
     )  # fmt: skip
 
@@ -233,12 +222,23 @@ def _csv_logger(out: Path, epochs_done: int) -> CSVLogger:
     logger = CSVLogger(out, name="", version="logs")
     table = out / "logs" / "metrics.csv"
     if epochs_done and table.exists() and getattr(rank_zero_only, "rank", 0) == 0:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows: list[dict[str, Any]] = [row for row in csv.DictReader(file) if int(row["epoch"]) < epochs_done]
+        rows = earlier_rows(table, epochs_done)
         # Lightning deletes the table when it begins to log, so that its rows are logged again.
-        logger.experiment.metrics += [{name: value for name, value in row.items() if value} for row in rows]
+        logger.experiment.metrics += rows
         logger.save()
     return logger
+
+
+def earlier_rows(table: Path, epochs_done: int) -> list[dict[str, Any]]:
+    """The rows of the first epochs in a table of metrics; what is damaged in it is left out, as it decides nothing."""
+    with table.open(encoding="utf-8", errors="replace", newline="") as file:
+        lines = (line.replace("\0", "") for line in file)
+        try:
+            rows = [row for row in csv.DictReader(lines) if str(row.get("epoch")).isdecimal()]
+        except csv.Error:
+            return []
+    kept = [row for row in rows if int(row["epoch"][:9]) < epochs_done]
+    return [{name: value for name, value in row.items() if name and value} for row in kept]
 
 
 def _strategy(stage: Stage, train: TrainSpec, settings: TrainerSpec) -> str:

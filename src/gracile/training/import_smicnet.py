@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gracile.bundle import Bundle, write_bundle
 from gracile.errors import DataError, UsageError
+from gracile.io.atomic import require_writable
 from gracile.io.keras_weights import KerasLayer, read_keras_layers
 from gracile.networks.smicnet import NORM_EPSILON, SLOPE, SMICNet, WindowBlock
 from gracile.recipe import LandmarkWindowsSpec, read_recipe, recipe_from
@@ -38,6 +39,7 @@ def import_smicnet(path: Path, out: Path, landmarks: Sequence[str] = ()) -> Path
         DataError: The file is none of SMICNet's.
         UsageError: The names are not as many as the network's classes, or repeated.
     """
+    require_writable(out, "bundle.json")
     network = network_from(read_keras_layers(path), path)
     recipe = read_recipe(RECIPE)
     names = list(landmarks) or recipe.landmark_names

@@ -1,16 +1,15 @@
 """What a run writes down of itself: recipe, data, environment, what it started from; and the card of its bundle."""
 
-import json
 import platform
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import torch
-import yaml
 from lightning.fabric.utilities.rank_zero import rank_zero_only
+from typing_extensions import TypedDict
 
 from gracile.bundle import Bundle
 from gracile.data import CaseFiles, fingerprint
@@ -18,10 +17,69 @@ from gracile.data.splits import read_split
 from gracile.errors import DataError, UsageError
 from gracile.io.atomic import write_json, write_text
 from gracile.names import VERSION
+from gracile.plain_data import Text, read_json
 from gracile.recipe import GateSpec, Recipe, StageSpec, recipe_from
+from gracile.settings import read_mapping
 from gracile.training.transfer import Transfer
 
 PACKAGES = ("torch", "torchvision", "monai", "lightning", "numpy", "scipy", "scikit-image", "safetensors")
+
+ANEW = "The run cannot go on without it: start it anew in another --out."
+
+
+class FileShape(TypedDict):
+    """What ``data.json`` tells of a case."""
+
+    sha256: Text
+    subject: Text
+
+
+class DataShape(TypedDict):
+    """What is read again of a ``data.json``."""
+
+    cases: int
+    sha256: Text
+    files: dict[Text, FileShape]
+
+
+class RemarkShape(TypedDict):
+    """A layer that was not carried over as it was, and why."""
+
+    layer: Text
+    reason: Text
+    detail: Text
+
+
+class TransferShape(TypedDict):
+    """What a stage took over."""
+
+    source: Text
+    layers: int
+    carried_over: int
+    left_out: list[RemarkShape]
+    adapted: list[RemarkShape]
+    unused: list[RemarkShape]
+
+
+class StartShape(TypedDict):
+    """What a run started from."""
+
+    sha256: dict[Text, Text]
+    stages: dict[Text, TransferShape]
+
+
+class PackagesShape(TypedDict):
+    """Versions that a bundle's card tells."""
+
+    torch: Text
+
+
+class EnvironmentShape(TypedDict):
+    """What is read again of an ``environment.json``."""
+
+    gracile: Text
+    packages: PackagesShape
+    started_from: NotRequired[StartShape | None]
 
 
 def is_first() -> bool:
@@ -60,16 +118,15 @@ def environment() -> dict[str, Any]:
 
 def read_run_recipe(out: Path) -> Recipe:
     """The resolved recipe of a run. Raises UsageError when ``out`` holds none."""
-    try:
-        return recipe_from(yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8")))
-    except OSError:
-        raise UsageError(f"{out} holds no run to resume.", "Leave --resume out to start one.") from None
+    if not (out / "recipe.yaml").is_file():
+        raise UsageError(f"{out} holds no run to resume.", "Leave --resume out to start one.")
+    return recipe_from(read_mapping(out / "recipe.yaml", "recipe", "docs/own-structure.md"))
 
 
 def require_same_data(cases: list[CaseFiles], recipe: Recipe, record: Path) -> None:
     """Raise DataError when files are not those a run was started with; its prepared cases would hide the change."""
     if record.exists():
-        before, now = json.loads(record.read_text(encoding="utf-8")), fingerprint(cases, recipe.input)
+        before, now = read_json(record, ANEW, shape=DataShape), fingerprint(cases, recipe.input)
         changed = [id for id, entry in now["files"].items() if before["files"].get(id) != entry]
         if before["sha256"] != now["sha256"]:
             raise DataError(
@@ -103,12 +160,18 @@ def recorded_transfers(out: Path) -> dict[str, Transfer]:
 
 
 def _started_from(out: Path) -> dict[str, Any] | None:
-    return json.loads((out / "environment.json").read_text(encoding="utf-8")).get("started_from")
+    started_from: dict[str, Any] | None = _environment(out)["started_from"]
+    return started_from
+
+
+def _environment(out: Path) -> dict[str, Any]:
+    content: dict[str, Any] = read_json(out / "environment.json", ANEW, shape=EnvironmentShape)
+    return {"started_from": None, **content}
 
 
 def model_card(recipe: Recipe, out: Path, figures: dict[str, Any], transfers: Iterable[Transfer]) -> dict[str, Any]:
     """The card of the bundle of a run."""
-    data, machine = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("data.json", "environment.json"))
+    data, machine = read_json(out / "data.json", ANEW, shape=DataShape), _environment(out)
     started_from = machine["started_from"]
     if started_from:
         started_from = {name: value for name, value in started_from.items() if name != "stages"}

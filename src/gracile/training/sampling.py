@@ -11,6 +11,7 @@ from torch.utils.data import Sampler
 
 from gracile.case import Case
 from gracile.data import CaseFiles, read_case
+from gracile.errors import DataError
 from gracile.io.atomic import writing
 from gracile.recipe import Recipe
 from gracile.transforms import Prepared, prepare
@@ -62,7 +63,7 @@ def prepared_case(files: CaseFiles, recipe: Recipe, cache: Path) -> Prepared:
     if files.label is not None:
         names.append("labels" if recipe.input.kind == "volume" else "truth")
     names += ["affine"] * (recipe.input.kind == "volume") + ["points"] * bool(recipe.landmarks)
-    if not all((folder / f"{name}.npy").is_file() for name in names):
+    if not all(_is_sound(folder / f"{name}.npy") for name in names):
         prepared = _prepare(read_case(files, recipe), recipe)
         for name in names:
             _write(folder, name, _points(prepared) if name == "points" else getattr(prepared, name))
@@ -79,9 +80,17 @@ def prepared_case(files: CaseFiles, recipe: Recipe, cache: Path) -> Prepared:
 def kept(folder: Path, name: str, make: Callable[[], np.ndarray]) -> StoredArray:
     """An array of a folder, made where it is not there yet. What it is made of must be the same for a name."""
     path = folder / f"{name}.npy"
-    if not path.is_file():
+    if not _is_sound(path):
         _write(folder, name, make())
     return StoredArray(path)
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether an array is there, whole; one that is not is made anew."""
+    try:
+        return path.is_file() and StoredArray(path) is not None
+    except DataError:
+        return False
 
 
 def _write(folder: Path, name: str, array: np.ndarray) -> None:

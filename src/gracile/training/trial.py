@@ -14,7 +14,7 @@ import optuna
 from gracile.bundle import Bundle
 from gracile.data import CaseFiles, load_split
 from gracile.errors import DataError
-from gracile.io.atomic import write_text
+from gracile.io.atomic import remove_leftovers, write_text
 from gracile.recipe import Recipe, StageSpec, TrainerSpec, recipe_with
 from gracile.stages import STAGES, Stage
 from gracile.study import StudySpec, Value
@@ -118,6 +118,7 @@ def _alone(trainer: TrainerSpec, threads: int) -> TrainerSpec:
 
 def _train(plan: Plan, recipe: Recipe, out: Path, trial: optuna.Trial | None, score: str) -> dict[str, Any]:
     """Train the stage that is tuned; gives the figures of the chosen weights."""
+    remove_leftovers(out, depth=2)
     write_text(out / "recipe.yaml", recipe.to_yaml())
     spec = plan.spec.stage_of(recipe)
     stage, transfer = begin_stage(spec, recipe, plan.source)

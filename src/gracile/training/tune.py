@@ -7,8 +7,9 @@ is tried again, from the checkpoint that it left. The validation split chooses h
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 from filelock import FileLock
@@ -17,9 +18,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gracile.bundle import read_bundle
 from gracile.data import CaseFiles, fingerprint, labeled, load_split, save_split, split_by_subject
-from gracile.errors import DataError, GracileError, UsageError
+from gracile.errors import DataError, GracileError, UsageError, in_words
 from gracile.io.atomic import write_json, write_text
 from gracile.pages.tuning import short, shown
+from gracile.plain_data import Text, read_json
 from gracile.recipe import Recipe
 from gracile.study import StudySpec
 from gracile.training.record import environment
@@ -143,13 +145,7 @@ def _begin_folder(plan: Plan, split: str | Path | None) -> None:
     }
     record = out / "study.json"
     if record.exists():
-        before = json.loads(record.read_text(encoding="utf-8"))
-        changed = [name for name, value in identity.items() if before[name] != json.loads(json.dumps(value))]
-        if changed:
-            raise UsageError(
-                f"{out} holds a study with another {' and another '.join(changed)}.",
-                "Give the same command to continue it, or choose another --out.",
-            )
+        require_same_study(out, identity)
         return
     if split:
         training, validation = load_split(split, list(plan.cases))
@@ -167,6 +163,17 @@ def _begin_folder(plan: Plan, split: str | Path | None) -> None:
     write_text(out / "recipe.yaml", plan.recipe.to_yaml())
     write_text(out / "study.yaml", plan.spec.to_yaml())
     write_json(record, identity)
+
+
+def require_same_study(out: Path, identity: Mapping[str, Any]) -> None:
+    """Raise UsageError where a folder holds a study with other parts than these, DataError where it is damaged."""
+    before = read_json(out / "study.json", "Choose another --out.", shape=dict[Text, Any])
+    changed = [name for name, value in identity.items() if before.get(name) != json.loads(json.dumps(value))]
+    if changed:
+        raise UsageError(
+            f"{out} holds a study with another {' and another '.join(changed)}.",
+            "Give the same command to continue it, or choose another --out.",
+        )
 
 
 def _work(
@@ -214,7 +221,7 @@ def _run_one(plan: Plan, study: optuna.Study, lock: FileLock, say: Callable[[str
         except optuna.TrialPruned:
             raise
         except Exception as error:
-            trial.set_user_attr("reason", str(error) or type(error).__name__)
+            trial.set_user_attr("reason", in_words(error))
             log.debug("trial %d failed", trial.number, exc_info=True)
             raise
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from gracile.errors import DataError
+
 
 class StoredArray:
     """An array in a ``.npy`` file, mapped anew whenever it is read.
@@ -14,11 +16,19 @@ class StoredArray:
 
     Args:
         path: The file.
+
+    Raises:
+        DataError: It is damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        mapped = self._mapped()
+        try:
+            mapped = self._mapped()
+        except MemoryError:
+            raise
+        except Exception:  # whatever numpy meets in a damaged header
+            raise DataError(f"{path} is damaged.", "Delete it: it is made anew.") from None
         self.shape: tuple[int, ...] = mapped.shape
         self.dtype = mapped.dtype
 
@@ -37,7 +47,7 @@ class StoredArray:
         return np.array(self._mapped(), dtype=dtype, copy=copy)
 
     def _mapped(self) -> np.ndarray:
-        return np.load(self.path, mmap_mode="r")
+        return np.lib.format.open_memmap(self.path, mode="r")
 
 
 Array = np.ndarray | StoredArray

@@ -10,6 +10,7 @@ from gracile.data import CaseFiles, find_cases, select
 from gracile.data.splits import read_split
 from gracile.errors import GracileError
 from gracile.inference.before_after import Compared, Contender, compare_models
+from gracile.io.atomic import require_writable
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ def compare(
         exclude: Those to leave out.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
+    require_writable(out, "comparison.json", "comparison.csv", "index.html", depth=3)
     sides = [_contender(model, device) for model in (before, after)]
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = find_cases([Path(source) for source in sources], sides[1].pipeline.recipe)

@@ -1,11 +1,12 @@
 """Few-shot curves: the same recipe trained on more and more cases, each time scored on the same others."""
 
-import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from typing_extensions import TypedDict
 
 from gracile.api.arguments import checked
 from gracile.api.checking import check_recipe
@@ -19,9 +20,26 @@ from gracile.evaluation import evaluate as evaluate_folders
 from gracile.inference import Input, Options
 from gracile.inference import predict as predict_inputs
 from gracile.io import write_json, write_table, write_text
+from gracile.io.atomic import require_writable
 from gracile.pages.few_shot import write_few_shot_page
 from gracile.pages.landmark_scores import write_landmark_scores
+from gracile.plain_data import Text, read_json
 from gracile.recipe import Recipe, read_recipe, recipe_with
+
+
+class RowShape(TypedDict):
+    """What is read again of a training."""
+
+    shots: int
+    repeat: int
+    minutes: float
+    cases: list[Text]
+
+
+class CurveShape(TypedDict):
+    """What is read again of a ``few_shot.json``."""
+
+    rows: list[RowShape]
 
 
 @dataclass(frozen=True)
@@ -79,6 +97,7 @@ def few_shot(
     """
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
     check_recipe(chosen)
+    require_writable(out, "few_shot.json", "few_shot.csv", "index.html", depth=3)
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = labeled(select(find_cases([Path(source) for source in sources], chosen), exclude=exclude))
     tested = select(found, include=test)
@@ -91,7 +110,7 @@ def few_shot(
         "protocol": rules.name, "order": [files.id for files in pool] if order else None,
         "start": None if start is None else str(start),
     }  # fmt: skip
-    rows = _begun(out, plan)
+    rows = begun(out, plan)
     for size in sorted(set(shots)):
         for repeat in range(1, repeats + 1):
             if any((row["shots"], row["repeat"]) == (size, repeat) for row in rows):
@@ -210,12 +229,12 @@ def _require_sizes(shots: Sequence[int], repeats: int, pool: Sequence[CaseFiles]
         raise DataError(f"There are {len(pool)} cases to train on, and {max(shots)} shots are asked for.", "Add cases.")
 
 
-def _begun(out: Path, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+def begun(out: Path, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of an earlier call in the same folder."""
     record = out / "few_shot.json"
     if not record.is_file():
         return []
-    before = json.loads(record.read_text(encoding="utf-8"))
+    before = read_json(record, "Choose another --out.", shape=CurveShape)
     differing = [name for name, value in plan.items() if before.get(name) != value]
     if differing:
         raise UsageError(f"{out} holds a curve with another {differing[0]}.", "Choose another --out.")

@@ -12,6 +12,7 @@ from gracile.api.arguments import checked
 from gracile.api.checking import check_recipe
 from gracile.data import find_cases, select
 from gracile.errors import GracileError, UsageError
+from gracile.io.atomic import require_writable
 from gracile.recipe import Recipe, read_recipe
 
 GRACE_SECONDS = 5
@@ -69,6 +70,7 @@ def tune(
         raise UsageError(f"{workers} workers do nothing.", "Give one at least.")
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
     check_recipe(chosen)
+    require_writable(out, "trials/", "study.json", "best.yaml", "trials.csv", "tuning.json", "index.html")
     sources = [data] if isinstance(data, str | Path) else list(data)
     found = select(find_cases([Path(source) for source in sources], chosen), include=cases, exclude=exclude)
     plan = begin(read_study(study), chosen, found, Path(out), start=start, split=split, threads=threads)

@@ -29,7 +29,7 @@ from gracile.geometry import Grid, PointList
 from gracile.inference.frames import ClipTruth
 from gracile.inference.start_points import start_point
 from gracile.io import read_case_file, read_labels, read_points, read_volume, read_volume_labels, write_points
-from gracile.io.dicom_segmentation import write_segmentation
+from gracile.io.dicom.segmentations import write_segmentation
 from gracile.io.keras_weights import read_keras_layers
 from gracile.io.nnlandmark import read_nnlandmark
 from gracile.io.pictures import read_sidecar

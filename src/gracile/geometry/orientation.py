@@ -45,9 +45,10 @@ class AxisChange:
             return turned
         placed = np.zeros((*turned.shape[:lead], *self.shape), turned.dtype)
         sides = list(zip(self.start, turned.shape[lead:], self.shape, strict=True))
-        inside = tuple(slice(max(start, 0), min(start + size, whole)) for start, size, whole in sides)
-        taken = tuple(slice(max(-start, 0), min(size, whole - start)) for start, size, whole in sides)
-        placed[(..., *inside)] = turned[(..., *taken)]
+        inside = [slice(max(start, 0), min(start + size, whole)) for start, size, whole in sides]
+        taken = [slice(max(-start, 0), min(size, whole - start)) for start, size, whole in sides]
+        leading = [slice(None)] * lead
+        placed[tuple(leading + inside)] = turned[tuple(leading + taken)]
         return placed
 
 

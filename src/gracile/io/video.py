@@ -13,7 +13,7 @@ from av.video.reformatter import VideoReformatter
 
 from gracile.errors import DataError
 from gracile.io.images import read_image
-from gracile.io.naming import image_files
+from gracile.io.naming import image_files, natural_order
 
 DEFAULT_RATE = Fraction(25)
 """Frames per second of what does not say its own: a folder of pictures."""
@@ -77,7 +77,7 @@ class Video(ABC):
 
 
 def open_video(source: Path | int) -> Video:
-    """Open a clip by its file, a folder of pictures (in the order of their names), or a camera by its number.
+    """Open a clip by its file, a folder of pictures (2 before 10), or a camera by its number.
 
     Returns:
         The video. What is broken on the way ends its frames early and is told in ``flaws``.
@@ -235,14 +235,14 @@ class Camera(_Decoded):
 
 
 class PictureFolder(Video):
-    """The pictures of a folder as frames, in the order of their names, at 25 frames per second."""
+    """The pictures of a folder as frames, in the order of their names (2 before 10), at 25 frames per second."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.name = str(folder)
         self.rate = DEFAULT_RATE
         self.time_base = 1 / DEFAULT_RATE
-        self._paths = image_files(folder)
+        self._paths = sorted(image_files(folder), key=natural_order)
         if not self._paths:
             raise DataError(f"{folder} holds no pictures.", "Name a folder with the frames as pictures.")
         self.size = _read_rgb(self._paths[0]).shape[:2]

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import unicodedata
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles
@@ -11,6 +12,8 @@ from gracile.io import stem
 from gracile.recipe import Recipe
 
 CSV_COLUMNS = ("image", "label", "region", "points", "subject", "id", "class")
+_SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?\s*$', re.IGNORECASE)
+"""Excel's first line that says what parts the cells."""
 _CSV_REMEDY = (
     f"The header is image, label, points or class, and, as needed, {', '.join(CSV_COLUMNS[2:6])}; "
     "paths are relative to the CSV."
@@ -25,8 +28,11 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
         lines = source.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{source} cannot be read ({error}).", "Save it as UTF-8 text.") from None
+    named = _SEPARATOR_LINE.match(lines[0]) if lines else None
+    skipped = 1 if named else 0
+    lines = lines[skipped:]
     header = lines[0] if lines else ""
-    delimiter = next((mark for mark in ",;\t" if mark in header), ",")
+    delimiter = named[1] if named else next((mark for mark in ",;\t" if mark in header), ",")
     rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
     columns = [name.strip().lower() for name in rows.fieldnames or ()]
     rows.fieldnames = columns
@@ -40,14 +46,35 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
         )
         raise DataError(f"{source} has {reason}.", f"{_CSV_REMEDY} Rename or remove other columns.")
     listing = Listing()
-    for row in rows:
-        try:
-            listing.cases.append(_csv_case(source, rows.line_num, row))
-        except DataError as fault:
-            listing.faults.append(fault)
+    try:
+        for row in rows:
+            try:
+                listing.cases.append(_csv_case(source, rows.line_num + skipped, row))
+            except DataError as fault:
+                listing.faults.append(fault)
+    except csv.Error as error:
+        line = rows.line_num + skipped + 1
+        raise DataError(f"{source}, line {line}: {error}.", "Save it as CSV; check the quotes.") from None
     if not listing.cases and not listing.faults:
         listing.faults.append(DataError(f"{source} names no image.", _CSV_REMEDY))
     return listing
+
+
+def _named(source: Path, cell: str) -> Path | None:
+    """The file that a cell names: as written, or, where that is none, with Windows' separators or composed anew."""
+    if not cell:
+        return None
+    spelled = [cell, *(cell.replace("\\", "/"),) * ("\\" in cell)]
+    tries = [source.parent / unicodedata.normalize(form, one) for one in spelled for form in ("NFC", "NFD")]
+    return next((path for path in [source.parent / cell, *tries] if _is_there(path, or_folder=True)), tries[-2])
+
+
+def _is_there(path: Path, *, or_folder: bool) -> bool:
+    """Whether a path that someone wrote down is one of a file; one that no disk could have is not."""
+    try:
+        return path.is_file() or (or_folder and path.is_dir())
+    except (OSError, ValueError):
+        return False
 
 
 def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
@@ -56,11 +83,11 @@ def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
         raise DataError(f"{source}, line {line}: there are more cells than columns.", "Quote names that hold a comma.")
     if not cells["image"]:
         raise DataError(f"{source}, line {line}: no image is named.", _CSV_REMEDY)
-    image, label, region, points = (source.parent / cells[name] if cells[name] else None for name in CSV_COLUMNS[:4])
+    image, label, region, points = (_named(source, cells[name]) for name in CSV_COLUMNS[:4])
     assert image is not None
     for path in (image, label, region, points):
-        if path is not None and not path.is_file() and not (path == image and path.is_dir()):
-            raise DataError(f"{source}, line {line}: there is no file {path}.", _CSV_REMEDY)
+        if path is not None and not _is_there(path, or_folder=path == image):
+            raise DataError(f"{source}, line {line}: there is no file {str(path)[:300]}.", _CSV_REMEDY)
     id = cells["id"] or stem(image)
     if re.search(r"[/\\:\s]", cells["id"]) or id in (".", ".."):
         raise DataError(f"{source}, line {line}: the id {id!r} cannot name a file.", "Use letters, digits, _ and -.")

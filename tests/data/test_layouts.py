@@ -1,6 +1,7 @@
 """Data sets as people lay them out are found, or refused with the reason."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,30 @@ def test_csv_gives_paths_beside_itself_subjects_and_ids(tmp_path, recipe):
     first, second = find_cases(table, recipe)
     assert (first.id, first.subject, first.region) == ("left", "anna", tmp_path / "pictures/labels/b.png")
     assert (second.id, second.subject, second.label, second.region) == ("b", "anna", None, None)
+
+
+def test_csv_as_excel_writes_it_names_its_separator_and_has_backslashes(tmp_path, recipe):
+    dataset(tmp_path / "pictures")
+    table = tmp_path / "table.csv"
+    rows = "pictures\\images\\a.png;pictures\\labels\\a.png\r\n"
+    table.write_bytes(("sep=;\r\nimage;label\r\n" + rows).encode("utf-8-sig"))
+    (case,) = find_cases(table, recipe)
+    assert (case.image, case.label) == (tmp_path / "pictures/images/a.png", tmp_path / "pictures/labels/a.png")
+    table.write_bytes(b"sep=;\r\nimage;label\r\n" + b"x" * 5000 + b".png;a.png\r\n")
+    with pytest.raises(DataError, match="line 3: there is no file"):
+        find_cases(table, recipe)
+    table.write_bytes(b"image;label\r\n" + b"x" * 200_000 + b";a.png\r\n")
+    with pytest.raises(DataError, match="line 2: field larger"):
+        find_cases(table, recipe)
+
+
+def test_csv_names_a_file_in_either_form_of_its_letters(tmp_path, recipe):
+    picture(tmp_path / unicodedata.normalize("NFD", "Müller.png"))
+    table = tmp_path / "table.csv"
+    table.write_text(unicodedata.normalize("NFC", "image,label\nMüller.png,Müller.png\n"), encoding="utf-8")
+    (case,) = find_cases(table, recipe)
+    assert case.id == unicodedata.normalize("NFC", "Müller")
+    assert case.image.is_file()
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,9 @@ def test_a_check_finds_what_is_wrong_with_volumes(tmp_path, recipe):
     good = image(tmp_path / "s1" / "good.nii.gz")
     label(tmp_path / "s1" / "good_seg.nii.gz", LABEL[::-1], turned)
     image(tmp_path / "s2" / "shape.nii.gz")
-    label(tmp_path / "s2" / "shape_seg.nii.gz", np.ones((4, 5, 7), np.uint8))
+    between = RAS.copy()
+    between[0, 3] = 0.5
+    label(tmp_path / "s2" / "shape_seg.nii.gz", np.ones((4, 5, 7), np.uint8), between)
     image(tmp_path / "s3" / "place.nii.gz", affine=np.diag([-0.5, 0.5, 4.0, 1.0]))
     label(tmp_path / "s3" / "place_seg.nii.gz")
     image(tmp_path / "s4" / "value.nii.gz")

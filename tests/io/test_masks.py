@@ -144,3 +144,43 @@ def test_several_label_values_may_be_one_class(tmp_path):
     write_labels(tmp_path / "other.png", np.array([[0, 3]], np.uint8))
     with pytest.raises(DataError, match=r"3 \(1 pixels\)"):
         read_labels(tmp_path / "other.png", classes)
+
+
+def disk(size=96, middle=40, radius=23.0):
+    rows, columns = np.indices((size, size))
+    return np.clip(radius + 0.5 - np.hypot(rows - middle, columns - middle), 0, 1)
+
+
+@pytest.mark.parametrize("quality", [90, 60, 40, 25, 15])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_jpeg_mask_of_any_quality_is_cut_at_half_and_said(tmp_path, quality, channels):
+    whole = disk() >= 0.5
+    picture = np.uint8(whole * 255)
+    notes = []
+    path = save(tmp_path / "a.jpg", picture if channels == 1 else np.stack([picture] * 3, -1), quality=quality)
+    wrong = read_labels(path, BINARY, notes=notes) != whole
+    assert wrong.mean() < 0.005
+    assert notes == ["the label is a JPEG: it was cut at half"]
+
+
+@pytest.mark.parametrize("soft", [disk(), disk() * 0.9999])
+def test_a_mask_of_fractions_is_cut_at_half_and_said(tmp_path, soft):
+    notes = []
+    labels = read_labels(save(tmp_path / "a.tif", soft.astype(np.float32)), BINARY, notes=notes)
+    np.testing.assert_array_equal(labels, soft.astype(np.float32) >= 0.5)
+    assert notes == ["the label is soft: it was cut at half"]
+
+
+def test_an_antialiased_mask_is_cut_at_half_and_a_third_class_is_none(tmp_path):
+    soft = np.uint8(np.rint(disk() * 255))
+    np.testing.assert_array_equal(read_labels(save(tmp_path / "a.png", soft), BINARY), soft > 127)
+    soft[60:90, 60:90] = 128
+    with pytest.raises(DataError, match="that no class has"):
+        read_labels(save(tmp_path / "b.png", soft), BINARY)
+
+
+def test_whole_masks_are_read_without_a_note(tmp_path):
+    notes = []
+    read_labels(save(tmp_path / "a.png", np.uint8((disk() >= 0.5) * 255)), BINARY, notes=notes)
+    read_labels(save(tmp_path / "b.tif", np.float32(disk() >= 0.5)), BINARY, notes=notes)
+    assert notes == []

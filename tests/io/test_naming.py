@@ -1,12 +1,13 @@
 """Files that belong together find each other by their names."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from gracile.errors import DataError
 from gracile.io import case_key, image_files, pair_files, stem
-from gracile.io.naming import numbered_subjects
+from gracile.io.naming import natural_order, numbered_subjects
 
 
 def paths(*names):
@@ -81,3 +82,16 @@ def test_image_files_are_sorted_pictures_without_hidden_ones(tmp_path):
 def test_numbered_names_tell_the_subject_only_where_all_are_such():
     assert numbered_subjects(["1_1", "1_2", "12_1"]) == {"1_1": "1", "1_2": "1", "12_1": "12"}
     assert numbered_subjects(["1_1", "05_h"]) == {"1_1": "1_1", "05_h": "05_h"}
+
+
+def test_names_composed_and_taken_apart_are_one():
+    composed, apart = (unicodedata.normalize(form, "Müller.png") for form in ("NFC", "NFD"))
+    assert composed != apart
+    assert stem(apart) == stem(composed)
+    assert pair_files([Path("images", composed)], [Path("labels", apart)]) == {
+        Path("images", composed): Path("labels", apart)
+    }
+
+
+def test_numbers_in_names_are_sorted_as_people_count():
+    assert sorted(["f10", "f2", "f1", "a3b10", "a3b9"], key=natural_order) == ["a3b9", "a3b10", "f1", "f2", "f10"]

@@ -233,3 +233,9 @@ def test_a_video_without_frames_or_with_frames_of_two_sizes_is_not_written(tmp_p
     with pytest.raises(UsageError, match="no such video"), write_video(tmp_path / "a.gif", (48, 64), RATE, 1 / RATE):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_frames_of_a_folder_come_as_people_count(tmp_path):
+    for number in (1, 2, 10):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"frame{number}.png")
+    assert [int(image[0, 0, 0]) for image in read(tmp_path)[0]] == [1, 2, 10]

@@ -52,6 +52,16 @@ def test_labels_on_another_grid_are_refused(tmp_path, shape, shift, reason):
     assert "Resample" in caught.value.remedy
 
 
+def test_a_label_on_a_part_of_the_lattice_is_put_in_its_place_and_said(tmp_path):
+    place = RAS.copy()
+    place[:3, 3] += RAS[:3, :3] @ [1, 0, 2]
+    labels = read_volume_labels(write_nifti(tmp_path / "a.nii", TRUTH[1:, :, 2:5], place), CORD, GRID)
+    wanted = np.zeros_like(TRUTH)
+    wanted[1:, :, 2:5] = TRUTH[1:, :, 2:5]
+    np.testing.assert_array_equal(labels.values, wanted)
+    assert labels.notes == ["the label is on a part of the lattice of the image: it was put in its place"]
+
+
 @pytest.mark.parametrize("coding", [1, 255, 1.0, True])
 def test_binary_codings_are_accepted(tmp_path, coding):
     values = TRUTH * np.array(coding, np.float32 if isinstance(coding, float) else np.uint8)

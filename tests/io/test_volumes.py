@@ -203,3 +203,23 @@ def test_real_volumes_come_back_with_their_own_headers(real_data, tmp_path):
         np.testing.assert_array_equal(mask.affine, image.affine)
         for name in ("sform_code", "qform_code", "srow_x", "srow_y", "srow_z", "quatern_b", "qoffset_x"):
             np.testing.assert_array_equal(mask.header[name], image.header[name], err_msg=f"{path} {name}")
+
+
+@pytest.mark.parametrize(
+    ("scale", "reason"),
+    [(70.0, "35 mm: micrometers"), (2000.0, "1000 mm: micrometers"), (1e-3, "0.0005 mm: meters")],
+)
+def test_sizes_that_no_body_has_are_refused_with_the_size_in_every_format(tmp_path, scale, reason):
+    affine = np.diag([0.5, 0.5, 0.5, 1.0]) @ np.diag([scale, scale, scale, 1.0])
+    values = marked(SHAPE, (1, 2, 3))
+    for path in (write_nifti(tmp_path / "a.nii", values, affine), write_itk(tmp_path / "a.nrrd", values, affine),
+                 write_itk(tmp_path / "a.mha", values, affine)):  # fmt: skip
+        with pytest.raises(DataError, match=reason):
+            read_volume(path, "a")
+
+
+def test_a_volume_far_from_everything_is_refused(tmp_path):
+    affine = RAS.copy()
+    affine[0, 3] = 1e9
+    with pytest.raises(DataError, match="from the origin"):
+        read_volume(write_nifti(tmp_path / "a.nii", marked(SHAPE, (1, 2, 3)), affine), "a")

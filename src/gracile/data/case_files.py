@@ -105,11 +105,13 @@ def read_parts(files: CaseFiles, recipe: Recipe) -> CaseParts:
     if recipe.input.kind == "volume":
         _add_volume_truth(parts, case, files, recipe)
     else:
-        parts.truth = parts.take(files.label, lambda path: read_labels(path, recipe.classes))
+        parts.truth = parts.take(files.label, lambda path: read_labels(path, recipe.classes, notes=parts.label_notes))
         region = parts.take(files.region, lambda path: _not_empty(read_region(path)))
         for path, array, name in ((files.label, parts.truth, "truth"), (files.region, region, "region")):
             if case is not None and path is not None and array is not None:
                 setattr(case, name, parts.take(path, partial(_of_size, files.image, case.grid.shape, array)))
+        if case is not None:
+            case.notes += parts.label_notes
     if case is not None:
         case.subject, case.frame_class = files.subject, files.frame_class
     parts.case = case

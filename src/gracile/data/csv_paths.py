@@ -1,8 +1,8 @@
 """A data set as a CSV that names each case's files, its subject and what kind of frame it is."""
 
 import csv
-import os
 import re
+import unicodedata
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles
@@ -12,6 +12,8 @@ from gracile.io import stem
 from gracile.recipe import Recipe
 
 CSV_COLUMNS = ("image", "label", "region", "points", "subject", "id", "class")
+_SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?\s*$', re.IGNORECASE)
+"""Excel's first line that says what parts the cells."""
 _CSV_REMEDY = (
     f"The header is image, label, points or class, and, as needed, {', '.join(CSV_COLUMNS[2:6])}; "
     "paths are relative to the CSV."
@@ -26,8 +28,11 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
         lines = source.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{source} cannot be read ({error}).", "Save it as UTF-8 text.") from None
+    named = _SEPARATOR_LINE.match(lines[0]) if lines else None
+    skipped = 1 if named else 0
+    lines = lines[skipped:]
     header = lines[0] if lines else ""
-    delimiter = next((mark for mark in ",;\t" if mark in header), ",")
+    delimiter = named[1] if named else next((mark for mark in ",;\t" if mark in header), ",")
     rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
     try:
         columns = [name.strip().lower() for name in rows.fieldnames or ()]
@@ -47,19 +52,32 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
     try:
         for row in rows:
             try:
-                listing.cases.append(_csv_case(source, rows.line_num, row))
+                listing.cases.append(_csv_case(source, rows.line_num + skipped, row))
             except DataError as fault:
                 listing.faults.append(fault)
     except csv.Error as error:
-        raise DataError(f"{source}, line {rows.line_num}: {error}.", "Save it as CSV.") from None
+        line = rows.line_num + skipped + 1
+        raise DataError(f"{source}, line {line}: {error}.", "Save it as CSV; check the quotes.") from None
     if not listing.cases and not listing.faults:
         listing.faults.append(DataError(f"{source} names no image.", _CSV_REMEDY))
     return listing
 
 
-def _is_there(path: Path, or_folder: bool) -> bool:
-    """Whether a path that someone wrote down is one of a file; of one that no disk could have it is not."""
-    return os.path.isfile(path) or (or_folder and os.path.isdir(path))  # noqa: PTH112, PTH113  pathlib raises errors
+def _named(source: Path, cell: str) -> Path | None:
+    """The file that a cell names: as written, or, where that is none, with Windows' separators or composed anew."""
+    if not cell:
+        return None
+    spelled = [cell, *(cell.replace("\\", "/"),) * ("\\" in cell)]
+    tries = [source.parent / unicodedata.normalize(form, one) for one in spelled for form in ("NFC", "NFD")]
+    return next((path for path in [source.parent / cell, *tries] if _is_there(path, or_folder=True)), tries[-2])
+
+
+def _is_there(path: Path, *, or_folder: bool) -> bool:
+    """Whether a path that someone wrote down is one of a file; one that no disk could have is not."""
+    try:
+        return path.is_file() or (or_folder and path.is_dir())
+    except (OSError, ValueError):
+        return False
 
 
 def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
@@ -68,7 +86,7 @@ def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
         raise DataError(f"{source}, line {line}: there are more cells than columns.", "Quote names that hold a comma.")
     if not cells["image"]:
         raise DataError(f"{source}, line {line}: no image is named.", _CSV_REMEDY)
-    image, label, region, points = (source.parent / cells[name] if cells[name] else None for name in CSV_COLUMNS[:4])
+    image, label, region, points = (_named(source, cells[name]) for name in CSV_COLUMNS[:4])
     assert image is not None
     for path in (image, label, region, points):
         if path is not None and not _is_there(path, or_folder=path == image):

@@ -15,6 +15,7 @@ from gracile.evaluation.metrics import dice
 from gracile.inference.smoothing import Smoother
 from gracile.io import image_files, read_labels
 from gracile.io.frames import Frame
+from gracile.io.naming import natural_order
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe
 from gracile.report.paint import Painter, frame_colors, side_by_side, write_line
@@ -172,7 +173,7 @@ class ClipTruth:
 
     def __init__(self, folder: Path, name: str, recipe: Recipe) -> None:
         own = folder / name if (folder / name).is_dir() else folder
-        files = image_files(own)
+        files = sorted(image_files(own), key=natural_order)
         if not files:
             raise DataError(f"{own} holds no labels.", "Give the folder of the frames' labels with --truth.")
         self._classes = recipe.classes

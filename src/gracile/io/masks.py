@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from gracile.errors import DataError
 from gracile.io.decoding import Decoded, decode
@@ -13,14 +14,23 @@ from gracile.io.unknown_labels import LabelClass, UnknownLabels
 RGB = tuple[int, int, int]
 COLOR_TOLERANCE = 40
 _SHOWN = 8
+WHOLE = 1e-3
+"""How far a stored label may be from a whole number: scaling factors are rounded."""
+_SOFT_EDGE = 8
+"""Pixels that the edge of a soft or JPEG-compressed mask reaches at most: a JPEG's block."""
+_FEWEST_SHADES = 3
+"""Fewer shades between black and white, in a file that is no JPEG, are label values of their own."""
 
 
-def read_labels(path: Path | str, classes: Sequence[LabelClass], *, recoded: bool = True) -> np.ndarray:
+def read_labels(
+    path: Path | str, classes: Sequence[LabelClass], *, recoded: bool = True, notes: list[str] | None = None
+) -> np.ndarray:
     """Read a label picture in any of the codings that people have.
 
     - class indices: gray, palette or 16-bit, or RGB with three equal channels; where the classes declare ``values``,
       these stand for the indices, so that several of the labels' classes can be one;
-    - 0 and 255, when there are exactly two classes;
+    - 0 and 255, when there are exactly two classes; soft edges between them (antialiased, JPEG) and fractions from 0
+      to 1 are cut at half;
     - RGB colors of the declared table, exact or the nearest one within 40 per channel (JPEG). A palette whose colors
       are all declared exactly is read by its colors, any other by its indices. Transparent parts are black.
 
@@ -28,6 +38,7 @@ def read_labels(path: Path | str, classes: Sequence[LabelClass], *, recoded: boo
         path: The file.
         classes: The classes by index, the background first.
         recoded: False for a mask that a program wrote by these classes: its values are the indices themselves.
+        notes: Takes what was changed to read it.
 
     Returns:
         ``(height, width)`` uint8 class indices.
@@ -48,10 +59,12 @@ def read_labels(path: Path | str, classes: Sequence[LabelClass], *, recoded: boo
     if values.ndim == 3:
         if values.shape[2] != 3:
             raise DataError(f"{path} has {values.shape[2]} channels; a label has 1 or 3.", "Save class indices.")
-        if (values == values[..., :1]).all() and not _is_gray_color_map(values[..., 0], classes):
+        if decoded.lossy and len(classes) == 2 and np.ptp(values, axis=2).max(initial=0) <= COLOR_TOLERANCE:
+            values = values[..., 1]  # gray, but for what JPEG did to its colors
+        elif (values == values[..., :1]).all() and not _is_gray_color_map(values[..., 0], classes):
             values = values[..., 0]
     if values.ndim == 2:
-        return class_indices(path, values, classes, recoded=recoded, lossy=decoded.lossy)
+        return class_indices(path, values, classes, recoded=recoded, lossy=decoded.lossy, notes=notes)
     return _from_colors(path, values, classes)
 
 
@@ -63,6 +76,7 @@ def class_indices(
     recoded: bool = True,
     lossy: bool = False,
     samples: str = "pixels",
+    notes: list[str] | None = None,
 ) -> np.ndarray:
     """Class indices of label values: by the declared ``values``, as they are, or of 0 and 255 for two classes.
 
@@ -73,6 +87,7 @@ def class_indices(
         recoded: False for a mask that a program wrote by these classes: its values are the indices themselves.
         lossy: Whether 0 and 255 may be a little off.
         samples: What the message calls them.
+        notes: Takes what was changed to read them.
 
     Returns:
         uint8 class indices of the shape of the values.
@@ -81,6 +96,13 @@ def class_indices(
         DataError: Values that no class has; the message names them and how often they occur.
     """
     codes = _codes(classes) if recoded else {}
+    cut = None if codes else _cut_at_half(values, classes, lossy)
+    if cut is not None:
+        if notes is not None:
+            notes.append(
+                "the label is a JPEG: it was cut at half" if lossy else "the label is soft: it was cut at half"
+            )
+        return cut
     if codes:
         values = _decoded_indices(path, values, classes, samples)
     return _from_indices(path, values, classes, lossy, samples)
@@ -133,13 +155,38 @@ def _from_palette(path: Path, decoded: Decoded, classes: Sequence[LabelClass]) -
     return lookup[decoded.values]
 
 
+def _cut_at_half(values: np.ndarray, classes: Sequence[LabelClass], lossy: bool) -> np.ndarray | None:
+    """A soft mask of two classes, from 0 to 1 or from black to white, cut at half; None for any other.
+
+    What lies between black and white must lie beside both: a third class of its own is no soft edge.
+    """
+    if len(classes) != 2 or values.ndim < 2 or not values.size or not np.isfinite(values).all():
+        return None
+    low, high = values.min(), values.max()
+    if values.dtype.kind == "f":
+        fractions = bool((values != np.rint(values)).any())
+        if fractions and low >= -WHOLE and high <= 1 + WHOLE:
+            return (values >= 0.5).astype(np.uint8)
+    if low < 0 or not 255 - COLOR_TOLERANCE <= high <= 255:
+        return None
+    between = (values > COLOR_TOLERANCE) & (values < 255 - COLOR_TOLERANCE)
+    if lossy or len(np.unique(values[between])) >= _FEWEST_SHADES:
+        window = 2 * _SOFT_EDGE + 1
+        beside_both = (minimum_filter(values, window) <= COLOR_TOLERANCE) & (
+            maximum_filter(values, window) >= 255 - COLOR_TOLERANCE
+        )
+        if beside_both[between].all() and (lossy or between.any()):
+            return (values > 127).astype(np.uint8)
+    return None
+
+
 def _from_indices(
     path: Path, values: np.ndarray, classes: Sequence[LabelClass], lossy: bool, samples: str
 ) -> np.ndarray:
     if values.dtype.kind == "f":
-        if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+        if not (np.isfinite(values).all() and np.abs(values - np.rint(values)).max(initial=0) <= WHOLE):
             raise DataError(f"{path} holds fractional values; a label holds class indices.", "Save it as 8-bit PNG.")
-        values = values.astype(np.int64)
+        values = np.rint(values).astype(np.int64)
     found, counts = _counted(values)
     if len(classes) == 2 and found.size and found.max() > 1:
         near = (found <= COLOR_TOLERANCE) | (found >= 255 - COLOR_TOLERANCE) if lossy else np.isin(found, (0, 255))

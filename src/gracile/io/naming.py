@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
@@ -25,15 +26,23 @@ _FORBIDDEN = re.compile(r"[^\w.+-]|^\.+")
 def stem(path: Path | str) -> str:
     """The name without its suffix, double ones such as ``.nii.gz`` included; a folder keeps its whole name.
 
+    Letters are composed (NFC), as macOS takes them apart: one name is one name wherever it was written.
+
     Example:
         >>> stem("scans/t2.nii.gz")
         't2'
     """
-    name = Path(path).name
+    name = unicodedata.normalize("NFC", Path(path).name)
     for suffix in _DOUBLE_SUFFIXES:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
     return name if os.path.isdir(path) else Path(name).stem  # noqa: PTH112  no error for a name that no disk has
+
+
+def natural_order(path: Path | str) -> tuple[tuple[int, str], ...]:
+    """A key by which names are sorted as people count: ``frame2.png`` before ``frame10.png``."""
+    parts = re.findall(r"\d+|\D+", unicodedata.normalize("NFC", Path(path).name))
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
 def is_volume_file(path: Path | str) -> bool:

@@ -15,14 +15,14 @@ from gracile.io.dicom import is_dicom
 from gracile.io.dicom.clips import DicomClip, video_stream
 from gracile.io.frames import DEFAULT_RATE, Frame, Video
 from gracile.io.images import read_image
-from gracile.io.naming import image_files
+from gracile.io.naming import image_files, natural_order
 
 _REMEDY = "Play it in a video player; if it does not play there either, copy or export it again."
 _CAMERA_REMEDY = "Check that it is plugged in and free, and name another, such as camera:1."
 
 
 def open_video(source: Path | int) -> Video:
-    """Open a clip by its file, a folder of pictures (in the order of their names), or a camera by its number.
+    """Open a clip by its file, a folder of pictures (2 before 10), or a camera by its number.
 
     Returns:
         The video. What is broken on the way ends its frames early and is told in ``flaws``.
@@ -195,14 +195,14 @@ class Camera(_Decoded):
 
 
 class PictureFolder(Video):
-    """The pictures of a folder as frames, in the order of their names, at 25 frames per second."""
+    """The pictures of a folder as frames, in the order of their names (2 before 10), at 25 frames per second."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.name = str(folder)
         self.rate = DEFAULT_RATE
         self.time_base = 1 / DEFAULT_RATE
-        self._paths = image_files(folder)
+        self._paths = sorted(image_files(folder), key=natural_order)
         if not self._paths:
             raise DataError(f"{folder} holds no pictures.", "Name a folder with the frames as pictures.")
         self.size = _read_rgb(self._paths[0]).shape[:2]

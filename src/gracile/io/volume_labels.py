@@ -8,12 +8,9 @@ import numpy as np
 
 from gracile.errors import DataError, GeometryError
 from gracile.geometry import Grid, axis_codes, change_between
-from gracile.io.masks import class_indices
+from gracile.io.masks import WHOLE, class_indices
 from gracile.io.unknown_labels import LabelClass
 from gracile.io.volumes import read_voxels
-
-_WHOLE = 1e-3
-"""How far a stored label may be from a whole number: scaling factors are rounded."""
 
 
 @dataclass
@@ -58,7 +55,7 @@ def read_volume_labels(
     path = Path(path)
     values, own, notes = _on_grid(path, grid, "label", owner)
     whole = _whole_numbers(path, values, len(classes), notes)
-    indices = class_indices(path, whole, classes, recoded=recoded, samples="voxels")
+    indices = class_indices(path, whole, classes, recoded=recoded, samples="voxels", notes=notes)
     return VolumeLabels(np.ascontiguousarray(indices), grid or own, notes)
 
 
@@ -104,9 +101,9 @@ def _whole_numbers(path: Path, values: np.ndarray, classes: int, notes: list[str
     if not np.isfinite(values).all():
         raise DataError(f"{path} holds values that are no numbers; a label holds class indices.", "Save it again.")
     nearest = np.rint(values)
-    if np.abs(values - nearest).max(initial=0) <= _WHOLE:
+    if np.abs(values - nearest).max(initial=0) <= WHOLE:
         return nearest.astype(np.int64)
-    if classes == 2 and values.min() >= 0 and values.max() <= 1 + _WHOLE:
+    if classes == 2 and values.min() >= 0 and values.max() <= 1 + WHOLE:
         notes.append("the label is a soft one: half and more counts as the structure")
         return (values >= 0.5).astype(np.uint8)
     raise DataError(

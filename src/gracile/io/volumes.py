@@ -15,7 +15,7 @@ from gracile.io.metaimage import metaimage_data_file, read_metaimage
 from gracile.io.naming import is_volume_file
 from gracile.io.nifti import read_nifti
 from gracile.io.nrrd_reading import nrrd_data_file, read_nrrd
-from gracile.io.voxels import Voxels, times
+from gracile.io.voxels import Voxels, require_bodily_size, times
 
 FourthAxis = Literal["refuse", "first", "mean"]
 
@@ -57,7 +57,13 @@ def read_volume(path: Path | str, id: str, *, fourth_axis: FourthAxis = "refuse"
 
 
 def read_voxels(path: Path, series: str = "") -> Voxels:
-    """Read a volume as its file has it, whatever its format. Raises DataError."""
+    """Read a volume as its file has it, whatever its format. Raises DataError, also for a size that no body has."""
+    voxels = _read(path, series)
+    require_bodily_size(path, voxels.values.shape, voxels.affine)
+    return voxels
+
+
+def _read(path: Path, series: str) -> Voxels:
     if path.is_dir():
         return read_series(path, series)
     if not is_volume_file(path) and is_dicom(path):

@@ -18,6 +18,13 @@ from gracile.geometry import NiftiForms
 MAX_VOXELS = 500_000_000
 """Largest number of voxels, over all of a file's volumes, that is read."""
 
+LARGEST_VOXEL_MM = 20.0
+LARGEST_EXTENT_MM = 3000.0
+SMALLEST_VOXEL_MM = 0.001
+SMALLEST_EXTENT_MM = 0.5
+FARTHEST_MM = 100_000.0
+"""Sizes and places beyond these are no body's: the longest scans are 2 m, the finest of specimens some micrometers."""
+
 COPY_AGAIN = "Copy or export the file again."
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -179,6 +186,33 @@ def require_affine(path: Path, affine: np.ndarray, remedy: str) -> None:
     lengths = np.linalg.norm(columns, axis=0)
     if (lengths <= 0).any() or abs(np.linalg.det(columns / np.where(lengths > 0, lengths, 1))) < 1e-4:
         raise DataError(f"{path} lies nowhere: its affine is singular (axes without length or in one plane).", remedy)
+
+
+def require_bodily_size(path: Path, shape: Sequence[int], affine: np.ndarray) -> None:
+    """Refuse voxels and extents that no body has, before a network's grid is laid over them.
+
+    Args:
+        path: For the message.
+        shape: Voxels along the three axes.
+        affine: (4, 4) matrix from voxel indices to mm.
+
+    Raises:
+        DataError: Micrometers or meters are said to be mm, or the volume lies far from everything.
+    """
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    extents = sizes * np.array(shape[:3])
+    remedy = "Correct the voxel size (and its unit) in its header."
+    if sizes.min() > LARGEST_VOXEL_MM or extents.max() > LARGEST_EXTENT_MM:
+        named = sizes.min() if sizes.min() > LARGEST_VOXEL_MM else sizes[extents.argmax()]
+        raise DataError(
+            f"{path} has voxels of {named:g} mm: micrometers? It would be {extents.max() / 1000:g} m long.", remedy
+        )
+    if sizes.min() < SMALLEST_VOXEL_MM or extents.max() < SMALLEST_EXTENT_MM:
+        raise DataError(
+            f"{path} has voxels of {sizes.min():g} mm: meters? It would be {extents.max():g} mm long.", remedy
+        )
+    if np.abs(affine[:3, 3]).max() > FARTHEST_MM:
+        raise DataError(f"{path} lies {np.abs(affine[:3, 3]).max():g} mm from the origin.", "Correct its header.")
 
 
 def refuse_color(path: Path, what: str) -> NoReturn:

@@ -36,7 +36,7 @@ from gracile.io.pictures import read_sidecar
 from gracile.io.video import open_video
 from gracile.io.video_writing import write_video
 from gracile.recipe import InputSpec, read_recipe
-from gracile.serve.kinds import kind_of
+from gracile.io.kinds import kind_of
 from gracile.serve.unpacking import unpack_series
 from gracile.study import read_study
 

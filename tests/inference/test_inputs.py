@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from gracile.errors import DataError, UsageError
 from gracile.inference import Input, Shard, find_inputs
+from tests.inference.clips import frame, write_clip
 
 
 def touch(*paths: Path) -> list[str]:
@@ -99,3 +101,20 @@ def test_a_folder_of_folders_is_refused_with_the_one_to_name(tmp_path):
     (tmp_path / "images" / "a.png").touch()
     with pytest.raises(DataError, match="It has images/"):
         find_inputs([str(tmp_path)])
+
+
+def test_pictures_and_videos_are_found_by_content_and_what_is_left_out_is_said(tmp_path, caplog):
+    picture = Image.new("RGB", (8, 8))
+    for name, kind in (("a.webp", "WEBP"), ("b.jfif", "JPEG"), ("c", "PNG"), ("d.scan", "TIFF"), ("e.jp2", "JPEG2000")):
+        picture.save(tmp_path / name, kind)
+    write_clip(tmp_path / "x.mp4", [frame()])
+    for name in ("f.recorded", "g.ts"):
+        (tmp_path / name).write_bytes((tmp_path / "x.mp4").read_bytes())
+    (tmp_path / "x.mp4").unlink()
+    (tmp_path / "thumbs.db").write_bytes(b"\0" * 40)
+    (tmp_path / "notes.txt").write_text("text")
+    found = {entry.path.name: entry.kind for entry in find_inputs([str(tmp_path)])}
+    assert found == {**dict.fromkeys(["a.webp", "b.jfif", "c", "d.scan", "e.jp2"], "picture"),
+                     **dict.fromkeys(["f.recorded", "g.ts"], "video")}  # fmt: skip
+    assert caplog.messages == [f"{tmp_path}: left out 1 files that are no pictures or videos, such as thumbs.db"]
+    assert [one.kind for one in find_inputs([str(tmp_path / "f.recorded")])] == ["video"]

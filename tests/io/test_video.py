@@ -1,6 +1,7 @@
 """Videos in: what decodes is kept with its times, what is broken is said. Videos out: times, sizes, nothing half."""
 
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 
 import av
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gracile.errors import DataError, UsageError
-from gracile.io.video import open_video
+from gracile.io.video import _upright, open_video
 from gracile.io.video_writing import write_video
 
 RATE = Fraction(10)
@@ -34,6 +35,8 @@ def write_clip(path: Path, frames: list[np.ndarray], times: list[int] | None = N
         stream.gop_size = 5
         if times:
             stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        if "ratio" in options:
+            stream.codec_context.sample_aspect_ratio = options["ratio"]
         if "turned" in options:
             stream.set_display_rotation(options["turned"])
         for index, image in enumerate(frames):
@@ -81,6 +84,41 @@ def test_the_rotation_of_a_phone_is_obeyed(tmp_path, degrees, corner):
     assert images[0].shape == ((48, 64, 3) if degrees == 180 else (64, 48, 3))
     assert images[0][corner][0] > 180
     assert images[0][corner][1] < 60
+
+
+@pytest.mark.parametrize("mirrored", product((-1, 1), repeat=2))
+@pytest.mark.parametrize("aside", [False, True])
+def test_a_display_matrix_of_any_of_the_eight_kinds_is_obeyed(mirrored, aside):
+    (a, b), (c, d) = matrix = np.diag(mirrored)[:, :: -1 if aside else 1]
+    image = np.arange(6).reshape(2, 3, 1)
+    shown = _upright(image, matrix)
+    places = np.array([[a * x + c * y, b * x + d * y] for y in range(2) for x in range(3)])
+    places -= places.min(axis=0)
+    for value, (column, row) in enumerate(places):
+        assert shown[row, column, 0] == value
+
+
+@pytest.mark.parametrize(("ratio", "size"), [(Fraction(2), (48, 128)), (Fraction(1, 2), (96, 64))])
+def test_pixels_are_made_square(tmp_path, ratio, size):
+    path = write_clip(tmp_path / "clip.mp4", pictures(3), ratio=ratio)
+    with open_video(path) as video:
+        assert video.size == size
+        assert [frame.image.shape for frame in video] == [(*size, 3)] * 3
+        assert any("made square" in note for note in video.notes)
+
+
+def test_of_several_videos_in_a_file_the_largest_is_taken(tmp_path):
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("mpeg4", rate=10) for _ in range(2)]
+        for stream, (width, height) in zip(streams, ((32, 16), (64, 48)), strict=True):
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for stream in streams:
+            image = np.zeros((stream.height, stream.width, 3), np.uint8)
+            for packet in (*stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")), *stream.encode(None)):
+                container.mux(packet)
+    with open_video(path) as video:
+        assert video.size == (48, 64)
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mp4"])

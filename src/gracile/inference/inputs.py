@@ -1,6 +1,7 @@
 """Which files are predicted, under which names, and which part of them is this job's."""
 
 import glob
+import logging
 import os
 import re
 from collections import Counter
@@ -11,9 +12,10 @@ from typing import Literal
 from gracile.errors import DataError, UsageError
 from gracile.inference.input_names import input_names
 from gracile.inference.volume_inputs import matching_volumes, whole_series
-from gracile.io.dicom import dicom_files, is_dicom
+from gracile.io.dicom import is_dicom
 from gracile.io.dicom.clips import is_clip
 from gracile.io.dicom.pictures import has_pixels
+from gracile.io.kinds import group_by_content
 from gracile.io.naming import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -30,6 +32,10 @@ Kind = Literal["picture", "volume", "video", "camera"]
 
 _CAMERA = re.compile(r"camera:\d+")
 _SUFFIXES = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+_TEXTS = (".json", ".csv", ".tsv", ".txt", ".md", ".yaml", ".yml", ".html", ".xml", ".log")
+"""What lies beside pictures and is none."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,29 @@ def find_inputs(patterns: list[str], takes: Literal["image", "volume"] = "image"
 def _kind(path: Path) -> Kind:
     if _CAMERA.fullmatch(str(path)):
         return "camera"
-    return "video" if path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir() or is_clip(path) else "picture"
+    if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES or is_clip(path):
+        return "video"
+    known = path.suffix.lower() in IMAGE_SUFFIXES
+    return "video" if not known and group_by_content(path) == "video" else "picture"
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """The pictures and videos right in a folder, by name or content; how many files were left out is said."""
+    files = [one for one in sorted(folder.iterdir()) if one.is_file() and not one.name.startswith(".")]
+    found = [one for one in files if _is_seen(one)]
+    left = [one for one in files if one not in found and one.suffix.lower() not in _TEXTS]
+    if found and left:
+        log.warning("%s: left out %d files that are no pictures or videos, such as %s", folder, len(left), left[0].name)
+    return found
+
+
+def _is_seen(path: Path) -> bool:
+    if is_volume_file(path):
+        return False
+    if is_dicom(path):
+        return path.name.upper() != "DICOMDIR" and has_pixels(path)
+    named = path.suffix.lower()
+    return named in _SUFFIXES or (named not in _TEXTS and group_by_content(path) in ("picture", "video"))
 
 
 def _matches(pattern: str) -> list[Path]:
@@ -125,8 +153,7 @@ def _matches(pattern: str) -> list[Path]:
             raise DataError(f"{folder} is not a folder.", "Write frames:FOLDER, for the pictures of one video.")
         return [folder]
     if path.is_dir():
-        others = [one for one in image_files(path, _SUFFIXES) if not is_dicom(one)]
-        found = sorted([*others, *(one for one in dicom_files(path) if has_pixels(one))])
+        found = _in_folder(path)
         if not found:
             inside = [part.name for part in sorted(path.iterdir()) if part.is_dir() and image_files(part, _SUFFIXES)]
             hint = f"It has {inside[0]}/: name that, or '{path}/*/*'." if inside else ""

@@ -107,7 +107,8 @@ def predict_video(
                         totals.add(answer)
                 totals.require_an_answer()
     clip = {"frame_rate": round(float(video.rate), 3), "gates": _gates(pipeline)}
-    return {**totals.record(files, video.flaws, writer.notes, time.perf_counter() - begun), "clip": clip}
+    notes = [*video.notes, *writer.notes]
+    return {**totals.record(files, video.flaws, notes, time.perf_counter() - begun), "clip": clip}
 
 
 def _gates(pipeline: Pipeline) -> list[dict[str, Any]]:

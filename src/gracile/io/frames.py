@@ -42,6 +42,7 @@ class Video(ABC):
         live: Whether it only ends when somebody ends it.
         count: How many frames a header says that there are; 0 where none does.
         region: ``(height, width)`` bool, the part of every frame that counts, or None: all of it.
+        notes: What was converted.
         flaws: What went wrong on the way, complete once the frames have been gone through; empty when all is well.
     """
 
@@ -55,6 +56,7 @@ class Video(ABC):
 
     def __init__(self) -> None:
         self.flaws: list[str] = []
+        self.notes: list[str] = []
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...

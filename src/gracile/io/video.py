@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import av
 import numpy as np
+from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from gracile.errors import DataError
@@ -48,9 +49,11 @@ class _Decoded(Video):
         self.name = name
         self._container = container
         self._reformatter = VideoReformatter()
-        if not container.streams.video:
-            raise DataError(f"{name} has no video in it.", "Name a file with pictures, not with sound alone.")
-        self._stream = container.streams.video[0]
+        self._stream = _largest(name, container)
+        ratio = self._stream.sample_aspect_ratio
+        self._pixel_ratio = Fraction(ratio) if ratio else Fraction(1)
+        if self._pixel_ratio != 1:
+            self.notes.append(f"pixels of {ratio.numerator}:{ratio.denominator} were made square")
         self._undecodable = self._damaged = 0
         self._reading = False
         self._last: int | None = None
@@ -102,14 +105,21 @@ class _Decoded(Video):
 
     def _frame(self, frame: Any) -> Frame:
         self._damaged += bool(frame.is_corrupt)
+        matrix = _display_matrix(frame)
+        aside = matrix[0, 0] == 0
         # The size of the stream may change on the way; that of its first frame is kept.
-        turns = round(frame.rotation / 90) % 4
-        height, width = getattr(self, "size", (0, 0))
-        size = {"width": width, "height": height} if turns % 2 == 0 else {"width": height, "height": width}
+        height, width = self.size if hasattr(self, "size") else self._square(frame)[:: -1 if aside else 1]
+        height, width = (width, height) if aside else (height, width)
         # One thread: the other steps of a run have the other cores.
-        picture = self._reformatter.reformat(frame, format="rgb24", threads=1, **(size if width else {}))
-        image = np.ascontiguousarray(np.rot90(picture.to_ndarray(), turns))
-        return Frame(image, self._stamp(frame), self.time_base)
+        picture = self._reformatter.reformat(frame, format="rgb24", threads=1, width=width, height=height)
+        return Frame(_upright(picture.to_ndarray(), matrix), self._stamp(frame), self.time_base)
+
+    def _square(self, frame: Any) -> tuple[int, int]:
+        """(height, width) of a frame whose pixels are made square, none of them lost."""
+        wider = self._pixel_ratio
+        if wider >= 1:
+            return frame.height, round(frame.width * wider)
+        return round(frame.height / wider), frame.width
 
     def _stamp(self, frame: Any) -> int:
         """A time that is later than the last frame's, made up where the file gives none."""
@@ -129,6 +139,35 @@ class _Decoded(Video):
             self.flaws.append(f"{self._undecodable} frames of {self.name} could not be decoded and were left out")
         if self._damaged:
             self.flaws.append(f"{self._damaged} frames of {self.name} are damaged")
+
+
+def _largest(name: str, container: Any) -> Any:
+    """The video of most pixels; a cover picture, such as players show beside sound, is none."""
+    streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+    if not streams:
+        raise DataError(f"{name} has no video in it.", "Name a file with pictures, not with sound alone.")
+    return max(streams, key=lambda one: one.width * one.height)
+
+
+def _display_matrix(frame: Any) -> np.ndarray:
+    """``(2, 2)`` of 0, 1 and -1: how (column, row) of a frame, as a row vector, come upon the screen."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return np.eye(2, dtype=int)
+    numbers = np.frombuffer(bytes(data), np.int32)[[0, 1, 3, 4]].reshape(2, 2)
+    kind = np.sign(np.rint(numbers / 2**16)).astype(int)
+    right = (np.abs(kind).sum(axis=0) == 1).all() and (np.abs(kind).sum(axis=1) == 1).all()
+    return kind if right else np.eye(2, dtype=int)
+
+
+def _upright(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """``(height, width, 3)`` turned and mirrored as a display matrix says, one of eight."""
+    (a, b), (c, d) = matrix
+    if a == 0:
+        image, across, down = image.swapaxes(0, 1), c, b
+    else:
+        across, down = a, d
+    return np.ascontiguousarray(image[:: int(down), :: int(across)])
 
 
 class Clip(_Decoded):

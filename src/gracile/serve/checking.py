@@ -9,11 +9,11 @@ from gracile.io.dicom import dicom_files
 from gracile.io.dicom.clips import is_clip
 from gracile.io.dicom.series import SeveralSeriesError, files_of_series, is_enhanced
 from gracile.io.images import read_image
+from gracile.io.kinds import Group, Kind, kind_of
 from gracile.io.metaimage import metaimage_data_file
 from gracile.io.nrrd_reading import nrrd_data_file
 from gracile.io.volumes import read_voxels
 from gracile.io.voxels import times
-from gracile.serve.kinds import Group, Kind, kind_of
 from gracile.serve.unpacking import unpack_series
 from gracile.serve.worker import News
 

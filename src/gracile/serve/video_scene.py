@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from gracile.errors import DataError, GracileError
+from gracile.io.kinds import kind_of
 from gracile.io.video import open_video
 from gracile.io.video_writing import write_video
-from gracile.serve.kinds import kind_of
 from gracile.serve.scene import CaseFiles, Scene, begin_scene
 
 _SHOWN_BY_BROWSERS = (".mp4",)

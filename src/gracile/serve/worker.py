@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from gracile.errors import DataError, GracileError
-from gracile.serve.kinds import KINDS
+from gracile.io.kinds import KINDS
 
 News = Callable[[dict[str, Any]], None]
 

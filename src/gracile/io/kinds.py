@@ -1,4 +1,4 @@
-"""What kind of file an upload is, told by its first bytes and never by its name."""
+"""What kind of file something is, told by its first bytes and never by its name."""
 
 import gzip
 import zlib
@@ -41,6 +41,12 @@ _MP4 = Kind("MP4", ".mp4", "video", "video/mp4")
 _AVI = Kind("AVI", ".avi", "video", "video/x-msvideo")
 _MATROSKA = Kind("Matroska", ".mkv", "video", "video/x-matroska")
 _MPEG = Kind("MPEG", ".mpg", "video", "video/mpeg")
+_WEBP = Kind("WebP", ".webp", "picture", "image/webp")
+_JPEG_2000 = Kind("JPEG 2000", ".jp2", "picture", "image/jp2")
+_PNM = Kind("PNM", ".pnm", "picture", "image/x-portable-anymap")
+_FLASH = Kind("Flash video", ".flv", "video", "video/x-flv")
+_TRANSPORT = Kind("MPEG transport stream", ".ts", "video", "video/mp2t")
+_OGG = Kind("Ogg", ".ogv", "video", "video/ogg")
 _WMV = Kind("WMV", ".wmv", "video", "video/x-ms-wmv")
 _NIFTI = Kind("NIfTI", ".nii", "volume", "application/octet-stream")
 _NIFTI_GZ = Kind("gzipped NIfTI", ".nii.gz", "volume", "application/gzip")
@@ -49,8 +55,8 @@ _META = Kind("MetaImage", ".mha", "volume", "application/octet-stream")
 _SERIES = Kind("DICOM series (ZIP)", ".unpacked", "volume", "application/zip")
 
 KINDS = (
-    _PNG, _JPEG, _TIFF, _BMP, _GIF, _DICOM, _MP4, _AVI, _MATROSKA, _MPEG, _WMV, _NIFTI, _NIFTI_GZ, _NRRD, _META,
-    _SERIES,
+    _PNG, _JPEG, _TIFF, _BMP, _GIF, _WEBP, _JPEG_2000, _PNM, _DICOM, _MP4, _AVI, _MATROSKA, _MPEG, _TRANSPORT, _WMV,
+    _FLASH, _OGG, _NIFTI, _NIFTI_GZ, _NRRD, _META, _SERIES,
 )  # fmt: skip
 """All that is taken."""
 
@@ -64,6 +70,16 @@ _MAGIC: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"II+\x00", _TIFF),
     (0, b"MM\x00+", _TIFF),
     (4, b"ftyp", _MP4),
+    (4, b"moov", _MP4),
+    (4, b"mdat", _MP4),
+    (4, b"wide", _MP4),
+    (8, b"WEBP", _WEBP),
+    (4, b"jP  \r\n", _JPEG_2000),
+    *((0, b"P%d%c" % (number, space), _PNM) for number in range(1, 7) for space in b" \n\r\t"),
+    (0, b"FLV\x01", _FLASH),
+    (188, b"\x47", _TRANSPORT),
+    (196, b"\x47", _TRANSPORT),
+    (0, b"OggS", _OGG),
     (0, b"\x1a\x45\xdf\xa3", _MATROSKA),
     (0, b"\x00\x00\x01\xba", _MPEG),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _WMV),
@@ -81,7 +97,7 @@ def kind_of(path: Path) -> Kind:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     for offset, magic, kind in _MAGIC:
-        if head[offset : offset + len(magic)] == magic:
+        if head[offset : offset + len(magic)] == magic and (kind is not _TRANSPORT or head[offset - 188] == 0x47):
             return kind
     if begins_as_dicom(head):
         return _DICOM
@@ -93,6 +109,14 @@ def kind_of(path: Path) -> Kind:
         "The file is none of the kinds that are taken.",
         f"Those are {', '.join(kind.name for kind in KINDS)}; they are told by content, not by name.",
     )
+
+
+def group_by_content(path: Path) -> Group | None:
+    """How a file is predicted, by its content; None where that tells nothing."""
+    try:
+        return kind_of(path).group
+    except (OSError, DataError):
+        return None
 
 
 def is_nifti_header(head: bytes) -> bool:

@@ -118,3 +118,14 @@ def test_pictures_and_videos_are_found_by_content_and_what_is_left_out_is_said(t
                      **dict.fromkeys(["f.recorded", "g.ts"], "video")}  # fmt: skip
     assert caplog.messages == [f"{tmp_path}: left out 1 files that are no pictures or videos, such as thumbs.db"]
     assert [one.kind for one in find_inputs([str(tmp_path / "f.recorded")])] == ["video"]
+
+
+def test_outputs_of_nnunets_cases_keep_the_cases_names_and_channels_are_no_cases(tmp_path, caplog):
+    folder = tmp_path / "Dataset001" / "imagesTs"
+    touch(*(folder / f"case{number}_{channel:04d}.png" for number in (1, 2) for channel in (0, 1)))
+    assert names([str(folder)]) == ["case1", "case2"]
+    assert caplog.messages == ["2 files were left out: only the first channel of each case is read"]
+    assert names([str(folder / "case1_0000.png")]) == ["case1"]
+    frames = tmp_path / "frames"
+    touch(*(frames / f"clip_{number:04d}.png" for number in range(3)))
+    assert names([str(frames)]) == ["clip_0000", "clip_0001", "clip_0002"]

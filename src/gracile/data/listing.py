@@ -1,6 +1,5 @@
 """What the layouts share: what a source holds, its folders by name, and pairs of files."""
 
-import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,11 +7,11 @@ from pathlib import Path
 
 from gracile.data.case_files import CaseFiles
 from gracile.errors import DataError
-from gracile.io import IMAGE_SUFFIXES, VOLUME_SUFFIXES, image_files, pair_files, stem
+from gracile.io import IMAGE_SUFFIXES, VOLUME_SUFFIXES, image_files, pair_files
 from gracile.io.dicom import dicom_files
 from gracile.io.dicom.segmentations import is_segmentation
 from gracile.io.dicom.series import is_enhanced
-from gracile.io.naming import subject_key
+from gracile.io.naming import channel_of, subject_key
 from gracile.recipe import Recipe
 
 
@@ -34,8 +33,6 @@ class Listing:
 
 
 Finder = Callable[[Path, Recipe], Listing | None]
-
-_CHANNEL = re.compile(r"^(?P<id>.+)_(?P<channel>\d{4})$")
 
 
 def files_in(folder: Path, recipe: Recipe) -> list[Path]:
@@ -63,12 +60,12 @@ def first_channels(paths: list[Path], recipe: Recipe, listing: Listing) -> dict[
     )
     images = {}
     for path in paths:
-        match = _CHANNEL.match(stem(path))
-        if match is None or match["channel"] != "0000":
-            name = "is no first channel" if match else "lacks the channel suffix _0000"
+        channel = channel_of(path)
+        if channel is None or channel[1]:
+            name = "is no first channel" if channel else "lacks the channel suffix _0000"
             listing.faults.append(DataError(f"{path} {name}.", remedy))
             continue
-        images[match["id"]] = path
+        images[channel[0]] = path
     return images
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from gracile.io.dicom import DICOM_SUFFIXES, is_dicom
-from gracile.io.naming import is_volume_file, stem, telling_folders
+from gracile.io.naming import channel_of, in_nnunet_folder, is_volume_file, stem, telling_folders
 
 _RESERVED = re.compile(r"(cases|measurements|predictions)(\.\d+of\d+)?|report", re.IGNORECASE)
 """Names of what a run folder holds of all inputs, such as its tables: a video of such a name would replace them."""
@@ -69,9 +69,12 @@ def _candidates(key: str, wanted: str, taken: Mapping[str, str]) -> Iterator[str
 
 
 def _own_name(path: Path) -> str:
-    """The stem; of a DICOM file without a suffix, whose name may be one of numbers and dots, the whole name."""
+    """The stem, without nnU-Net's ``_0000``; of a DICOM file without a suffix, whose name may be one of numbers and
+    dots, the whole name.
+    """
     bare = path.suffix.lower() not in DICOM_SUFFIXES and not is_volume_file(path) and is_dicom(path)
-    return (path.name if bare else stem(path)).replace(":", "-")
+    channel = channel_of(path) if not bare and in_nnunet_folder(path) else None
+    return (path.name if bare else channel[0] if channel else stem(path)).replace(":", "-")
 
 
 def _suffix(path: Path) -> str:

@@ -20,6 +20,7 @@ from gracile.io.naming import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
     VOLUME_SUFFIXES,
+    first_channels,
     image_files,
     is_volume_file,
     stem,
@@ -104,7 +105,7 @@ def find_inputs(patterns: list[str], takes: Literal["image", "volume"] = "image"
         raise UsageError("Nothing is named to look at.", "Name files, folders or quoted patterns.")
     paths: dict[str, Path] = {}
     for pattern in patterns:
-        for path in _matches(pattern) if takes == "image" else matching_volumes(pattern):
+        for path in _channels_left_out(_matches(pattern) if takes == "image" else matching_volumes(pattern)):
             paths.setdefault(os.path.abspath(path), path)  # noqa: PTH100  a link is not followed
     ordered = list(paths.values()) if takes == "image" else whole_series(list(paths.values()))
     names = input_names(ordered)
@@ -113,6 +114,14 @@ def find_inputs(patterns: list[str], takes: Literal["image", "volume"] = "image"
         raise DataError(f"Several inputs would be named {repeated[0]!r}.", "Predict them into different folders.")
     kinds: list[Kind] = ["volume" if takes == "volume" else _kind(path) for path in ordered]
     return [Input(path, name, kind) for path, name, kind in zip(ordered, names, kinds, strict=True)]
+
+
+def _channels_left_out(paths: list[Path]) -> list[Path]:
+    """The inputs without further channels of nnU-Net's cases, of which only the first is read; that is said."""
+    kept = first_channels(paths)
+    if len(kept) < len(paths):
+        log.warning("%d files were left out: only the first channel of each case is read", len(paths) - len(kept))
+    return kept
 
 
 def _kind(path: Path) -> Kind:

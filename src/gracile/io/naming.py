@@ -79,6 +79,38 @@ def natural_order(path: Path | str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
+_CHANNEL = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
+_NNUNET_FOLDER = re.compile(r"images(tr|ts|val)", re.IGNORECASE)
+
+
+def channel_of(path: Path | str) -> tuple[str, int] | None:
+    """The case and the channel of a file by nnU-Net's names, ``CASE_0000``; None for another name.
+
+    Example:
+        >>> channel_of("imagesTr/case_0001.nii.gz")
+        ('case', 1)
+    """
+    match = _CHANNEL.match(stem(path))
+    return (match["case"], int(match["channel"])) if match else None
+
+
+def in_nnunet_folder(path: Path) -> bool:
+    """Whether a file lies in a folder of nnU-Net's images, where its name's last number is a channel, not a frame."""
+    folder = path.absolute().parent
+    return bool(_NNUNET_FOLDER.fullmatch(folder.name)) or (folder.parent / "dataset.json").is_file()
+
+
+def first_channels(paths: Sequence[Path]) -> list[Path]:
+    """The files without nnU-Net's further channels of cases whose first one is among them."""
+    cases = {(path.parent, channel[0]) for path in paths if (channel := channel_of(path)) and channel[1] == 0}
+    return [
+        path
+        for path in paths
+        if not ((channel := channel_of(path)) and channel[1] and (path.parent, channel[0]) in cases
+                and in_nnunet_folder(path))
+    ]  # fmt: skip
+
+
 def is_volume_file(path: Path | str) -> bool:
     """Whether a file is a volume by its name; DICOM files may be pictures or parts of a volume."""
     return Path(path).name.lower().endswith(VOLUME_SUFFIXES)

@@ -248,3 +248,17 @@ def test_many_sizes_are_summed_up():
     sizes = {"10 x 10": 2, "40 x 30": 9, "20 x 20": 1, "64 x 48": 3}
     assert "Sizes: 10 x 10 to 64 x 48, most often 40 x 30 (9 of 15)." in Report(sizes=sizes).summary()
     assert "Sizes: 10 x 10 (2), 20 x 20 (1)." in Report(sizes={"10 x 10": 2, "20 x 20": 1}).summary()
+
+
+def test_a_mask_that_was_cut_at_half_is_said(tmp_path, recipe):
+    two = recipe.model_copy(update={"classes": recipe.classes[:2]})
+    path = tmp_path / "soft"
+    save(path / "images/a.png", np.zeros((32, 32, 3), np.uint8) + np.arange(32, dtype=np.uint8)[:, None, None])
+    soft = np.zeros((32, 32), np.float32)
+    soft[8:20, 8:20] = 0.9999
+    (path / "labels").mkdir()
+    Image.fromarray(soft).save(path / "labels/a.tif")
+    problems = check_data(path, two).problems
+    assert [p.file for p in problems if "the label is soft: it was cut at half" in p.message] == [
+        str(path / "labels/a.tif")
+    ]

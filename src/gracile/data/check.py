@@ -240,20 +240,20 @@ class _Checking:
                 self.add("warning", files.label, message, "Check that both belong to this image.")
 
     def _note_image(self, files: CaseFiles, parts: CaseParts) -> None:
-        """Keep the size, the grid and a checksum of what an image shows."""
+        """Keep the size, the grid and a checksum of what an image shows; say what was changed to read it."""
         case = parts.case
         assert case is not None
         self.sizes[size_text(case.image.shape[1:])] += 1
         content = hashlib.sha256(f"{case.image.shape}".encode())
         content.update(np.ascontiguousarray(case.image).data)
         self.by_content[content.hexdigest()].append(files.id)
+        for note in (*case.flags, *case.notes):
+            place = files.label if note in parts.label_notes and files.label else files.image
+            self.add("warning", place, f"It was read with a change: {note}.")
         if case.grid.affine is None or case.grid.spacing_mm is None:
             return
         self.spacings[" x ".join(f"{spacing:.3g}" for spacing in case.grid.spacing_mm)] += 1
         self.orientations[axis_codes(case.grid.affine)] += 1
-        for note in (*case.flags, *case.notes):
-            place = files.label if note in parts.label_notes and files.label else files.image
-            self.add("warning", place, f"It was read with a change: {note}.")
 
     def _check_content(self, path: Path, counts: np.ndarray) -> None:
         present = np.flatnonzero(counts)

@@ -184,3 +184,21 @@ def test_whole_masks_are_read_without_a_note(tmp_path):
     read_labels(save(tmp_path / "a.png", np.uint8((disk() >= 0.5) * 255)), BINARY, notes=notes)
     read_labels(save(tmp_path / "b.tif", np.float32(disk() >= 0.5)), BINARY, notes=notes)
     assert notes == []
+
+
+def test_a_jpeg_of_several_classes_is_refused_as_that(tmp_path):
+    labels = np.zeros((32, 32), np.uint8)
+    labels[8:20, 8:20] = 90
+    Image.fromarray(labels).save(tmp_path / "a.jpg", quality=40)
+    with pytest.raises(DataError, match="is a JPEG, whose compression changes label values"):
+        read_labels(tmp_path / "a.jpg", VESSELS)
+
+
+def test_what_is_cut_at_half_without_notes_is_logged_and_a_programs_own_mask_is_never_cut(tmp_path, caplog):
+    soft = np.zeros((16, 16), np.float32)
+    soft[4:12, 4:12] = 0.9
+    Image.fromarray(soft).save(tmp_path / "a.tif")
+    assert read_labels(tmp_path / "a.tif", BINARY).sum() == 64
+    assert caplog.messages == [f"{tmp_path / 'a.tif'}: the label is soft: it was cut at half"]
+    with pytest.raises(DataError, match="fractional"):
+        read_labels(tmp_path / "a.tif", BINARY, recoded=False)

@@ -1,5 +1,6 @@
 """Read, write and color masks of class indices."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from gracile.errors import DataError
 from gracile.io.decoding import Decoded, decode
 from gracile.io.images import write_png
 from gracile.io.unknown_labels import LabelClass, UnknownLabels
+
+log = logging.getLogger(__name__)
 
 RGB = tuple[int, int, int]
 COLOR_TOLERANCE = 40
@@ -38,7 +41,7 @@ def read_labels(
         path: The file.
         classes: The classes by index, the background first.
         recoded: False for a mask that a program wrote by these classes: its values are the indices themselves.
-        notes: Takes what was changed to read it.
+        notes: Takes what was changed to read it; None: the log does.
 
     Returns:
         ``(height, width)`` uint8 class indices.
@@ -87,7 +90,7 @@ def class_indices(
         recoded: False for a mask that a program wrote by these classes: its values are the indices themselves.
         lossy: Whether 0 and 255 may be a little off.
         samples: What the message calls them.
-        notes: Takes what was changed to read them.
+        notes: Takes what was changed to read them; None: the log does.
 
     Returns:
         uint8 class indices of the shape of the values.
@@ -96,15 +99,15 @@ def class_indices(
         DataError: Values that no class has; the message names them and how often they occur.
     """
     codes = _codes(classes) if recoded else {}
-    cut = None if codes else _cut_at_half(values, classes, lossy)
-    if cut is not None:
-        if notes is not None:
-            notes.append(
-                "the label is a JPEG: it was cut at half" if lossy else "the label is soft: it was cut at half"
-            )
-        return cut
     if codes:
         values = _decoded_indices(path, values, classes, samples)
+    elif recoded and samples == "pixels" and (cut := _cut_at_half(values, classes, lossy)) is not None:
+        said = "the label is a JPEG: it was cut at half" if lossy else "the label is soft: it was cut at half"
+        if notes is None:
+            log.warning("%s: %s", path, said)
+        else:
+            notes.append(said)
+        return cut
     return _from_indices(path, values, classes, lossy, samples)
 
 
@@ -160,7 +163,7 @@ def _cut_at_half(values: np.ndarray, classes: Sequence[LabelClass], lossy: bool)
 
     What lies between black and white must lie beside both: a third class of its own is no soft edge.
     """
-    if len(classes) != 2 or values.ndim < 2 or not values.size or not np.isfinite(values).all():
+    if len(classes) != 2 or values.ndim != 2 or not values.size or not np.isfinite(values).all():
         return None
     low, high = values.min(), values.max()
     if values.dtype.kind == "f":
@@ -199,6 +202,11 @@ def _from_indices(
             for value, count in zip(found[unknown][:_SHOWN], counts[unknown][:_SHOWN], strict=True)
         )
         more = f" and {int(unknown.sum()) - _SHOWN} others" if unknown.sum() > _SHOWN else ""
+        if lossy:
+            raise DataError(
+                f"{path} is a JPEG, whose compression changes label values: it holds {listed}{more}.",
+                "Save the label as PNG, from where it was drawn.",
+            )
         raise UnknownLabels(
             f"{path} holds label values that no class has: {listed}{more}. Known: {_known(classes)}.",
             classes,

@@ -193,7 +193,9 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         {
             "name": f"case {number}", "input": str(base / "case.png"), "status": "found", "files": {"mask": "mask.png"},
             "flags": ["blurred"] if number == 500 else [], "gates": {"presence": number / 1000},
-            "measurements": [{"name": "area", "value": (number * 7) % 1000, "unit": "px", "structure": "artery", "note": ""}],
+            "measurements": [
+                {"name": "area", "value": (number * 7) % 1000, "unit": "px", "structure": "artery", "note": ""}
+            ],
         }
         for number in range(1000)
     ]  # fmt: skip

@@ -31,12 +31,12 @@ from gracile.inference.start_points import start_point
 from gracile.io import read_case_file, read_labels, read_points, read_volume, read_volume_labels, write_points
 from gracile.io.dicom.segmentations import write_segmentation
 from gracile.io.keras_weights import read_keras_layers
+from gracile.io.kinds import kind_of
 from gracile.io.nnlandmark import read_nnlandmark
 from gracile.io.pictures import read_sidecar
 from gracile.io.video import open_video
 from gracile.io.video_writing import write_video
 from gracile.recipe import InputSpec, read_recipe
-from gracile.io.kinds import kind_of
 from gracile.serve.unpacking import unpack_series
 from gracile.study import read_study
 

@@ -50,6 +50,17 @@ def dice(found: np.ndarray, true: np.ndarray, members: tuple[int, ...]) -> float
     return 2 * (a & b).sum() / (a.sum() + b.sum())
 
 
+def test_the_last_checkpoint_knows_the_best_one_of_its_own_epoch(tmp_path):
+    """Whoever is killed right behind it goes on with the next epoch, and would take a worse one for the best."""
+    folder = write_fundus_folder(tmp_path / "data", 4)
+    train("retina-av", folder, tmp_path / "run", settings=[*HELD_BACK, "train.epochs=1"])
+    last, best = (
+        torch.load(tmp_path / "run" / "vessels" / f"{name}.ckpt", weights_only=True) for name in ("last", "best")
+    )
+    (known,) = [state["best_model_score"] for name, state in last["callbacks"].items() if "validation_" in name]
+    assert known == pytest.approx(best["scores"]["validation_dice"])
+
+
 def test_two_pictures_are_learned_by_heart(run, folder):
     model = load(run, device="cpu")
     scores = []

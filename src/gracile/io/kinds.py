@@ -77,8 +77,6 @@ _MAGIC: tuple[tuple[int, bytes, Kind], ...] = (
     (4, b"jP  \r\n", _JPEG_2000),
     *((0, b"P%d%c" % (number, space), _PNM) for number in range(1, 7) for space in b" \n\r\t"),
     (0, b"FLV\x01", _FLASH),
-    (188, b"\x47", _TRANSPORT),
-    (196, b"\x47", _TRANSPORT),
     (0, b"OggS", _OGG),
     (0, b"\x1a\x45\xdf\xa3", _MATROSKA),
     (0, b"\x00\x00\x01\xba", _MPEG),
@@ -97,8 +95,11 @@ def kind_of(path: Path) -> Kind:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     for offset, magic, kind in _MAGIC:
-        if head[offset : offset + len(magic)] == magic and (kind is not _TRANSPORT or head[offset - 188] == 0x47):
+        if head[offset : offset + len(magic)] == magic:
             return kind
+    # Packets of 188 bytes, in recorders' files (.m2ts) with four bytes of time before each.
+    if {head[0:1], head[188:189]} == {b"G"} or {head[4:5], head[196:197]} == {b"G"}:
+        return _TRANSPORT
     if begins_as_dicom(head):
         return _DICOM
     if is_nifti_header(head):

@@ -255,7 +255,8 @@ def _callbacks(stage: Stage, train: TrainSpec, out: Path, validates: bool, obser
     best = ModelCheckpoint(
         out, filename="best", monitor=choosing, mode=way, enable_version_counter=False
     )  # fmt: skip
-    callbacks: list[Callback] = [last, best] if validates else [last]
+    # The best is written first: what `last.ckpt` knows of it must hold for whoever goes on from there.
+    callbacks: list[Callback] = [best, last] if validates else [last]
     callbacks.append(_Bar(choosing) if observe is None else _Observer(observe))
     if train.average_weights:
         callbacks.append(WeightAveraging(use_buffers=True, avg_fn=partial(_averaged, train.average_weights)))

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from photographs import write_photographs
 from PIL import Image
 
 AGAIN = 0.3
@@ -221,23 +222,6 @@ def write_pictures(folder: Path) -> Path:
     for number in range(6):
         noise = np.random.default_rng(number).integers(0, 255, (60, 70)).astype(np.uint8)
         Image.fromarray(noise).save(folder / f"{number}.png")
-    return folder
-
-
-def write_photographs(folder: Path) -> Path:
-    """Two drawn fundus photographs with their labels and fields of view."""
-    for name in ("images", "labels", "fov"):
-        (folder / name).mkdir(parents=True)
-    rows, columns = np.ogrid[:60, :60]
-    inside = (rows - 30) ** 2 + (columns - 30) ** 2 < 27**2
-    for number in range(2):
-        image = np.where(inside[..., None], np.array([180, 90, 45]), 0).astype(np.uint8)
-        labels = np.zeros((60, 60), np.uint8)
-        labels[25 + number : 27, 12:48], labels[30:33, 12:48], labels[25:33, 30:32] = 1, 2, 3
-        image[labels > 0] //= 2
-        Image.fromarray(image).save(folder / "images" / f"{number}.png")
-        Image.fromarray(labels).save(folder / "labels" / f"{number}.png")
-        Image.fromarray(inside.astype(np.uint8) * 255).save(folder / "fov" / f"{number}.png")
     return folder
 
 

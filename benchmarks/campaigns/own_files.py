@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from formats import Subject, picture
+from photographs import write_photographs
 from PIL import Image
 
 import gracile
@@ -93,24 +94,8 @@ def _run_folder(folder: Path) -> dict[str, Subject]:
     }
 
 
-def _fundus(folder: Path) -> Path:
-    for name in ("images", "labels", "fov"):
-        (folder / name).mkdir(parents=True)
-    rows, columns = np.ogrid[:48, :48]
-    inside = (rows - 24) ** 2 + (columns - 24) ** 2 < 22**2
-    for number in range(2):
-        image = np.where(inside[..., None], np.array([180, 90, 45]), 0).astype(np.uint8)
-        image[20:24] = image[20:24] // 2 + number
-        labels = np.zeros((48, 48), np.uint8)
-        labels[20:22, 10:40], labels[22:24, 10:40] = 1, 2
-        Image.fromarray(image).save(folder / "images" / f"{number}.png")
-        Image.fromarray(labels).save(folder / "labels" / f"{number}.png")
-        Image.fromarray(inside.astype(np.uint8) * 255).save(folder / "fov" / f"{number}.png")
-    return folder
-
-
 def _run(folder: Path) -> dict[str, Subject]:
-    data, source = _fundus(folder / "fundus"), folder / "trained-source"
+    data, source = write_photographs(folder / "fundus"), folder / "trained-source"
     gracile.train("retina-av", data, source, settings=TINY)
     recipe = read_recipe("retina-av", TINY)
     cases = find_cases(data, recipe)

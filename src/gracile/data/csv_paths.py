@@ -67,7 +67,7 @@ def _named(source: Path, cell: str) -> Path | None:
     """The file that a cell names: as written, or, where that is none, with Windows' separators or composed anew."""
     if not cell:
         return None
-    spelled = [cell, *(cell.replace("\\", "/"),) * ("\\" in cell)]
+    spelled = dict.fromkeys([cell, cell.replace("\\", "/")])
     tries = [source.parent / unicodedata.normalize(form, one) for one in spelled for form in ("NFC", "NFD")]
     return next((path for path in [source.parent / cell, *tries] if _is_there(path, or_folder=True)), tries[-2])
 

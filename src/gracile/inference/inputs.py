@@ -12,7 +12,7 @@ from typing import Literal
 from gracile.errors import DataError, UsageError
 from gracile.inference.input_names import input_names
 from gracile.inference.volume_inputs import matching_volumes, whole_series
-from gracile.io.dicom import is_dicom
+from gracile.io.dicom import DICOM_SUFFIXES, is_dicom
 from gracile.io.dicom.clips import is_clip
 from gracile.io.dicom.pictures import has_pixels
 from gracile.io.kinds import group_by_content
@@ -33,6 +33,9 @@ Kind = Literal["picture", "volume", "video", "camera"]
 
 _CAMERA = re.compile(r"camera:\d+")
 _SUFFIXES = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+_PICTURES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in DICOM_SUFFIXES)
+"""Of these names alone a file is taken for a picture, without a look into it: folders may hold a great many."""
+
 _TEXTS = (".json", ".csv", ".tsv", ".txt", ".md", ".yaml", ".yml", ".html", ".xml", ".log")
 """What lies beside pictures and is none."""
 
@@ -127,29 +130,34 @@ def _channels_left_out(paths: list[Path]) -> list[Path]:
 def _kind(path: Path) -> Kind:
     if _CAMERA.fullmatch(str(path)):
         return "camera"
-    if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES or is_clip(path):
+    if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES:
         return "video"
-    known = path.suffix.lower() in IMAGE_SUFFIXES
-    return "video" if not known and group_by_content(path) == "video" else "picture"
+    if path.suffix.lower() in _PICTURES:
+        return "picture"
+    return "video" if is_clip(path) or group_by_content(path) == "video" else "picture"
 
 
 def _in_folder(folder: Path) -> list[Path]:
     """The pictures and videos right in a folder, by name or content; how many files were left out is said."""
-    files = [one for one in sorted(folder.iterdir()) if one.is_file() and not one.name.startswith(".")]
-    found = [one for one in files if _is_seen(one)]
-    left = [one for one in files if one not in found and one.suffix.lower() not in _TEXTS]
+    found, left = [], []
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.name.startswith("."):
+            (found if _is_seen(path) else left).append(path)
+    left = [path for path in left if path.suffix.lower() not in _TEXTS]
     if found and left:
         log.warning("%s: left out %d files that are no pictures or videos, such as %s", folder, len(left), left[0].name)
     return found
 
 
 def _is_seen(path: Path) -> bool:
-    if is_volume_file(path):
+    named = path.suffix.lower()
+    if named in (*_PICTURES, *VIDEO_SUFFIXES):
+        return True
+    if named in _TEXTS or is_volume_file(path):
         return False
     if is_dicom(path):
         return path.name.upper() != "DICOMDIR" and has_pixels(path)
-    named = path.suffix.lower()
-    return named in _SUFFIXES or (named not in _TEXTS and group_by_content(path) in ("picture", "video"))
+    return group_by_content(path) in ("picture", "video")
 
 
 def _matches(pattern: str) -> list[Path]:

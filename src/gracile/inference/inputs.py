@@ -139,7 +139,8 @@ def _kind(path: Path) -> Kind:
 
 def _in_folder(folder: Path) -> list[Path]:
     """The pictures and videos right in a folder, by name or content; how many files were left out is said."""
-    found, left = [], []
+    found: list[Path] = []
+    left: list[Path] = []
     for path in sorted(folder.iterdir()):
         if path.is_file() and not path.name.startswith("."):
             (found if _is_seen(path) else left).append(path)

@@ -329,3 +329,13 @@ def test_an_end_within_a_slice_of_the_scans_border_is_no_end_of_the_structure(be
     mask = np.zeros(SHAPE, bool)
     mask[10:18, 14:22, below : SHAPE[2] - above] = True
     assert note_of(measure_cord(mask, Grid(SHAPE, AFFINE)), "length") == note
+
+
+@pytest.mark.parametrize(("tip", "jumps"), [([(4, 4), (9, 4)], ["at slice 1"]), ([(3, 4), (6, 4), (7, 4), (9, 4)], [])])
+def test_a_change_below_a_quarter_of_the_median_area_is_a_tip_and_no_jump(tip, jumps):
+    sides = [*tip, (8, 6), (9, 7), (10, 8), *[(10, 10)] * 15]
+    mask = np.zeros((20, 20, len(sides) + 4), bool)
+    for index, (wide, deep) in enumerate(sides):
+        mask[5 : 5 + wide, 5 : 5 + deep, index] = True
+    flags = measure_cord(mask, Grid(mask.shape, np.diag([1.0, 1.0, 5.0, 1.0]))).flags
+    assert [flag.rpartition(", ")[2] for flag in flags] == jumps

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from gracile.errors import DataError
-from gracile.geometry.skeleton import distance_to_background, skeleton_graph
+from gracile.geometry.skeleton import Segment, distance_to_background, skeleton_graph
 from gracile.measure import Disc, fundus_measurements
-from gracile.measure.caliber import sample_widths
-from gracile.measure.central import central_equivalent
+from gracile.measure.caliber import WidthSamples, sample_widths
+from gracile.measure.central import central_equivalent, zone_vessels
 
 TREES = {"artery": (1, 3), "vein": (2, 3)}
 
@@ -220,3 +220,42 @@ def test_a_vessel_counts_in_zone_b_when_it_runs_through_three_tenths_of_it():
         mask |= ring_of_spokes(1, 240 - share * 80, 290, 6, shift)
     _, marks, _ = measure(mask, disc=disc)
     assert len(marks["zone_vessels"]["artery"]) == 3
+
+
+@pytest.mark.parametrize("diameter", [160.0, 180.0])
+def test_a_vessel_that_grazes_zone_b_counts_from_three_tenths_of_its_depth_on(diameter):
+    depth = diameter / 2
+    mask = np.zeros((601, 601), bool)
+    for side, share in ((-1, 0.27), (1, 0.33)):  # past the disc, above and below it, with its ends outside the zone
+        nearest = 1.5 * diameter - share * depth
+        mask |= strip((300 + side * nearest, 150), 0, 6, 300, 601)
+    _, marks, _ = measure(mask, disc=Disc(300, 300, diameter))
+    assert [vessel["row"] > 300 for vessel in marks["zone_vessels"]["artery"]] == [True]
+
+
+def test_where_a_vessel_branches_no_width_is_told_whichever_way_it_is_followed():
+    mask = strip((130, 20), 0.3, 9, 110) | strip((130, 130), 15, 9, 110) | strip((130, 130), -15, 9, 110)
+    radius, graph = distance_to_background(mask), skeleton_graph(mask)
+    assert len(graph.branch_points) == 1
+    for segment in graph.segments:
+        back = Segment(segment.points[::-1], segment.end, segment.start)
+        assert sorted((segment.start, segment.end)) == [-1, 0]
+        for one in (segment, back):
+            sample = sample_widths(one, mask, radius, sigma=3)
+            told = np.linalg.norm(sample.points[np.isfinite(sample.width)] - graph.branch_points[0], axis=1)
+            end = one.points[0 if one.start == 0 else -1]
+            assert told.min() > radius[end[0], end[1]] - 1
+
+
+def test_widths_in_zone_b_are_weighted_by_length():
+    mask = strip((300, 340), 0, 7, 240, 601)
+    graph = skeleton_graph(mask)
+    (segment,) = graph.segments
+    even = np.arange(len(segment.points)) % 2 == 0
+    sample = WidthSamples(segment.points.astype(float), np.where(even, 6.0, 10.0), np.where(even, 1.0, 3.0))
+    (vessel,) = zone_vessels(graph, [sample], Disc(300, 300, 101.0))  # from 101 to 151.5 pixels away: 51 columns
+    at = np.abs(segment.points[:, 1] - 300)
+    inside = (at >= 101) & (at <= 151)
+    assert inside.sum() == 51
+    wide = (inside & ~even).sum()
+    assert vessel.width == pytest.approx((6 * (51 - wide) + 3 * 10 * wide) / (51 - wide + 3 * wide))

@@ -190,3 +190,9 @@ def test_of_three_slices_that_are_left_of_four_the_missing_one_is_told(tmp_path,
     next(folder.glob(f"?00{gone}.dcm")).unlink()
     with pytest.raises(DataError, match="lacks 1 of 4 slices"):
         read_volume(folder, "a")
+
+
+def test_one_slice_that_lies_too_near_does_not_make_all_others_look_far_apart(folder):
+    edited(next(folder.glob("?007.dcm")), ImagePositionPatient=[-20, -30, 59])
+    with pytest.raises(DataError, match="lie 1 to 3 mm apart"):
+        read_volume(folder, "a")

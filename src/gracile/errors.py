@@ -98,9 +98,7 @@ def require_options(
         raise RecipeError(f"The {what} needs {' and '.join(missing)}.", "State them among its options.")
     annotations = _annotations(kind)
     for name, value in options.items():
-        if isinstance(value, list) and any(isinstance(part, list) for part in value):
-            continue  # a number for each axis: libraries take it where their annotations tell of one number alone
-        if name in annotations and (why := _why_not(value, annotations[name])):
+        if name in annotations and (why := _why_not_by_axis(value, annotations[name])):
             raise RecipeError(f"The {what} cannot take {value!r} as its option {name!r}: {why}.", "Correct it.")
 
 
@@ -110,6 +108,19 @@ def _annotations(kind: Callable[..., Any]) -> dict[str, Any]:
         return typing.get_type_hints(kind.__init__ if inspect.isclass(kind) else kind)
     except (NameError, TypeError, AttributeError):
         return {}
+
+
+def _why_not_by_axis(value: Any, annotation: Any) -> str:
+    """Like `_why_not`; takes a list for each axis too where libraries' annotations tell of one number alone."""
+    why = _why_not(value, annotation)
+    lists = [part for part in value if isinstance(part, list)] if isinstance(value, list) else []
+    if not why or not lists or not all(lists):
+        return why
+    for axis in range(max(len(part) for part in lists)):
+        of_axis = [part[axis % len(part)] if isinstance(part, list) else part for part in value]
+        if why := _why_not_by_axis(of_axis, annotation):
+            return why
+    return ""
 
 
 def _why_not(value: Any, annotation: Any) -> str:

@@ -111,6 +111,16 @@ def test_a_frame_that_fails_is_a_row_with_the_reason_and_stops_no_other(pipeline
     assert any("2 of 8 frames failed" in flag for flag in record["flags"])
 
 
+def test_a_frame_keeps_its_mask_where_its_comparison_with_ordinary_ones_fails(pipeline, clip, tmp_path, monkeypatch):
+    def fail(*_):
+        raise ValueError("no such figure")
+
+    monkeypatch.setattr("gracile.inference.answering.case_flags", fail)
+    record = predict_video(pipeline, clip, "clip", tmp_path / "out", VideoOptions())
+    assert record["status"] == "found"
+    assert "the comparison with ordinary cases failed (8 of 8 frames)" in record["flags"]
+
+
 def test_a_clip_of_which_every_frame_fails_fails_with_the_reason_and_no_file(pipeline, clip, tmp_path, monkeypatch):
     refuse(monkeypatch, set(range(8)))
     with pytest.raises(DataError, match=r"None of 8 frames.*wrong kind"):

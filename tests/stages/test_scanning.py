@@ -14,7 +14,8 @@ from gracile.networks.smicnet_folded import FoldedSMICNet
 from gracile.stages import window_engines
 from gracile.stages.scanning import VolumeWindows, search
 from gracile.stages.window_engines import BATCH, build_engine, choose_engine
-from gracile.stages.window_scanners import Box, DenseWindows, ExactWindows, cut_padded
+from gracile.stages.window_scanners import DenseWindows, ExactWindows, cut_padded
+from gracile.transforms.column import Box
 from tests.networks.test_smicnet import small, trained_like
 
 SIZE = 21

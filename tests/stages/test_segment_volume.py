@@ -10,7 +10,8 @@ from torch import Tensor
 
 from gracile.geometry import Centerline
 from gracile.recipe import read_recipe
-from gracile.stages import SegmentVolumeStage, build_stage
+from gracile.stages import Finding, SegmentVolumeStage, build_stage
+from gracile.transforms import Prepared
 from gracile.transforms.column import Column
 
 SETTINGS = [
@@ -73,3 +74,13 @@ def test_brightness_is_evened_over_so_many_mm_however_far_apart_slices_lie(slice
         known = (1 + erf(heights[at] / 12 / sqrt(2))) / 2
         deviation = sqrt(100 + 100**2 * known * (1 - known))
         assert evened[at] == pytest.approx(((100 if heights[at] > 0 else 0) - 100 * known) / deviation, abs=0.05)
+
+
+def test_a_whole_volume_behind_a_column_is_answered_as_a_whole():
+    stage = stage_of(bright, "stages.cord.along=''", "stages.cord.spacing_mm=[0, 0, 0]")
+    image = np.zeros((1, 30, 28, 14), dtype=np.float32)
+    whole = Prepared(image, np.ones(image.shape[1:], dtype=bool), None, affine=np.eye(4))
+    found = stage.find(whole, Finding(box=(slice(3, 9), slice(3, 9), slice(3, 9))))
+    assert found.probabilities is not None
+    assert found.probabilities.shape == (2, 30, 28, 14)
+    assert found.box is None

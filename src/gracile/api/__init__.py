@@ -26,10 +26,9 @@ from gracile.inference import Options as Options
 from gracile.inference import Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
 from gracile.inference.predict import Observer
-from gracile.inference.run_sources import PREDICTIONS
 from gracile.io.atomic import require_writable, require_writable_file
 from gracile.io.naming import VOLUME_SUFFIXES, image_files
-from gracile.io.predictions_file import read_predictions
+from gracile.io.predictions_file import PREDICTIONS, read_predictions
 from gracile.io.run_tables import CASES, MEASUREMENTS, join_runs
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
 from gracile.result import Result
@@ -84,9 +83,7 @@ def train(
     else:
         check_recipe(chosen)
     require_writable(out, "bundle/", "cache/", "recipe.yaml", "data.json", "split.json", "environment.json", depth=3)
-    sources = [data] if isinstance(data, str | Path) else list(data)
-    found = find_cases([Path(source) for source in sources], chosen)
-    found = select(found, include=cases, exclude=exclude)
+    found = select(find_cases(data, chosen), include=cases, exclude=exclude)
     bundle = train_recipe(chosen, found, Path(out), split=split, start=start, resume=resume)
     if start is not None and is_first():
         compare_held_back(start, bundle, found, Path(out))

@@ -11,7 +11,7 @@ from gracile.errors import DataError, UsageError
 from gracile.io import image_files, read_labels, stem, write_labels
 from gracile.io.atomic import require_writable, require_writable_file
 from gracile.io.naming import case_key, numbered_subjects
-from gracile.io.predictions_file import read_predictions
+from gracile.io.predictions_file import PREDICTIONS, read_predictions
 from gracile.io.run_length import decode, encode, read_csv, write_csv
 from gracile.recipe import ClassSpec, read_recipe, recipe_from
 
@@ -57,7 +57,7 @@ def export_run_lengths(predictions: Path, out: Path, structure: str, recipe: str
         DataError: There is no mask, or one cannot be read.
         UsageError: The classes are not known, or there is no such structure.
     """
-    chosen = read_recipe(recipe) if recipe else recipe_from(_recorded(predictions / "predictions.json"))
+    chosen = read_recipe(recipe) if recipe else recipe_from(_recorded(predictions / PREDICTIONS))
     require_writable_file(out)
     members = {**{name: (index,) for index, name in enumerate(chosen.class_names) if index}, **chosen.structures}
     if structure not in members:

@@ -7,7 +7,16 @@ from pathlib import Path
 from gracile.data.case_files import CaseFiles, unique_ids
 from gracile.data.csv_paths import csv_of_paths
 from gracile.data.kaggle import cases_beside_masks
-from gracile.data.listing import Finder, Listing, files_in, first_channels, nothing_in, paired, subfolders
+from gracile.data.listing import (
+    Finder,
+    Listing,
+    files_in,
+    first_channels,
+    nothing_in,
+    paired,
+    require_one_each,
+    subfolders,
+)
 from gracile.data.point_layouts import nnlandmark, point_folders, sides_of_cases, volumes_beside_points
 from gracile.data.volume_layouts import (
     bids,
@@ -18,16 +27,16 @@ from gracile.data.volume_layouts import (
 )
 from gracile.errors import DataError
 from gracile.io import image_files, stem
-from gracile.io.naming import numbered_subjects
+from gracile.io.naming import REGION_FOLDERS, numbered_subjects
 from gracile.io.nnlandmark import ALL_LANDMARKS
 from gracile.plain_data import read_json
 from gracile.recipe import Recipe
+from gracile.recipe.stages import ABSENT, PRESENT
 
 log = logging.getLogger(__name__)
 
 IMAGE_FOLDERS = ("images",)
 LABEL_FOLDERS = ("labels", "label", "masks", "1st_manual", "manual", "av")
-REGION_FOLDERS = ("fov", "mask")
 TRAINING_FOLDERS = ("training", "train")
 TEST_FOLDERS = ("test", "testing")
 
@@ -181,12 +190,7 @@ def _folders(source: Path, recipe: Recipe) -> Listing | None:
             f"Name the folder of labels labels/ (known: {', '.join(LABEL_FOLDERS)}) and fields of view fov/.",
         )
     regions = subfolders(source, REGION_FOLDERS)
-    for role, folders in (("images", images), ("labels", labels), ("fields of view", regions)):
-        if len(folders) > 1:
-            raise DataError(
-                f"{source} has several folders that may hold {role}: {', '.join(folder.name for folder in folders)}.",
-                "Keep or rename one, or name the pairs in a CSV.",
-            )
+    require_one_each(source, {"images": images, "labels": labels, "fields of view": regions})
     pictures = image_files(images[0])
     listing = Listing()
     if not pictures:
@@ -202,7 +206,7 @@ def _folders(source: Path, recipe: Recipe) -> Listing | None:
 
 def _class_folders(source: Path, recipe: Recipe) -> Listing | None:
     """One folder for each kind of frame that a gate tells apart."""
-    known = {name.casefold(): name for gate in recipe.gates for name in gate.classes or ("absent", "present")}
+    known = {name.casefold(): name for gate in recipe.gates for name in gate.classes or (ABSENT, PRESENT)}
     folders = [p for p in sorted(source.iterdir()) if p.is_dir()] if source.is_dir() else []
     named = [folder for folder in folders if folder.name.casefold() in known]
     if not named:

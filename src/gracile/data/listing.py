@@ -1,7 +1,7 @@
 """What the layouts share: what a source holds, its folders by name, and pairs of files."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,6 +75,16 @@ def subfolders(source: Path, names: tuple[str, ...]) -> list[Path]:
         return []
     found = [path for path in sorted(source.iterdir()) if path.is_dir() and path.name.lower() in names]
     return sorted(found, key=lambda path: names.index(path.name.lower()))
+
+
+def require_one_each(source: Path, found: Mapping[str, list[Path]]) -> None:
+    """Raise DataError where several folders of a source may hold the same, by what that is."""
+    for role, folders in found.items():
+        if len(folders) > 1:
+            raise DataError(
+                f"{source} has several folders that may hold {role}: {', '.join(folder.name for folder in folders)}.",
+                "Keep or rename one, or name the pairs in a CSV.",
+            )
 
 
 def paired(images: list[Path], others: list[Path], listing: Listing) -> dict[Path, Path | None]:

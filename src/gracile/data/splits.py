@@ -1,5 +1,6 @@
 """Splits by subject: no person is on both sides."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def load_split(path: Path | str, cases: list[CaseFiles]) -> tuple[list[CaseFiles
     train, validation = read_split(path)
     by_id = {case.id: case for case in cases}
     named = [*train, *validation]
-    repeated = sorted({id for id in named if named.count(id) > 1})
+    repeated = sorted(id for id, count in Counter(named).items() if count > 1)
     gone = sorted(set(named) - set(by_id))
     new = sorted(by_id.keys() - set(named))
     for ids, what in ((repeated, "names twice"), (gone, "names, and the data lacks,"), (new, "does not name")):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles
-from gracile.data.listing import Listing, files_in, nothing_in, paired, subfolders
+from gracile.data.listing import Listing, files_in, nothing_in, paired, require_one_each, subfolders
 from gracile.errors import DataError
 from gracile.io import VOLUME_SUFFIXES, image_files, stem
 from gracile.io.label_names import name_parts, ranked_labels
@@ -83,12 +83,7 @@ def volume_folders(source: Path, recipe: Recipe) -> Listing | None:
     images, labels = subfolders(source, IMAGE_FOLDERS), subfolders(source, LABEL_FOLDERS)
     if not images or not labels:
         return None
-    for role, folders in (("images", images), ("labels", labels)):
-        if len(folders) > 1:
-            raise DataError(
-                f"{source} has several folders that may hold {role}: {', '.join(folder.name for folder in folders)}.",
-                "Keep or rename one, or name the pairs in a CSV.",
-            )
+    require_one_each(source, {"images": images, "labels": labels})
     files, offered = files_in(images[0], recipe), files_in(labels[0], recipe)
     listing = Listing()
     if not files:

@@ -11,10 +11,9 @@ import numpy as np
 from gracile.errors import DataError, UsageError
 from gracile.evaluation.tables import read_rows, some, unique
 from gracile.io import LabelClass, image_files, read_labels, stem
-from gracile.io.predictions_file import read_predictions
+from gracile.io.predictions_file import PREDICTIONS, read_predictions
+from gracile.recipe.stages import ABSENT, NO, PRESENT, YES
 
-ABSENT, PRESENT = "absent", "present"
-YES, NO = (PRESENT, "1", "yes", "true"), (ABSENT, "0", "no", "false")
 """What a truth may call a picture with and without the structure, besides the structure's own name."""
 
 
@@ -47,7 +46,7 @@ def read_answers(source: Path) -> ClassAnswers:
     """
     if source.suffix.lower() == ".csv" and not source.is_dir():
         return _from_table(source)
-    return _from_predictions(source / "predictions.json" if source.is_dir() else source)
+    return _from_predictions(source / PREDICTIONS if source.is_dir() else source)
 
 
 def _from_table(path: Path) -> ClassAnswers:

@@ -29,7 +29,7 @@ HEADLINE = (
     "accuracy", "balanced_accuracy", "f1_macro", "auc_roc", "auc_pr", "recall", "specificity", "false_alarm_rate",
     "precision", "brier", "calibration_error",
 )  # fmt: skip
-_OF_A_CLASS = ("precision", "recall", "specificity", "f1", "auc_roc", "auc_pr")
+OF_A_CLASS = ("precision", "recall", "specificity", "f1", "auc_roc", "auc_pr")
 _WITHIN = "auc_roc_within_groups"
 
 
@@ -239,7 +239,7 @@ def _class_rows(scored: Classified, run: int | None) -> list[dict[str, Any]]:
             "class": name,
             "cases": int((scored.truth == index).sum()),
             "decided": int((scored.decisions == index).sum()),
-            **{score: _known(once[f"{score}_{name}"][0]) for score in _OF_A_CLASS},
+            **{score: _known(once[f"{score}_{name}"][0]) for score in OF_A_CLASS},
         }
         for index, name in enumerate(scored.classes)
     ]

@@ -17,9 +17,7 @@ from gracile.evaluation.tables import read_groups
 from gracile.evaluation.tables import some as _some
 from gracile.io import pair_files, read_region
 from gracile.io.masks import LabelClass
-from gracile.io.naming import case_key, stem
-
-REGION_FOLDERS = ("fov", "mask")
+from gracile.io.naming import REGION_FOLDERS, case_key, stem
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ def judge(pipeline: Pipeline, case: Case, result: Result, settings: Settings | N
     """
     found = time.perf_counter()
     measure(case, result, pipeline.recipe, settings or {})
+    flag(pipeline, case, result)
+    result.seconds["measure"] = time.perf_counter() - found
+
+
+def flag(pipeline: Pipeline, case: Case, result: Result) -> None:
+    """Add what is unusual of a case and of what a pipeline found in it; likewise."""
     with result.surviving("the comparison with ordinary cases"):
         result.flags += case_flags(case, result, pipeline.recipe, pipeline.ordinary)
-    result.seconds["measure"] = time.perf_counter() - found

@@ -12,6 +12,7 @@ import numpy as np
 from gracile.case import Case
 from gracile.errors import DataError, GracileError
 from gracile.evaluation.metrics import dice
+from gracile.inference.answering import flag
 from gracile.inference.smoothing import Smoother
 from gracile.io import image_files, read_labels
 from gracile.io.frames import Frame
@@ -20,7 +21,6 @@ from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe
 from gracile.report.paint import Painter, frame_colors, side_by_side, write_line
 from gracile.result import Result
-from gracile.trust import case_flags
 
 _SAMPLES = 256
 
@@ -93,7 +93,7 @@ class FrameLooker:
             with timed(answer.seconds, "smooth"):
                 answer.unsmoothed = (result.mask, result.status)
                 self._smoother.smooth(result, answer.frame.seconds)
-        result.flags += case_flags(case, result, self._pipeline.recipe, self._pipeline.ordinary)
+        flag(self._pipeline, case, result)
         self._take(answer, result)
         return answer
 

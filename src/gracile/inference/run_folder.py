@@ -17,10 +17,10 @@ from filelock import FileLock
 from gracile.errors import DataError, UsageError
 from gracile.inference.inputs import Input, Shard
 from gracile.inference.journal import Journal, remove_journal
-from gracile.inference.run_sources import PART, PREDICTIONS, Source, in_rounds, named_inputs, newest, read_sources
+from gracile.inference.run_sources import PART, Source, in_rounds, named_inputs, newest, read_sources
 from gracile.inference.settings_difference import differing_settings
 from gracile.io.atomic import unwritable
-from gracile.io.predictions_file import HIDDEN, Record, write_predictions
+from gracile.io.predictions_file import HIDDEN, PREDICTIONS, Record, write_predictions
 from gracile.io.run_tables import write_run_tables
 
 Publish = Callable[[list[Record]], Path]

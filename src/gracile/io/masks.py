@@ -8,13 +8,12 @@ import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from gracile.errors import DataError
-from gracile.io.decoding import Decoded, decode
+from gracile.io.decoding import decode
 from gracile.io.images import write_png
 from gracile.io.unknown_labels import LabelClass, UnknownLabels
 
 log = logging.getLogger(__name__)
 
-RGB = tuple[int, int, int]
 COLOR_TOLERANCE = 40
 _SHOWN = 8
 WHOLE = 1e-3
@@ -52,7 +51,7 @@ def read_labels(
     path = Path(path)
     decoded = decode(path)
     if decoded.palette is not None and not (recoded and _codes(classes)):
-        labels = _from_palette(path, decoded, classes)
+        labels = _from_palette(decoded.values, decoded.palette, classes)
         if labels is not None:
             return labels
     values = decoded.values
@@ -142,20 +141,18 @@ def _is_gray_color_map(gray: np.ndarray, classes: Sequence[LabelClass]) -> bool:
     return int(gray.max(initial=0)) >= len(classes) > 2
 
 
-def _from_palette(path: Path, decoded: Decoded, classes: Sequence[LabelClass]) -> np.ndarray | None:
+def _from_palette(values: np.ndarray, palette: np.ndarray, classes: Sequence[LabelClass]) -> np.ndarray | None:
     """Labels of a palette picture whose used colors are all declared or which is a 0/255 mask, else None."""
-    if decoded.palette is None:
-        return None
     table = {tuple(color): index for index, entry in enumerate(classes) for color in entry.colors}
-    used = np.flatnonzero(np.bincount(decoded.values.ravel(), minlength=256))
-    colors = [tuple(int(v) for v in decoded.palette[index]) for index in used]
+    used = np.flatnonzero(np.bincount(values.ravel(), minlength=256))
+    colors = [tuple(int(v) for v in palette[index]) for index in used]
     if len(classes) == 2:
         table = {(0, 0, 0): 0, (255, 255, 255): 1, **table}
     if not all(color in table for color in colors):
         return None
     lookup = np.zeros(256, np.uint8)
     lookup[used] = [table[color] for color in colors]
-    return lookup[decoded.values]
+    return lookup[values]
 
 
 def _cut_at_half(values: np.ndarray, classes: Sequence[LabelClass], lossy: bool) -> np.ndarray | None:

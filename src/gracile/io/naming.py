@@ -53,6 +53,9 @@ _ROLE = re.compile(
     re.IGNORECASE,
 )
 _PART = re.compile(r"_(training|train|test|validation|val)$", re.IGNORECASE)
+REGION_FOLDERS = ("fov", "mask")
+"""Names of folders of fields of view."""
+
 _FORBIDDEN = re.compile(r"[^\w.+-]|^\.+")
 """What no file or folder is named with, of a thing's name."""
 

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from gracile.errors import DataError
 from gracile.io.atomic import writing
-from gracile.io.predictions_file import read_predictions
+from gracile.io.predictions_file import PREDICTIONS, read_predictions
 
 MEASUREMENTS, CASES = "measurements.csv", "cases.csv"
 
@@ -74,11 +74,7 @@ def write_run_tables(out: Path, records: Sequence[Mapping[str, Any]]) -> None:
         (MEASUREMENTS, list(_LONG), (row for r in records for row in measurement_rows(r["name"], r["measurements"]))),
         (CASES, _columns(_WIDE, (case_row(record) for record in records)), (case_row(record) for record in records)),
     ):
-        with (
-            writing(out / name) as part,
-            part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-        ):
-            write_rows(file, columns, rows)
+        _write(out / name, columns, rows)
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ def join_runs(folders: Sequence[Path], *, long: bool = False) -> JoinedTable:
     """
     rows: list[Row] = []
     for folder in folders:
-        path = folder / "predictions.json"
+        path = folder / PREDICTIONS
         if not path.is_file():
             raise DataError(
                 f"There is no {path}.",

@@ -6,6 +6,7 @@ from typing import Any
 
 from gracile.errors import DataError
 from gracile.evaluation import Evaluation
+from gracile.evaluation.classification import OF_A_CLASS
 from gracile.evaluation.outcome import interval_text
 from gracile.evaluation.tables import meet
 from gracile.geometry import Grid
@@ -26,7 +27,6 @@ from gracile.result import Result
 
 _ORDER = "probability_of_truth"
 _TILES = ("accuracy", "balanced_accuracy", "auc_roc", "recall", "false_alarm_rate", "f1_macro")
-_OF_A_CLASS = ("precision", "recall", "specificity", "f1", "auc_roc", "auc_pr")
 _DECIDED = {
     "gate_decisions": "Pictures are decided on as the predictions say (gate_decisions).",
     "threshold": "A picture is decided on as present from a probability of {threshold} on.",
@@ -186,12 +186,12 @@ def _tables(evaluation: Evaluation) -> list[ReportTable]:
             row["class"] + (f", run {row['run']}" if ran else ""),
             str(row["cases"]),
             str(row["decided"]),
-            *(number(row[name], 4) for name in _OF_A_CLASS),
+            *(number(row[name], 4) for name in OF_A_CLASS),
         ]
         for row in evaluation.classes
     ]
     tables = [
-        ReportTable("Scores by class", ["Class", "True", "Decided", *map(label, _OF_A_CLASS)], by_class),
+        ReportTable("Scores by class", ["Class", "True", "Decided", *map(label, OF_A_CLASS)], by_class),
         ReportTable("Scores over all cases", ["Score", "Value", "95 % interval"], scores),
     ]
     groups = evaluation.details["runs"][0].get("groups", [])

@@ -9,6 +9,10 @@ from gracile.names import PICTURES, VOLUMES, Kind
 from gracile.recipe.base import Gift, Side, Spacing, Spec, StageBase, StageName
 from gracile.recipe.training import AugmentSpec, LossSpec, NetworkSpec, VolumeAugmentSpec
 
+ABSENT, PRESENT = "absent", "present"
+YES, NO = (PRESENT, "1", "yes", "true"), (ABSENT, "0", "no", "false")
+"""What a table may write for a frame with and without the structures."""
+
 
 class SamplerSpec(Spec):
     """Which patches a training epoch draws.

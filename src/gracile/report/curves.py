@@ -8,12 +8,12 @@ from itertools import pairwise
 from gracile.report.wording import number
 
 _WIDTH, _HEIGHT = 360, 330
-_LEFT, _TOP, _SIDE = 62, 12, 264
-_INKS = ("0,114,178", "213,94,0", "0,158,115", "204,121,167", "230,159,0", "86,180,233")
+LEFT, TOP, SIDE = 62, 12, 264
+INKS = ("0,114,178", "213,94,0", "0,158,115", "204,121,167", "230,159,0", "86,180,233")
 """Colors that color-blind people tell apart too (Okabe and Ito 2008)."""
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 4")
 """Beside the colors, for gray paper."""
-_LETTER = 6.6
+LETTER = 6.6
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ def curve_chart(
         if curve.mark is not None:
             drawn += f'<circle class="mark" cx="{_x(curve.mark[0]):.1f}" cy="{_y(curve.mark[1]):.1f}" r="4.5"/>'
         row = _HEIGHT + 18 * index + 6
-        drawn += f'<path class="line" d="M{_LEFT} {row - 4}h26"/>'
+        drawn += f'<path class="line" d="M{LEFT} {row - 4}h26"/>'
         words = escape(f"{curve.name}  {curve.note}".strip())
-        drawn += f'<text class="key" x="{_LEFT + 34}" y="{row}">{words}</text>'
+        drawn += f'<text class="key" x="{LEFT + 34}" y="{row}">{words}</text>'
         dash = f";--dash:{_DASHES[index % len(_DASHES)] or 'none'}"
-        parts.append(f'<g style="--ink:rgb({_INKS[index % len(_INKS)]}){dash}">{drawn}</g>')
+        parts.append(f'<g style="--ink:rgb({INKS[index % len(INKS)]}){dash}">{drawn}</g>')
     spoken = "; ".join(f"{curve.name} {curve.note}".strip() for curve in curves)
     return square_svg(f"{title}: {spoken}" if spoken else title, height, parts)
 
@@ -112,14 +112,14 @@ def confusion_chart(matrix: Sequence[Sequence[int]], names: Sequence[str], title
     Returns:
         An ``<svg>`` element to stand in HTML.
     """
-    cell = _SIDE / max(len(names), 1)
+    cell = SIDE / max(len(names), 1)
     letters = min(15.0, cell * 0.34)
-    room = int(max(cell, 24) / _LETTER)
+    room = int(max(cell, 24) / LETTER)
     parts, spoken = [], []
     for row, (of, counts) in enumerate(zip(names, matrix, strict=True)):
         whole = sum(counts)
         for column, count in enumerate(counts):
-            x, y = _LEFT + column * cell, _TOP + row * cell
+            x, y = LEFT + column * cell, TOP + row * cell
             share = count / whole if whole else 0.0
             wrong = ' style="--ink:var(--bad)"' if row != column else ""
             parts.append(
@@ -128,14 +128,14 @@ def confusion_chart(matrix: Sequence[Sequence[int]], names: Sequence[str], title
                 f'y="{y + cell / 2 + letters * 0.35:.1f}" font-size="{letters:.1f}">{number(count, 0)}'
                 f"<title>{escape(f'{of} called {names[column]}: {count} of {whole}')}</title></text></g>"
             )
-        middle = _TOP + (row + 0.5) * cell
-        parts.append(cut_name(of, 8, f'class="name" x="{_LEFT - 6}" y="{middle + 4:.1f}"'))
-        below = f'class="tick" x="{_LEFT + (row + 0.5) * cell:.1f}" y="{_TOP + _SIDE + 16}"'
+        middle = TOP + (row + 0.5) * cell
+        parts.append(cut_name(of, 8, f'class="name" x="{LEFT - 6}" y="{middle + 4:.1f}"'))
+        below = f'class="tick" x="{LEFT + (row + 0.5) * cell:.1f}" y="{TOP + SIDE + 16}"'
         parts.append(cut_name(of, room, below))
         spoken.append(
             f"{of}: " + ", ".join(f"{count} called {name}" for name, count in zip(names, counts, strict=True))
         )
-    parts.append(f'<text class="tick" x="{_LEFT + _SIDE / 2}" y="{_TOP + _SIDE + 40}">decided</text>')
+    parts.append(f'<text class="tick" x="{LEFT + SIDE / 2}" y="{TOP + SIDE + 40}">decided</text>')
     parts.append(upright("true"))
     return square_svg(f"{title}: {'; '.join(spoken)}", _HEIGHT, parts)
 
@@ -150,7 +150,7 @@ def _axes(x_label: str, y_label: str) -> list[str]:
             parts.append(f'<text class="tick" x="{_x(tick):.1f}" y="{_y(0) + 16:.1f}">{shown}</text>')
             parts.append(f'<text class="unit" x="{_x(0) - 7:.1f}" y="{_y(tick) + 4:.1f}">{shown}</text>')
     parts.append(f'<path class="axis" d="M{_x(0):.1f} {_y(1):.1f}V{_y(0):.1f}H{_x(1):.1f}"/>')
-    parts.append(f'<text class="tick" x="{_LEFT + _SIDE / 2}" y="{_TOP + _SIDE + 36}">{escape(x_label)}</text>')
+    parts.append(f'<text class="tick" x="{LEFT + SIDE / 2}" y="{TOP + SIDE + 36}">{escape(x_label)}</text>')
     parts.append(upright(y_label))
     return parts
 
@@ -166,15 +166,15 @@ def _line(curve: Curve, steps: bool) -> str:
 
 
 def _x(value: float) -> float:
-    return _LEFT + value * _SIDE
+    return LEFT + value * SIDE
 
 
 def _y(value: float) -> float:
-    return _TOP + (1 - value) * _SIDE
+    return TOP + (1 - value) * SIDE
 
 
 def upright(words: str) -> str:
-    x, y = 16, _TOP + _SIDE / 2
+    x, y = 16, TOP + SIDE / 2
     return f'<text class="tick" x="{x}" y="{y}" transform="rotate(-90 {x} {y})">{escape(words)}</text>'
 
 

@@ -10,10 +10,8 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.io import overlay
 from gracile.report.contents import ReportLayer
-from gracile.report.marks import mark_layers
+from gracile.report.marks import RGB, mark_layers
 from gracile.result import Result
-
-RGB = tuple[int, int, int]
 
 DIFFERENCES: dict[str, RGB] = {"wrong class": (240, 228, 66), "missed": (86, 180, 233), "false alarm": (213, 94, 0)}
 """Colors that color-blind people tell apart too (Okabe and Ito 2008); the page shows them over a gray picture."""

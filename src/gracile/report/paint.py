@@ -8,8 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gracile.errors import DataError
 from gracile.recipe import Recipe
-
-RGB = tuple[int, int, int]
+from gracile.report.marks import RGB
 
 GREEN: RGB = (0, 255, 0)
 """What a single structure is painted in."""

@@ -9,13 +9,10 @@ from typing import Literal
 import numpy as np
 
 from gracile.report.charts import axis_range, round_ticks
-from gracile.report.curves import cut_name, square_svg, upright
+from gracile.report.curves import LEFT, LETTER, SIDE, TOP, cut_name, square_svg, upright
 from gracile.report.wording import number
 
 _HEIGHT = 330
-_LEFT, _TOP, _SIDE = 62, 12, 264
-_LETTER = 6.6
-
 Kind = Literal["plain", "hollow", "best"]
 
 
@@ -159,13 +156,13 @@ def bar_chart(values: Mapping[str, float], title: str) -> str:
     largest = max(values.values(), default=0.0) or 1.0
     parts = []
     for index, (name, value) in enumerate(values.items()):
-        y = _TOP + index * row
+        y = TOP + index * row
         width = max(1.0, value / largest * longest)
         parts.append(cut_name(name, 18, f'class="name" x="{left - 8}" y="{y + 17}"'))
         parts.append(f'<g><rect class="cell" x="{left}" y="{y + 3}" width="{width:.1f}" height="20" rx="3"/></g>')
         parts.append(f'<text class="key" x="{left + width + 6:.1f}" y="{y + 17}">{number(value, 2)}</text>')
     spoken = f"{title}: " + "; ".join(f"{name} {number(value, 2)}" for name, value in values.items())
-    return square_svg(spoken, _TOP + row * max(len(values), 1), parts)
+    return square_svg(spoken, TOP + row * max(len(values), 1), parts)
 
 
 def _dot(dot: Dot, x_scale: Scale, y_scale: Scale) -> str:
@@ -180,7 +177,7 @@ def _dot(dot: Dot, x_scale: Scale, y_scale: Scale) -> str:
 def _axes(x_scale: Scale, y_scale: Scale, x_label: str, y_label: str) -> list[str]:
     parts = []
     ticks = x_scale.ticks()
-    room = int(_SIDE / max(len(ticks), 1) / _LETTER) if x_scale.names else 99
+    room = int(SIDE / max(len(ticks), 1) / LETTER) if x_scale.names else 99
     for place, text in ticks:
         parts.append(f'<path class="grid" d="M{_x(place):.1f} {_y(0):.1f}V{_y(1):.1f}"/>')
         parts.append(cut_name(text, max(room, 3), f'class="tick" x="{_x(place):.1f}" y="{_y(0) + 16:.1f}"'))
@@ -188,7 +185,7 @@ def _axes(x_scale: Scale, y_scale: Scale, x_label: str, y_label: str) -> list[st
         parts.append(f'<path class="grid" d="M{_x(0):.1f} {_y(place):.1f}H{_x(1):.1f}"/>')
         parts.append(f'<text class="unit" x="{_x(0) - 7:.1f}" y="{_y(place) + 4:.1f}">{escape(text)}</text>')
     parts.append(f'<path class="axis" d="M{_x(0):.1f} {_y(1):.1f}V{_y(0):.1f}H{_x(1):.1f}"/>')
-    parts.append(f'<text class="tick" x="{_LEFT + _SIDE / 2}" y="{_TOP + _SIDE + 36}">{escape(x_label)}</text>')
+    parts.append(f'<text class="tick" x="{LEFT + SIDE / 2}" y="{TOP + SIDE + 36}">{escape(x_label)}</text>')
     parts.append(upright(y_label))
     return parts
 
@@ -198,8 +195,8 @@ def _short(value: float) -> str:
 
 
 def _x(share: float) -> float:
-    return _LEFT + share * _SIDE
+    return LEFT + share * SIDE
 
 
 def _y(share: float) -> float:
-    return _TOP + (1 - share) * _SIDE
+    return TOP + (1 - share) * SIDE

@@ -7,12 +7,10 @@ from html import escape
 from itertools import pairwise
 
 from gracile.report.charts import round_ticks, tick_words
+from gracile.report.curves import INKS, LETTER
 from gracile.report.wording import number
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _PLOT, _AXIS, _ROW = 560, 56, 14, 10, 138, 36, 18
-_INKS = ("0,114,178", "213,94,0", "0,158,115", "204,121,167", "230,159,0", "86,180,233")
-"""Colors that color-blind people tell apart too (Okabe and Ito 2008)."""
-_LETTER = 6.6
 _MINUTES_FROM = 180.0
 """Seconds from which on the axis counts in minutes."""
 
@@ -88,7 +86,7 @@ def timeline_chart(
         parts.append(f'<path class="threshold" d="M{_LEFT} {scale.y(threshold):.1f}H{_WIDTH - _RIGHT}"/>')
     keys, rows = _keys([line.name for line in lines], threshold)
     for index, line in enumerate(lines):
-        ink = _INKS[index % len(_INKS)] if line.color is None else ",".join(str(value) for value in line.color)
+        ink = INKS[index % len(INKS)] if line.color is None else ",".join(str(value) for value in line.color)
         parts.append(f'<g style="--ink:rgb({ink})"><path class="line" d="{_path(line, scale)}"/>{keys[index]}</g>')
     parts += keys[len(lines) :]
     spoken = "; ".join(_spoken(line) for line in lines)
@@ -128,7 +126,7 @@ def _keys(names: Sequence[str], threshold: float | None) -> tuple[list[str], int
     words = [*names, *([f"threshold {number(threshold, 3)}"] if threshold is not None else [])]
     keys, x, row = [], _LEFT, 0
     for index, word in enumerate(words):
-        wide = round(40 + _LETTER * len(word))
+        wide = round(40 + LETTER * len(word))
         if x > _LEFT and x + wide > _WIDTH:
             x, row = _LEFT, row + 1
         y = _TOP + _PLOT + _AXIS + 12 + row * _ROW

@@ -11,7 +11,8 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.geometry import Slices, axial_slices
 from gracile.report.contents import ReportLayer
-from gracile.report.layers import DIFFERENCES, RGB, jpeg, laid_over, layer_png, visible_color
+from gracile.report.layers import DIFFERENCES, jpeg, laid_over, layer_png, visible_color
+from gracile.report.marks import RGB
 from gracile.report.volume_panels import Panel, along_panels, axial_panel
 from gracile.result import Result
 

@@ -167,8 +167,8 @@ class JobStore:
             if unfinished and not place.is_symlink():
                 shutil.rmtree(place, ignore_errors=True)  # what a server that was killed left half done
             return
-        fields = {name: record[name] for name in JobShape.__annotations__ if name in record}
-        job = self._jobs[place.name] = Job(**{**fields, "id": place.name, "folder": place})
+        fields = {name: record[name] for name in JobShape.__annotations__}
+        job = self._jobs[place.name] = Job(id=place.name, folder=place, **fields)
         if job.state not in FINISHED:
             for file in place.iterdir():
                 if file.name != _RECORD:

@@ -17,7 +17,7 @@ from gracile.inference.segmentation_objects import is_dicom_input
 from gracile.io.atomic import write_json, write_text
 from gracile.io.masks import read_labels
 from gracile.io.naming import stem
-from gracile.io.predictions_file import read_predictions
+from gracile.io.predictions_file import PREDICTIONS, read_predictions
 from gracile.io.run_length import encode, write_csv
 from gracile.io.run_tables import measurements_csv
 from gracile.result import Result
@@ -52,7 +52,7 @@ class PredictingEngine:
                 dicom_seg=is_dicom_input(found) and bool(model.recipe.structures),
             )  # fmt: skip
             predict(model.pipeline, identity, [found], out, options, _observe)
-        (record,) = read_predictions(out / "predictions.json")["inputs"]
+        (record,) = read_predictions(out / PREDICTIONS)["inputs"]
         if record["status"] == "failed":
             raise DataError(record["reason"])
         news({"step": "drawing"})

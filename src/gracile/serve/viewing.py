@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from gracile.errors import DataError, GracileError
+from gracile.errors import DataError
 from gracile.evaluation.point_sources import read_true_points
 from gracile.io.naming import image_files, pair_files
 from gracile.names import VERSION
@@ -193,10 +193,7 @@ def _truths(
     points = {} if labels else _true_points(folder, truth)
     if not labels and not points:
         raise DataError(f"{truth} holds no labels and no points of these cases.", "Name the folder of the truth.")
-    try:
-        pairs = pair_files(names, labels)
-    except GracileError as error:
-        raise DataError(error.message, error.remedy) from None
+    pairs = pair_files(names, labels)
     return {names[path]: label for path, label in pairs.items() if label is not None}, points
 
 
@@ -205,9 +202,9 @@ def _true_points(folder: ResultsFolder, truth: Path) -> dict[str, dict[str, list
     wanted = {part["name"]: None for record in folder.records for part in record.get("landmarks", [])}
     if not wanted:
         return {}
-    found = read_true_points(truth, list(wanted))
+    cases = {record["name"] for record in folder.records}
     return {
         case: {name: place.tolist() for name, place in places.items()}
-        for case, places in found.items()
-        if any(record["name"] == case for record in folder.records) and places
+        for case, places in read_true_points(truth, list(wanted)).items()
+        if case in cases and places
     }

@@ -56,6 +56,7 @@ class Stage(nn.Module, ABC):
     """One decision of a cascade. Its networks are its submodules; `bundle_state` is what a bundle stores of them."""
 
     name: str
+    network: nn.Module
     choosing: tuple[str, Literal["min", "max"]] = ("validation_dice", "max")
     """The validation score by which weights are chosen, and which way is better."""
 
@@ -99,9 +100,10 @@ class Stage(nn.Module, ABC):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms of the training loss; their sum is minimized."""
 
-    @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
-        """``(batch, channels, height, width)`` prepared images to ``(batch, classes, height, width)`` logits."""
+        """``(batch, channels, *spatial)`` prepared images to ``(batch, classes, *spatial)`` logits, the final ones."""
+        answers = self.network(images)
+        return answers[-1] if isinstance(answers, list | tuple) else answers
 
     @abstractmethod
     def find(self, prepared: Prepared, finding: Finding) -> Finding:

@@ -88,10 +88,6 @@ class CenterlineStage(Stage):
         mass = 2 * math.pi * self.spec.width_mm**2 / float(spacing[0] * spacing[1])
         return {"heat": entropy.sum() / (mass * logits.shape[0] * logits.shape[-1])}
 
-    def logits(self, images: Tensor) -> Tensor:
-        answers = self.network(images)
-        return answers[-1] if isinstance(answers, list | tuple) else answers
-
     def heat(self, coarse: Tensor) -> Tensor:
         """``(1, channels, x, y, z)`` coarse volumes to heat from 0 to 1, ``(1, 1, x, y, z)``."""
         coarse = in_fast_layout(coarse)

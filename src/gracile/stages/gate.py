@@ -14,16 +14,13 @@ from gracile.losses import BinaryDice
 from gracile.networks.classifiers import build_classifier
 from gracile.networks.map_classifier import MapClassifier
 from gracile.recipe import GateSpec, Recipe
+from gracile.recipe.stages import ABSENT, NO, PRESENT, YES
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.transforms import Prepared
 from gracile.transforms.frame_augment import augment_frame
 from gracile.transforms.frames import Frame, WholeImageSamples
 from gracile.transforms.patches import WholeSamples
 from gracile.transforms.randomness import sample_generator
-
-ABSENT, PRESENT = "absent", "present"
-YES, NO = ("present", "1", "yes", "true"), ("absent", "0", "no", "false")
-"""What a table may write for a frame with and without the structures."""
 
 
 class GateStage(Stage):

@@ -10,13 +10,14 @@ from torch.utils.data import Dataset
 
 from gracile.errors import RecipeError
 from gracile.geometry.islands import largest_island
-from gracile.networks.smicnet import build_window_network
+from gracile.networks.smicnet import SMICNet, build_window_network
 from gracile.recipe import LandmarkWindowsSpec, Recipe, WindowSamplerSpec
 from gracile.result import Landmark
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.stages.scanning import Scan, VolumeWindows, search
-from gracile.stages.window_scanners import Box, DenseWindows, ExactWindows
+from gracile.stages.window_scanners import DenseWindows, ExactWindows
 from gracile.transforms import Prepared
+from gracile.transforms.column import Box
 from gracile.transforms.patches import CaseSamples
 from gracile.transforms.volume import restore_spacing
 from gracile.transforms.window_samples import IntensityRange, WindowSamples, WindowSource
@@ -36,6 +37,7 @@ class LandmarkWindowsStage(Stage):
     background (`gracile.stages.scanning.search`). A landmark is its largest island's center of mass.
     """
 
+    network: SMICNet
     choosing = ("validation_loss", "min")
 
     def __init__(self, spec: LandmarkWindowsSpec, recipe: Recipe, initialize: bool = False) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from scipy import ndimage
 
-from gracile.stages.window_scanners import Box
+from gracile.transforms.column import Box
 
 EVERYWHERE = np.ones((3, 3, 3), dtype=bool)
 """A voxel and its 26 neighbors."""

@@ -56,10 +56,6 @@ class SegmentStage(Stage):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         return weighted_losses(self.network(batch["image"]), batch, self.terms)
 
-    def logits(self, images: Tensor) -> Tensor:
-        answers = self.network(images)
-        return answers[-1] if isinstance(answers, list | tuple) else answers
-
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         image = torch.from_numpy(np.asarray(prepared.image))[None].to(self.device)
         finding.probabilities = predict_probabilities(self, image, self.spec.flips, self.spec.largest_input)

@@ -154,10 +154,6 @@ class SegmentVolumeStage(Stage):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         return weighted_losses(self.network(batch["image"]), batch, self.terms)
 
-    def logits(self, images: Tensor) -> Tensor:
-        answers = self.network(images)
-        return answers[-1] if isinstance(answers, list | tuple) else answers
-
     def predict(self, image: Tensor) -> Tensor:
         """Class probabilities ``(1, classes, x, y, z)`` of ``(1, channels, x, y, z)``."""
 
@@ -185,6 +181,7 @@ class SegmentVolumeStage(Stage):
             coarse, steps = prepared.at_spacing(self.spec.spacing_mm)
             found = self.predict(torch.from_numpy(np.asarray(coarse))[None].to(self.device))[0].cpu()
             finding.probabilities = restore_spacing(found.numpy(), steps, prepared.image.shape[1:], outside)
+            finding.box = None
         elif self.spec.along in finding.lines:
             column = self.column(prepared, finding.lines[self.spec.along])
             seen = torch.from_numpy(self.evened(column, column.cut(prepared.image)))[None].to(self.device)

@@ -12,15 +12,13 @@ from gracile.networks.smicnet import SMICNet
 from gracile.networks.smicnet_dense import dense_logits
 from gracile.networks.smicnet_folded import FoldedSMICNet
 from gracile.stages.window_engines import BATCH, EngineName, build_engine
+from gracile.transforms.column import Box
 
 LARGEST_MAPS = 16_000_000
 """Values of the extremes' maps that are held at once."""
 
 TILE = 64
 """Windows along the sides of a dense tile, at most: what is computed for it fits the processor's caches."""
-
-Box = tuple[slice, slice, slice]
-"""A part of a volume or of a stack of slices; starts and stops are given."""
 
 
 class ExactWindows:

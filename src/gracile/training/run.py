@@ -70,10 +70,10 @@ def train(
     record = out / "recipe.yaml"
     if record.exists() and not resume and is_first():
         raise UsageError(f"{out} already holds a run.", "Add --resume to continue it, or choose another --out.")
-    if resume and is_first():
-        require_same_data(usable, recipe, out / "data.json")
-    else:
+    if not resume:
         require_sound(cases, recipe, split)
+    elif is_first():
+        require_same_data(usable, recipe, out / "data.json")
     training, validation = sides_of(usable, recipe, out / "split.json" if resume else split)
     if is_first():
         save_split(out / "split.json", training, validation, recipe.train.seed)

@@ -8,7 +8,7 @@ import torch
 
 from gracile.geometry import Centerline
 from gracile.transforms.stored import Array
-from gracile.transforms.volume import sample, smoothed_for
+from gracile.transforms.volume import sample, smoothed_for, steps_to
 
 Box = tuple[slice, slice, slice]
 
@@ -55,7 +55,7 @@ class Column:
             spacing_mm: Of the column; 0 keeps the volume's.
         """
         own = np.linalg.norm(affine[:3, :3], axis=0)
-        steps = np.array([t / s if t else 1.0 for s, t in zip(own, spacing_mm, strict=True)])
+        steps = steps_to(spacing_mm, own)
         voxels = line.in_voxels(affine)
         voxels = voxels[np.argsort(voxels[:, 2])]
         last = int(np.floor((shape[2] - 1) / steps[2] + 1e-6))

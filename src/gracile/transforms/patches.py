@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from gracile.recipe import AugmentSpec, SamplerSpec
 from gracile.transforms.prepared import Prepared
-from gracile.transforms.randomness import sample_generator
+from gracile.transforms.randomness import sample_generator, uniform
 from gracile.transforms.stored import Array
 
 ELASTIC_CELLS = 5
@@ -55,7 +55,7 @@ class PatchSamples(Dataset[dict[str, Tensor]]):
         number = index % len(self.cases)
         case = self.cases[number]
         points = self.everywhere[number]
-        if len(self.foreground[number]) and _uniform(generator, 0, 1) < self.sampler.foreground:
+        if len(self.foreground[number]) and uniform(generator, 0, 1) < self.sampler.foreground:
             points = self.foreground[number]
         # A patch with an even side is centered between two pixels, so that nothing is blurred where nothing is warped.
         between = (np.array(self.sampler.patch) + 1) % 2 / 2
@@ -174,15 +174,15 @@ def vary_intensities(image: Tensor, augment: AugmentSpec, generator: Generator) 
     gain = torch.exp(augment.gain * normal(1, *ones) + augment.channel_gain * normal(channels, *ones))
     image = image * gain + augment.bias * normal(1, *ones) + augment.channel_bias * normal(channels, *ones)
     # Bends the tones as a gamma would, yet is defined for negative values.
-    image = image + augment.curve * _uniform(generator, -1, 1) * (image.clamp(-2.5, 2.5).square() - 1.0)
+    image = image + augment.curve * uniform(generator, -1, 1) * (image.clamp(-2.5, 2.5).square() - 1.0)
     if augment.illumination:
         field = augment.illumination * normal(1, 1, *[4] * len(spatial))
         image = image + functional.interpolate(field, spatial, mode=mode, align_corners=True)[0]
-    if _uniform(generator, 0, 1) < augment.blur:
+    if uniform(generator, 0, 1) < augment.blur:
         smooth = pool(image[None], 3, stride=1, padding=1)[0]
-        image = torch.lerp(image, smooth, _uniform(generator, 0.3, 1.0))
+        image = torch.lerp(image, smooth, uniform(generator, 0.3, 1.0))
     if augment.noise:
-        image = image + augment.noise * _uniform(generator, 0, 1) * normal(*image.shape)
+        image = image + augment.noise * uniform(generator, 0, 1) * normal(*image.shape)
     return image
 
 
@@ -208,16 +208,12 @@ def _some_pixels(where: np.ndarray) -> np.ndarray:
     return points
 
 
-def _uniform(generator: Generator, low: float, high: float) -> float:
-    return low + (high - low) * float(torch.rand((), generator=generator))
-
-
 def _linear_map(augment: AugmentSpec, generator: Generator) -> Tensor:
     """Random rotation, mirroring, scale and shear as a (2, 2) matrix on (x, y)."""
-    angle = math.radians(augment.rotation) * _uniform(generator, -1, 1)
+    angle = math.radians(augment.rotation) * uniform(generator, -1, 1)
     limit = math.log1p(augment.scale)
-    scale = math.exp(_uniform(generator, -limit, limit))
-    shear = augment.shear * _uniform(generator, -1, 1)
-    mirror = -1.0 if augment.flip and _uniform(generator, 0, 1) < 0.5 else 1.0
+    scale = math.exp(uniform(generator, -limit, limit))
+    shear = augment.shear * uniform(generator, -1, 1)
+    mirror = -1.0 if augment.flip and uniform(generator, 0, 1) < 0.5 else 1.0
     cosine, sine = math.cos(angle), math.sin(angle)
     return scale * torch.tensor([[cosine, -sine], [sine, cosine]]) @ torch.tensor([[mirror, shear], [0.0, 1.0]])

@@ -14,7 +14,7 @@ from gracile.recipe import AugmentSpec, JitterSpec
 from gracile.transforms.class_shares import Maps
 from gracile.transforms.column import Box
 from gracile.transforms.patches import vary_intensities
-from gracile.transforms.randomness import sample_generator
+from gracile.transforms.randomness import sample_generator, uniform
 from gracile.transforms.stored import Array
 from gracile.transforms.volume import sample
 
@@ -123,7 +123,7 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         half = (self.size[2] - 1) / 2 * float(spacing[2])
         low, high = line[0, 2], line[-1, 2]
         # A piece may begin a little beyond the ends, so that these are seen at every place of a piece.
-        height = _uniform(generator, low + min(half, (high - low) / 2) / 2, high - min(half, (high - low) / 2) / 2)
+        height = uniform(generator, low + min(half, (high - low) / 2) / 2, high - min(half, (high - low) / 2) / 2)
         way = warp(self.size, spacing, self.augment, generator)
         heights = height + (torch.arange(self.size[2]) - (self.size[2] - 1) / 2) * float(spacing[2])
         middle = torch.from_numpy(
@@ -191,7 +191,7 @@ class PointSamples(Dataset[dict[str, Tensor]]):
         number = index % len(self.volumes)
         volume, centers = self.volumes[number], self.centers[number]
         extent = torch.tensor(self.size) * torch.from_numpy(volume.spacing_mm).float()
-        if len(centers) and _uniform(generator, 0, 1) < self.share:
+        if len(centers) and uniform(generator, 0, 1) < self.share:
             chosen = centers[int(torch.randint(len(centers), (), generator=generator))] * volume.spacing_mm
             center = torch.from_numpy(chosen).float()
             center = center + self.augment.shift * extent * (2.0 * torch.rand(3, generator=generator) - 1.0)
@@ -271,17 +271,13 @@ def _linear_map(augment: AugmentSpec, generator: Generator) -> Tensor:
     angles = [augment.tilt, augment.tilt, augment.rotation]
     turn = torch.eye(3)
     for axis, largest in enumerate(angles):
-        angle = math.radians(largest) * _uniform(generator, -1, 1)
+        angle = math.radians(largest) * uniform(generator, -1, 1)
         a, b = [i for i in range(3) if i != axis]
         one = torch.eye(3)
         one[a, a] = one[b, b] = math.cos(angle)
         one[a, b], one[b, a] = -math.sin(angle), math.sin(angle)
         turn = one @ turn
     limit = math.log1p(augment.scale)
-    scale = math.exp(_uniform(generator, -limit, limit))
-    mirror = -1.0 if augment.flip and _uniform(generator, 0, 1) < 0.5 else 1.0
+    scale = math.exp(uniform(generator, -limit, limit))
+    mirror = -1.0 if augment.flip and uniform(generator, 0, 1) < 0.5 else 1.0
     return scale * turn @ torch.diag(torch.tensor([mirror, 1.0, 1.0]))
-
-
-def _uniform(generator: Generator, low: float, high: float) -> float:
-    return low + (high - low) * float(torch.rand((), generator=generator))

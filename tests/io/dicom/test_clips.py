@@ -60,6 +60,14 @@ def test_frames_that_break_off_are_left_out_and_told(tmp_path):
     assert any("left out: frame 4 of 5" in flaw for flaw in video.flaws)
 
 
+@pytest.mark.parametrize("claim", [{"NumberOfFrames": 2_000_000_000}, {"Rows": 65535, "Columns": 65535}])
+def test_a_size_that_the_file_cannot_hold_is_refused_before_memory_is_taken(tmp_path, claim):
+    frames = [encode(pixels, 8) for pixels in FRAMES]
+    path = written(tmp_path / "a.dcm", compressed(image(FRAMES, NumberOfFrames=5), frames, JPEGLosslessSV1, **claim))
+    with pytest.raises(DataError, match=r"claims 2000000000 frames|65535 x 65535 x 1 samples"):
+        open_video(path)
+
+
 def test_a_picture_is_no_clip(tmp_path):
     assert not is_clip(written(tmp_path / "a.dcm", image(FRAMES[0])))
     (tmp_path / "b.dcm").write_bytes(b"no DICOM")

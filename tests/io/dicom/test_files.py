@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gracile.errors import DataError
 from gracile.io.dicom import begins_as_dicom, dicom_files, is_dicom
-from gracile.io.dicom.files import read_dataset
+from gracile.io.dicom.files import private_parsing, read_dataset
 from gracile.io.dicom.values import stored_values
 from tests.io.dicom.objects import bare, image, written
 
@@ -61,3 +61,8 @@ def test_what_is_no_dicom_file_is_refused_in_words(tmp_path):
         assert "Doe" not in str(refusal.value)
     with pytest.raises(DataError, match="cannot be opened"):
         read_dataset(tmp_path / "absent.dcm")
+
+
+def test_too_little_memory_is_no_fault_of_the_file(tmp_path):
+    with pytest.raises(MemoryError), private_parsing(tmp_path / "a.dcm"):
+        raise MemoryError

@@ -214,3 +214,16 @@ def test_segments_that_overlap_are_refused_as_labels(tmp_path: Path) -> None:
     segmentations._segmentation(both, CLASSES, images, "").save_as(tmp_path / "a.seg.dcm")
     with pytest.raises(DataError, match="its segments overlap"):
         read_volume_labels(tmp_path / "a.seg.dcm", CLASSES)
+
+
+def test_frames_too_far_apart_for_a_volume_are_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.seg.dcm"
+    write_segmentation(path, mask_of(), CLASSES, made(tmp_path / "series", affine_of((0, 0, 0))))
+    dataset = pydicom.dcmread(path)
+    for groups in dataset.PerFrameFunctionalGroupsSequence:
+        place = groups.PlanePositionSequence[0]
+        x, y, z = place.ImagePositionPatient
+        place.ImagePositionPatient = [x, y, z + 1e9 * (z > 107)]
+    dataset.save_as(path)
+    with pytest.raises(DataError, match="more than the limit"):
+        read_volume_labels(path, CLASSES)

@@ -41,9 +41,7 @@ def compare(
     """
     require_writable(out, "comparison.json", "comparison.csv", "index.html", depth=3)
     sides = [_contender(model, device) for model in (before, after)]
-    sources = [data] if isinstance(data, str | Path) else list(data)
-    found = find_cases([Path(source) for source in sources], sides[1].pipeline.recipe)
-    chosen = select(found, include=cases, exclude=exclude)
+    chosen = select(find_cases(data, sides[1].pipeline.recipe), include=cases, exclude=exclude)
     return compare_models(before=sides[0], after=sides[1], cases=chosen, out=Path(out), protocol=protocol)
 
 

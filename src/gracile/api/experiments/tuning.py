@@ -11,6 +11,7 @@ from typing import Any
 from gracile.api.arguments import checked
 from gracile.api.checking import check_recipe
 from gracile.data import find_cases, select
+from gracile.data.layouts import sources
 from gracile.errors import GracileError, UsageError
 from gracile.io.atomic import require_writable
 from gracile.recipe import Recipe, read_recipe
@@ -71,13 +72,12 @@ def tune(
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
     check_recipe(chosen)
     require_writable(out, "trials/", "study.json", "best.yaml", "trials.csv", "tuning.json", "index.html")
-    sources = [data] if isinstance(data, str | Path) else list(data)
-    found = select(find_cases([Path(source) for source in sources], chosen), include=cases, exclude=exclude)
+    found = select(find_cases(data, chosen), include=cases, exclude=exclude)
     plan = begin(read_study(study), chosen, found, Path(out), start=start, split=split, threads=threads)
     if workers == 1:
         return work(plan, trials=trials, minutes=minutes, storage=storage, say=say)
     common = {"trials": trials, "minutes": minutes, "cases": cases, "exclude": exclude, "storage": storage}
-    again = {"start": None if start is None else str(start), "data": [str(source) for source in sources]}
+    again = {"start": None if start is None else str(start), "data": [str(path) for path in sources(data)]}
     _run_workers(Path(out), workers, threads, {**common, **again})
     return finish(plan, storage)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from gracile.errors import DataError
 from gracile.io.dicom.files import VIEWER
+from gracile.io.voxels import COPY_AGAIN
 
 SEGMENTATION_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
 """SOP Class UID (0008,0016) of segmentations."""
@@ -65,5 +66,8 @@ def title(keyword: str) -> str:
 
 
 def frame_count(path: Path, dataset: Any) -> int:
-    """How many frames an image has."""
-    return max(1, int(number(path, dataset, "NumberOfFrames", 1)))
+    """How many frames an image has. Raises DataError where its file is too small to hold so many."""
+    count = max(1, int(number(path, dataset, "NumberOfFrames", 1)))
+    if count > path.stat().st_size:
+        raise DataError(f"{path} claims {count} frames, more than it has bytes.", COPY_AGAIN)
+    return count

@@ -112,7 +112,7 @@ def private_parsing(path: Path, wrong: str = "cannot be read as DICOM: a field o
         with warnings.catch_warnings(), _silent_logs():
             warnings.simplefilter("ignore")
             yield
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except InvalidDicomError:
         raise DataError(f"{path} is no DICOM file.", VIEWER) from None

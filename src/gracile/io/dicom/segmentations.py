@@ -13,10 +13,10 @@ import numpy as np
 from gracile.errors import DataError
 from gracile.io.atomic import writing
 from gracile.io.dicom.decoders import decoder_of
-from gracile.io.dicom.fields import SEGMENTATION_CLASS, words
+from gracile.io.dicom.fields import SEGMENTATION_CLASS, frame_count, words
 from gracile.io.dicom.files import VIEWER, private_parsing, read_dataset
 from gracile.io.dicom.series import ordered_slices
-from gracile.io.voxels import Voxels, require_affine, require_true_size
+from gracile.io.voxels import MAX_VOXELS, Voxels, require_affine, require_true_size
 from gracile.names import VERSION
 
 SUFFIX = ".seg.dcm"
@@ -117,12 +117,14 @@ def read_segmentation(path: Path) -> Voxels:
 
     with private_parsing(path):
         dataset = read_dataset(path)
+        shape = (int(dataset.Columns), int(dataset.Rows), frame_count(path, dataset))
+        require_true_size(path, shape, 1, path.stat().st_size, compressed=True)
         if plugin := decoder_of(path, dataset):
             dataset.decompress(decoding_plugin=plugin, as_rgb=False)
         seg = hd.seg.Segmentation.from_dataset(dataset, copy=False)
-        frames, shape = int(seg.get("NumberOfFrames") or 1), (int(seg.Columns), int(seg.Rows))
-        require_true_size(path, (*shape, frames), 1, path.stat().st_size, compressed=True)
         try:
+            if geometry := seg.get_volume_geometry(allow_missing_positions=True, rtol=_UNEVEN):  # slices it has none of
+                require_true_size(path, geometry.spatial_shape, 1, MAX_VOXELS, compressed=True)
             volume = seg.get_volume(combine_segments=True, allow_missing_positions=True, rtol=_UNEVEN)
         except RuntimeError:
             raise DataError(

@@ -9,9 +9,12 @@ from gracile.errors import DataError
 from gracile.io.dicom.decoders import decoder_of
 from gracile.io.dicom.fields import number, words
 from gracile.io.dicom.files import private_parsing
-from gracile.io.voxels import COPY_AGAIN
+from gracile.io.voxels import COPY_AGAIN, require_true_size
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+_BLANK = 1 << 16
+"""Bytes that the size of a small file is taken for: JPEG 2000 and JPEG-LS make next to nothing of a blank picture."""
 
 
 def stored_values(path: Path, dataset: Any, frame: int = 0) -> np.ndarray:
@@ -27,6 +30,8 @@ def stored_values(path: Path, dataset: Any, frame: int = 0) -> np.ndarray:
     if not any(name in dataset for name in _PIXELS):
         raise DataError(f"{path} holds no pixels.", "Choose the file of an image, not of a report or a measurement.")
     plugin = decoder_of(path, dataset)
+    sides = [int(number(path, dataset, name, 1)) for name in ("Columns", "Rows", "SamplesPerPixel")]
+    require_true_size(path, sides, 1, max(path.stat().st_size, _BLANK), compressed=True)
     with private_parsing(path, "has pixels that are damaged or end too early"):
         values = _placed_otherwise(path, dataset, frame)
         values = pixel_array(dataset, index=frame, decoding_plugin=plugin) if values is None else values

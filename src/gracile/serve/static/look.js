@@ -80,7 +80,7 @@ function gates(scene) {
   if (!names.length) return null;
   return h("div", {}, h("h3", {}, "Gate"), h("table", { class: "measured" }, h("tbody", {}, names.map((name) =>
     h("tr", {}, h("th", { scope: "row" }, name, name in scene.decisions && h("small", {}, scene.decisions[name] ? "open" : "closed")),
-      h("td", {}, scene.gates[name].toFixed(3)))))));
+      h("td", {}, scene.gates[name]?.toFixed(3) ?? "–"))))));
 }
 
 function measurements(scene) {

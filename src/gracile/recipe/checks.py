@@ -161,7 +161,7 @@ def _networks(recipe: "Recipe") -> list[str]:
         name = spec.network.name
         takes_weights = name == "double-unet" or name.startswith("smp:") or spec.role == "classifies"
         if spec.network.initial and (not takes_weights or name.startswith("map:")):
-            found.append(f"{where}: the network {name!r} takes no first weights: leave `initial` out; --from takes bundles")
+            found.append(f"{where}: the network {name!r} takes no first weights: leave `initial` out")
         for term in getattr(spec, "losses", []):
             if term.name not in LOSSES:
                 found.append(f"{where}: there is no loss {term.name!r}. {nearest(term.name, LOSSES)}")

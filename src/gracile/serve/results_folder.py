@@ -11,7 +11,6 @@ from gracile.io.predictions_file import PREDICTIONS, read_predictions
 from gracile.plain_data import Text, require_shape
 from gracile.serve.naming import sendable
 
-
 _PLACES = {"input", "path", "files"}
 """What a record says of the disk, which stays as the disk has it."""
 

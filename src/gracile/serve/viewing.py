@@ -21,8 +21,8 @@ from gracile.serve.case_table import case_table
 from gracile.serve.drawn import DrawnCases
 from gracile.serve.files import send_file, send_scene
 from gracile.serve.guard import Guard
-from gracile.serve.page import add_page
 from gracile.serve.naming import sendable
+from gracile.serve.page import add_page
 from gracile.serve.problems import Problem, answer_problem
 from gracile.serve.process import WorkerError, WorkerProcess
 from gracile.serve.results_folder import ResultsFolder, read_results

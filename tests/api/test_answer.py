@@ -69,6 +69,17 @@ def test_save_writes_the_mask_that_a_run_writes(answer, tmp_path):
     assert (read_labels(mask, answer.recipe.classes, recoded=False) == answer.mask).all()
 
 
+@pytest.mark.parametrize(
+    ("folder", "words"), [(None, "save() cannot use None as folder"), ("/proc/new", "/proc/new/"), ("", "")]
+)
+def test_save_says_why_it_cannot(answer, folder, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"{answer.case_id}.png").mkdir()
+    with pytest.raises(gracile.GracileError) as told:
+        answer.save(folder)
+    assert words in str(told.value)
+
+
 def test_a_volume_shows_a_sheet():
     volume = next(demo_folder("spinal-cord").glob("*.nii.gz"))
     answer = gracile.load("spinal-cord", device="cpu")(volume)

@@ -59,6 +59,11 @@ def test_a_missing_file_another_name_or_subject_changes_it(cases, change):
     assert fingerprint([*cases[:2], replace(cases[2], **change)])["sha256"] != fingerprint(cases)["sha256"]
 
 
+def test_a_name_that_is_no_unicode_is_counted_like_others(cases):
+    first, *rest = cases
+    assert fingerprint([replace(first, id="lat\udcfcn"), *rest])["sha256"] != fingerprint(cases)["sha256"]
+
+
 def test_swapped_label_and_region_change_it(cases):
     swapped = replace(cases[0], label=cases[0].region, region=cases[0].label)
     assert fingerprint([swapped, *cases[1:]])["sha256"] != fingerprint(cases)["sha256"]

@@ -173,6 +173,29 @@ def test_csv_as_excel_writes_it_names_its_separator_and_has_backslashes(tmp_path
         find_cases(table, recipe)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_csv_of_excel_may_have_cells_that_are_empty_now_and_be_unicode_text(tmp_path, recipe, encoding):
+    dataset(tmp_path / "pictures")
+    table, row = tmp_path / "table.csv", "pictures/images/a.png,pictures/labels/a.png"
+    for text in (f"image,label,,\r\n{row},,\r\n,,,\r\n", f"image,label\r\n{row},, \r\n,\r\n"):
+        table.write_bytes(text.encode(encoding))
+        assert [case.id for case in find_cases(table, recipe)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"image,label,Image\na.png,a.png,b.png\n", "has the column 'image' twice"),
+        (b"image,label\n\xfc.png,a.png\n", r"is not UTF-8\. Save it as UTF-8 text"),
+        (b"image,label\na.png,a.png,c\n", "line 2: there are more cells than columns"),
+    ],
+)
+def test_csv_that_would_be_misread_is_refused(tmp_path, recipe, content, words):
+    (tmp_path / "table.csv").write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        find_cases(tmp_path / "table.csv", recipe)
+
+
 def test_csv_names_a_file_in_either_form_of_its_letters(tmp_path, recipe):
     picture(tmp_path / unicodedata.normalize("NFD", "Müller.png"))
     table = tmp_path / "table.csv"

@@ -96,6 +96,20 @@ def test_folder_that_is_a_file_is_explained(tmp_path):
         write_text(tmp_path / "file" / "a.txt", "x")
 
 
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [(errno.EIO, WriteError, "Free some space"), (errno.EINVAL, DataError, "the disk does not take such a name")],
+)
+def test_whatever_the_disk_says_of_the_file_itself_is_told_in_words(tmp_path, monkeypatch, code, kind, words):
+    def refuse(path, *_):
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(DataError, match=words) as told:
+        write_text(tmp_path / "a:b.txt", "x")
+    assert type(told.value) is kind
+
+
 def test_json_is_plain_and_refuses_nan(tmp_path):
     write_json(tmp_path / "a.json", {"name": "Ä", "values": [1, None]})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"name": "Ä", "values": [1, None]}

@@ -156,11 +156,14 @@ def test_empty_absent_and_foreign_files_are_errors(tmp_path):
     with pytest.raises(DataError, match=r"absent\.png cannot be opened"):
         read_image(tmp_path / "absent.png")
     (tmp_path / "text.png").write_text("no picture at all")
-    with pytest.raises(DataError, match=r"text\.png cannot be read"):
+    with pytest.raises(DataError, match=r"text\.png cannot be read as an image \(it is of no kind that is known\)"):
         read_image(tmp_path / "text.png")
     (tmp_path / "folder.png").mkdir()
-    with pytest.raises(DataError, match=r"folder\.png"):
+    with pytest.raises(DataError, match=r"folder\.png is a folder, and one picture is needed"):
         read_image(tmp_path / "folder.png")
+    (tmp_path / "clip.png").write_bytes(b"RIFF\0\0\0\0AVI " + bytes(200))
+    with pytest.raises(DataError, match=r"clip\.png is a video, and one picture is needed"):
+        read_image(tmp_path / "clip.png")
 
 
 def test_absurd_size_is_refused_before_it_is_decoded(tmp_path):

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -254,6 +256,22 @@ def test_a_browser_is_never_shown_what_it_kept_of_another_case(picture_results: 
         status, _, nothing = request(address, "GET", place, If_None_Match=tag)
         assert (status, nothing) == (304, b"")
         assert request(address, "GET", "/api/cases/1/files/mask", If_None_Match=tag)[::2] == (200, content)
+
+
+def test_a_name_that_is_no_unicode_is_shown_as_an_escape(picture_results: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(picture_results, results)
+    stored = json.loads((results / "predictions.json").read_text())
+    (results / os.fsdecode(b"lat\xfcn.png")).write_bytes((results / stored["inputs"][0]["files"]["mask"]).read_bytes())
+    record = {"name": "lat\udcfcn", "input": "lat\udcfcn.png", "files": {"mask": "lat\udcfcn.png"}}
+    stored["inputs"] = [stored["inputs"][0] | record]
+    (results / "predictions.json").write_text(json.dumps(stored))
+    with listening(create_viewer(results, tmp_path / "cache")) as address:
+        status, _, content = request(address, "GET", "/api/cases")
+        assert (status, json.loads(content)["rows"][0][0]) == (200, "lat\\udcfcn")
+        assert json.loads(request(address, "GET", "/api/cases/0/scene")[2])["name"] == "lat\\udcfcn"
+        for place in ("/api/cases/0/thumbnail", "/api/cases/0/files/mask", "/api/cases/0/files/mask?download=true"):
+            assert request(address, "GET", place)[0] in (200, 204)
 
 
 def test_the_client_follows_no_redirect_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:

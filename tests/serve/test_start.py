@@ -32,3 +32,5 @@ def test_commands_say_what_is_wrong(tmp_path: Path) -> None:
     assert "There is no model" in str(outcome.exception)
     outcome = CliRunner().invoke(app, ["serve", "--host", "0.0.0.0"])
     assert "no token guards it" in str(outcome.exception)
+    outcome = CliRunner().invoke(app, ["serve", "nerve-ultrasound", "--port", "99999"])
+    assert "There is no port 99999" in str(outcome.exception)

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from gracile.api.arguments import checked
 from gracile.case import Case
 from gracile.errors import DataError
 from gracile.inference.result_files import write_result
@@ -54,6 +55,7 @@ class Answer(Result):
         """The measurements as rows of ``measurements.csv``; ``pandas.DataFrame(result.table())`` makes a data frame."""
         return measurement_rows(self.case_id, [vars(measurement) for measurement in self.measurements])
 
+    @checked
     def save(self, folder: str | Path) -> list[Path]:
         """Write mask, points, tables and kept probabilities as ``gracile predict`` writes them.
 
@@ -65,6 +67,7 @@ class Answer(Result):
 
         Raises:
             DataError: A file cannot be written.
+            UsageError: The folder is no path.
         """
         return [Path(folder) / file for file in write_result(self, Path(folder)).values()]
 

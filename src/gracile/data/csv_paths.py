@@ -1,5 +1,6 @@
 """A data set as a CSV that names each case's files, its subject and what kind of frame it is."""
 
+import codecs
 import csv
 import re
 import unicodedata
@@ -14,6 +15,8 @@ from gracile.recipe import Recipe
 CSV_COLUMNS = ("image", "label", "region", "points", "subject", "id", "class")
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?\s*$', re.IGNORECASE)
 """Excel's first line that says what parts the cells."""
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How what Excel calls Unicode text begins."""
 _CSV_REMEDY = (
     f"The header is image, label, points or class, and, as needed, {', '.join(CSV_COLUMNS[2:6])}; "
     "paths are relative to the CSV."
@@ -25,9 +28,12 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
     if source.suffix.lower() != ".csv" or not source.is_file():
         return None
     try:
-        lines = source.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{source} cannot be read ({error}).", "Save it as UTF-8 text.") from None
+        content = source.read_bytes()
+        lines = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"{source} cannot be read: {error.strerror}.", "Check its rights.") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{source} is not UTF-8.", "Save it as UTF-8 text; in Excel as CSV UTF-8.") from None
     named = _SEPARATOR_LINE.match(lines[0]) if lines else None
     skipped = 1 if named else 0
     lines = lines[skipped:]
@@ -38,7 +44,11 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
         columns = [name.strip().lower() for name in rows.fieldnames or ()]
     except csv.Error as error:
         raise DataError(f"{source}, line 1: {error}.", "Save it as CSV.") from None
+    while columns and not columns[-1]:  # Excel writes what once was a column, now empty
+        columns.pop()
     rows.fieldnames = columns
+    if twice := [name for name in dict.fromkeys(columns) if columns.count(name) > 1]:
+        raise DataError(f"{source} has the column {twice[0]!r} twice.", "Remove one of them.")
     unknown = [name for name in columns if name not in CSV_COLUMNS]
     if unknown or "image" not in columns or not {"label", "points", "class"} & set(columns):
         # A mistyped "subject" that is passed over would put one person on both sides of a split.
@@ -51,6 +61,8 @@ def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
     listing = Listing()
     try:
         for row in rows:
+            if not any("".join(cells or "").strip() for cells in row.values()):
+                continue
             try:
                 listing.cases.append(_csv_case(source, rows.line_num + skipped, row))
             except DataError as fault:
@@ -82,7 +94,7 @@ def _is_there(path: Path, *, or_folder: bool) -> bool:
 
 def _csv_case(source: Path, line: int, row: dict[str, str | None]) -> CaseFiles:
     cells = {name: (row.get(name) or "").strip() for name in CSV_COLUMNS}
-    if None in row:
+    if "".join(row.get(None) or ()).strip():  # type: ignore[call-overload]
         raise DataError(f"{source}, line {line}: there are more cells than columns.", "Quote names that hold a comma.")
     if not cells["image"]:
         raise DataError(f"{source}, line {line}: no image is named.", _CSV_REMEDY)

@@ -35,7 +35,7 @@ def fingerprint(cases: list[CaseFiles], wanted: InputSpec | None = None) -> dict
         sizes[size] = sizes.get(size, 0) + 1
         checksum = _case_checksum(case, wanted.kind == "volume")
         files[case.id] = {"sha256": checksum, "subject": case.subject}
-        whole.update(f"{case.id}\0{case.subject}\0{checksum}\n".encode())
+        whole.update(f"{case.id}\0{case.subject}\0{checksum}\n".encode("utf-8", "surrogateescape"))
     return {
         "cases": len(ordered),
         "subjects": len({case.subject for case in ordered}),

@@ -14,6 +14,7 @@ from gracile.errors import DataError, WriteError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_NAME = (errno.EINVAL, errno.EILSEQ)
 _PART = ".part-"
 
 
@@ -162,7 +163,9 @@ def _explained(error: OSError, path: Path, part: Path) -> DataError | None:
         return WriteError(f"{path} cannot be written: part of its path is a file.", "Choose another folder.")
     if isinstance(error, IsADirectoryError) and str(error.filename) in own:
         return WriteError(f"{path} cannot be written: it is a folder.", "Move it away, or choose another --out.")
-    return None
+    if error.errno in _NO_NAME and str(error.filename) in own:
+        return DataError(f"{path} cannot be written: the disk does not take such a name.", "Give it another name.")
+    return unwritable(path, error) if str(error.filename) in own else None
 
 
 def write_bytes(path: Path | str, content: bytes) -> None:

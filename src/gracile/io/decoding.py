@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gracile.errors import DataError
 from gracile.io.dicom import is_dicom
 from gracile.io.dicom.pictures import read_stored
+from gracile.io.kinds import group_by_content
 
 MAX_PIXELS = 300_000_000
 _TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -34,6 +35,7 @@ _UNREADABLE = (
 # Pillow keeps only the high byte of a 16-bit color sample; decoded in the other byte order it gives the low byte.
 _OTHER_BYTE_ORDER = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
 _REMEDY = "Open it in an image viewer; if it does not show there either, copy or export it again."
+_OF_A_VIDEO = "Name one of its frames; `gracile predict` and gracile.predict take videos."
 
 
 @dataclass
@@ -75,6 +77,8 @@ def decode(path: Path | str) -> Decoded:
         DataError: The file is absent, empty, truncated, unreadable or claims more than 300 megapixels.
     """
     path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, and one picture is needed.", "Name a file in it.")
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -91,6 +95,10 @@ def decode(path: Path | str) -> Decoded:
             with _no_pillow_limit(), path.open("rb") as file, Image.open(file) as image:
                 _check_size(path, image.width, image.height)
                 decoded = _decode_pillow(path, image)
+    except UnidentifiedImageError as error:
+        if group_by_content(path) == "video":
+            raise DataError(f"{path} is a video, and one picture is needed.", _OF_A_VIDEO) from error
+        raise DataError(f"{path} cannot be read as an image (it is of no kind that is known).", _REMEDY) from error
     except _UNREADABLE as error:
         reason = str(error).replace(str(path), path.name).rstrip(".")
         raise DataError(f"{path} cannot be read as an image ({reason}).", _REMEDY) from error

@@ -127,6 +127,9 @@ def smp_network(rest: str, in_channels: int, out_channels: int, initial: str, op
     decoders = {n: c for n, c in vars(smp).items() if inspect.isclass(c) and issubclass(c, nn.Module)}
     if decoder not in decoders:
         raise RecipeError(f"There is no decoder {decoder!r}.", nearest(decoder, list(decoders)))
+    encoders = smp.encoders.encoders
+    if encoder and encoder not in encoders and not encoder.startswith(("tu-", "timm-")):  # those are timm's
+        raise RecipeError(f"There is no encoder {encoder!r}.", nearest(encoder, encoders))
     kind = decoders[decoder]
     # An auxiliary output would be a second answer that is no map. Of the encoders, timm's alone take further options;
     # others would pass them over in silence.

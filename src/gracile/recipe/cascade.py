@@ -34,7 +34,7 @@ StageSpec = Annotated[AnyStage, Field(discriminator="kind")]
 class Recipe(Spec):
     """A whole cascade as data. Every value can be set from the command line by its dotted name."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
     title: str
     summary: str = ""
     classes: list[ClassSpec]

@@ -158,6 +158,10 @@ def _networks(recipe: "Recipe") -> list[str]:
             found += _delineator(where, spec.network, spec.network_input, spec.role)
         if isinstance(spec, FuseSpec):
             found += _delineator(where, spec.discriminator, "image", "judges")
+        name = spec.network.name
+        takes_weights = name == "double-unet" or name.startswith("smp:") or spec.role == "classifies"
+        if spec.network.initial and (not takes_weights or name.startswith("map:")):
+            found.append(f"{where}: the network {name!r} takes no first weights: leave `initial` out")
         for term in getattr(spec, "losses", []):
             if term.name not in LOSSES:
                 found.append(f"{where}: there is no loss {term.name!r}. {nearest(term.name, LOSSES)}")

@@ -95,7 +95,7 @@ class SegmentSpec(StageBase):
     kind: Literal["segment"] = "segment"
     name: StageName = "segment"
     network: NetworkSpec
-    losses: list[LossSpec]
+    losses: list[LossSpec] = Field(min_length=1)
     sampler: SamplerSpec = SamplerSpec()
     augment: AugmentSpec = AugmentSpec()
     decision: DecisionSpec = DecisionSpec()
@@ -174,7 +174,7 @@ class SegmentVolumeSpec(StageBase):
     kind: Literal["segment-volume"] = "segment-volume"
     name: StageName = "segment"
     network: NetworkSpec
-    losses: list[LossSpec]
+    losses: list[LossSpec] = Field(min_length=1)
     along: str = Field("", description="the stage whose line is followed; empty segments the whole volume")
     slices: int = Field(0, ge=0, description="neighboring slices that a network for pictures sees; 0: one for volumes")
     spacing_mm: Spacing = Field((0.5, 0.5, 0.0), description="of the column; 0 keeps an axis of the volume")

@@ -19,7 +19,7 @@ NONE = "none"
 class ClassSpec(Spec):
     """One class of the labels: its name and how it is drawn and recognized in color labels."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
     color: Color
     also: list[Color] = Field(default_factory=list, description="further colors that mean this class in color labels")
     values: list[int] = Field(default_factory=list, description="values that mean this class in index labels; if any")

@@ -40,6 +40,14 @@ def _sentence(problem: Any, root: type[BaseModel], above: Place) -> str:
         return f"{dotted}: there is no such setting. {nearest(str(place[-1]), known)}"
     if kind == "missing":
         return f"{dotted}: it is missing"
+    if kind == "union_tag_not_found":
+        return f"{dotted}.kind: it is missing"
+    if kind in ("too_short", "string_too_short"):
+        return f"{dotted}: it is empty"
+    if kind == "model_type" and (part := part_at(root, place)):
+        return f"{dotted}: it takes settings, each by its name: {', '.join(part.model_fields)}"
+    if kind == "string_pattern_mismatch":
+        return f"{dotted}: it takes small letters, digits, - and _, and begins with a letter or digit"
     if kind == "union_tag_invalid":
         known = re.findall(r"'([^']*)'", context["expected_tags"])
         key = context["discriminator"].strip("'")

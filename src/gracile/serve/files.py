@@ -31,7 +31,8 @@ def send_file(request: Request, scene: Scene, key: str, name: str, download: boo
     if entry is None or path is None or not path.is_file():
         raise Problem(404, "There is no such file.")
     stat = path.stat()
-    tag = hashlib.sha256(f"{path}\0{stat.st_mtime_ns}\0{stat.st_size}".encode()).hexdigest()[:32]
+    said = f"{path}\0{stat.st_mtime_ns}\0{stat.st_size}"
+    tag = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     headers = {"Content-Security-Policy": _FILE_POLICY, "Cache-Control": "private, no-cache", "ETag": f'"{tag}"'}
     if f'"{tag}"' in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from typing import Any
 from urllib.parse import quote
 
 from gracile.io.naming import stem
@@ -20,6 +21,20 @@ def shown_name(given: str) -> str:
     last = re.split(r"[/\\\\]", given)[-1]
     clean = "".join(c for c in last if unicodedata.category(c)[0] != "C" or c == "\u200d").strip()
     return clean[:_LONGEST] or _FALLBACK
+
+
+def sendable(value: Any) -> Any:
+    """Plain data whose texts can be sent: what is no Unicode, as in file names of old disks, is an escape in them.
+
+    Example:
+        >>> sendable(["lat\\udcfcn.png"])
+        ['lat\\\\udcfcn.png']
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {key: sendable(part) for key, part in value.items()}
+    return [sendable(part) for part in value] if isinstance(value, list) else value
 
 
 def download_header(name: str, suffix: str) -> str:

@@ -9,6 +9,10 @@ from typing_extensions import TypedDict
 from gracile.errors import DataError
 from gracile.io.predictions_file import PREDICTIONS, read_predictions
 from gracile.plain_data import Text, require_shape
+from gracile.serve.naming import sendable
+
+_PLACES = {"input", "path", "files"}
+"""What a record says of the disk, which stays as the disk has it."""
 
 
 class _RecipeShape(TypedDict):
@@ -63,5 +67,5 @@ def read_results(folder: Path) -> ResultsFolder:
         content["model"]["name"],
         recipe["classes"],
         recipe.get("input", {}),
-        content["inputs"],
+        [{key: part if key in _PLACES else sendable(part) for key, part in one.items()} for one in content["inputs"]],
     )

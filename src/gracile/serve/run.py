@@ -65,6 +65,8 @@ def _run(app: FastAPI, listen: ListenSettings, announce: Announce) -> None:
 
 
 def _listener(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 65536:
+        raise UsageError(f"There is no port {port}.", "Choose one from 0 to 65535.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

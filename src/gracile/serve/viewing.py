@@ -21,6 +21,7 @@ from gracile.serve.case_table import case_table
 from gracile.serve.drawn import DrawnCases
 from gracile.serve.files import send_file, send_scene
 from gracile.serve.guard import Guard
+from gracile.serve.naming import sendable
 from gracile.serve.page import add_page
 from gracile.serve.problems import Problem, answer_problem
 from gracile.serve.process import WorkerError, WorkerProcess
@@ -96,7 +97,7 @@ class Viewer:
                 try:
                     await (self.ahead if ahead else self.drawer).ask(request, _DRAW_SECONDS)
                 except WorkerError as error:
-                    raise Problem(422, error.message) from None
+                    raise Problem(422, sendable(error.message)) from None
                 self.drawn.keep(place)
         return record["name"], place
 

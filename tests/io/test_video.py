@@ -277,3 +277,13 @@ def test_frames_of_a_folder_come_as_people_count(tmp_path):
     for number in (1, 2, 10):
         Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"frame{number}.png")
     assert [int(image[0, 0, 0]) for image in read(tmp_path)[0]] == [1, 2, 10]
+
+
+def test_a_video_of_an_unknown_compression_is_refused_in_words(tmp_path):
+    path = write_clip(tmp_path / "clip.avi", [np.full((32, 48, 3), 90, np.uint8)] * 3)
+    content = path.read_bytes()
+    start = content.index(b"strh") + 12  # what decodes it, in the header and in the format of the stream
+    coded = content.index(b"strf") + 24
+    path.write_bytes(content[:start] + b"ZZZZ" + content[start + 4 : coded] + b"ZZZZ" + content[coded + 4 :])
+    with pytest.raises(DataError, match="of a kind that is not known"), open_video(path):
+        pass

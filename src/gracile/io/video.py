@@ -146,7 +146,10 @@ def _largest(name: str, container: Any) -> Any:
     streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
     if not streams:
         raise DataError(f"{name} has no video in it.", "Name a file with pictures, not with sound alone.")
-    return max(streams, key=lambda one: one.width * one.height)
+    known = [one for one in streams if one.codec_context is not None]
+    if not known:
+        raise DataError(f"{name} is a video of a kind that is not known.", _REMEDY)
+    return max(known, key=lambda one: one.width * one.height)
 
 
 def _display_matrix(frame: Any) -> np.ndarray:

@@ -1,5 +1,7 @@
 """DICOM files are known by their content, with and without preamble, and read so that no value of theirs shows."""
 
+from io import FileIO
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from gracile.errors import DataError
 from gracile.io.dicom import begins_as_dicom, dicom_files, is_dicom
-from gracile.io.dicom.files import private_parsing, read_dataset
+from gracile.io.dicom.files import _Bounded, private_parsing, read_dataset
 from gracile.io.dicom.values import stored_values
 from tests.io.dicom.objects import bare, image, written
 
@@ -66,3 +68,12 @@ def test_what_is_no_dicom_file_is_refused_in_words(tmp_path):
 def test_too_little_memory_is_no_fault_of_the_file(tmp_path):
     with pytest.raises(MemoryError), private_parsing(tmp_path / "a.dcm"):
         raise MemoryError
+
+
+def test_no_memory_is_taken_for_more_than_a_file_holds(tmp_path):
+    path = tmp_path / "claims.dcm"
+    path.write_bytes(bytes(5000))
+    with _Bounded(FileIO(path)) as file:
+        assert len(file.read(2000)) == 2000
+        assert len(file.read(2**40)) == 3000  # Python would ask for a terabyte first
+        assert file.read(2**40) == b""

@@ -1,6 +1,8 @@
 """Which files are DICOM, and their data sets, read so that nothing of a patient shows in a message."""
 
+import io
 import logging
+import os
 import re
 import struct
 import warnings
@@ -92,15 +94,26 @@ def read_dataset(path: Path, fields: list[str] | None = None, *, pixels: bool = 
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     with private_parsing(path):
-        with path.open("rb") as file:
+        with _Bounded(io.FileIO(path)) as file:
             head = file.read(_HEAD)
-        bare = head[_PREAMBLE : _PREAMBLE + 4] != b"DICM" and begins_as_dicom(head)
-        dataset = dcmread(path, specific_tags=fields, stop_before_pixels=not pixels, force=bare)
+            file.seek(0)
+            bare = head[_PREAMBLE : _PREAMBLE + 4] != b"DICM" and begins_as_dicom(head)
+            dataset = dcmread(file, specific_tags=fields, stop_before_pixels=not pixels, force=bare)
         if not dataset.file_meta.get("TransferSyntaxUID"):
             implicit, little = dataset.original_encoding
             explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
             dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
         return dataset
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which never more is read than it holds: Python takes memory for all that a damaged length asks for."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size > _HEAD:
+            left = os.fstat(self.fileno()).st_size - self.tell()
+            size = left if size is None else min(size, left)
+        return super().read(size)
 
 
 @contextmanager

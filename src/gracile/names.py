@@ -26,12 +26,14 @@ class Named:
         place: Where its code is, ``module:attribute``.
         inputs: What it can be used on.
         role: Of networks: what it does where it is no network that delineates.
+        begins: Of networks: whether it can begin with the weights of a file.
     """
 
     summary: str
     place: str
     inputs: tuple[Kind, ...]
     role: str = "delineates"
+    begins: bool = False
 
     def load(self) -> Any:
         """Its code; imported now, and not before."""
@@ -73,6 +75,7 @@ NETWORKS: dict[str, Named] = {
         "VGG19 U-Net, then a second U-Net on what the first one found (Jha et al. 2020)",
         "gracile.networks.double_unet:DoubleUNet",
         PICTURES,
+        begins=True,
     ),
     "light-unet": Named("small and fast, for video on a processor", "gracile.networks.light_unet:LightUNet", PICTURES),
     "light-unet-3d": Named("small and fast, for volumes", "gracile.networks.light_unet_3d:LightUNet3d", VOLUMES),
@@ -86,6 +89,12 @@ NETWORKS: dict[str, Named] = {
 }
 """Networks of our own, by name; each takes ``in_channels`` and ``out_channels`` first. ``smp:DECODER:ENCODER`` and
 ``monai:CLASS`` name those of the libraries."""
+
+
+def takes_first_weights(network: str) -> bool:
+    """Whether a network that answers maps can begin with weights: a file's, or its library's own."""
+    return network.startswith("smp:") or (network in NETWORKS and NETWORKS[network].begins)
+
 
 MONAI_NETWORKS: dict[str, str] = {
     "AttentionUnet": "attention U-Net; needs channels and strides",

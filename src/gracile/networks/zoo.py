@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from gracile.errors import GracileError, RecipeError, nearest, require_options
-from gracile.names import MONAI_NETWORKS, NETWORKS, PICTURES, Kind
+from gracile.names import MONAI_NETWORKS, NETWORKS, PICTURES, Kind, takes_first_weights
 from gracile.networks.libraries import monai_network, smp_network
 
 
@@ -32,7 +32,7 @@ def build_network(
     if name not in NETWORKS and library not in ("smp", "monai"):
         libraries = ["smp:Unet:resnet18", *(f"monai:{known}" for known in MONAI_NETWORKS)]
         raise RecipeError(f"There is no network {name!r}.", nearest(name, [*NETWORKS, *libraries]))
-    if initial and name != "double-unet" and library != "smp":
+    if initial and not takes_first_weights(name):
         raise RecipeError(f"The network {name!r} takes no first weights.", "Leave `initial` out; --from takes bundles.")
     if dimensions and library != "monai" and _KINDS[dimensions] not in _inputs(name):
         raise RecipeError(f"The network {name!r} does not take {_SEEN[dimensions]}.", _OTHERS[dimensions])

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from gracile.errors import nearest
-from gracile.names import LOSSES, MEASURES, MONAI_NETWORKS, NETWORKS, PROTOCOL_INPUTS, PROTOCOLS, WINDOW_NETWORKS, Kind
+from gracile.names import (
+    LOSSES,
+    MEASURES,
+    MONAI_NETWORKS,
+    NETWORKS,
+    PROTOCOL_INPUTS,
+    PROTOCOLS,
+    WINDOW_NETWORKS,
+    Kind,
+    takes_first_weights,
+)
 from gracile.recipe.landmark_stages import LandmarkHeatSpec, LandmarkRefineSpec, LandmarkWindowsSpec
 from gracile.recipe.sides import first_of, mirroring_stages, side_problems
 from gracile.recipe.stages import FuseSpec, GateSpec, SegmentVolumeSpec
@@ -158,9 +168,9 @@ def _networks(recipe: "Recipe") -> list[str]:
             found += _delineator(where, spec.network, spec.network_input, spec.role)
         if isinstance(spec, FuseSpec):
             found += _delineator(where, spec.discriminator, "image", "judges")
-        name = spec.network.name
-        takes_weights = name == "double-unet" or name.startswith("smp:") or spec.role == "classifies"
-        if spec.network.initial and (not takes_weights or name.startswith("map:")):
+        name, inner = spec.network.name, spec.network.name.removeprefix("map:")
+        is_library_s = spec.role == "classifies" and inner == name
+        if spec.network.initial and not is_library_s and not takes_first_weights(inner):
             found.append(f"{where}: the network {name!r} takes no first weights: leave `initial` out")
         for term in getattr(spec, "losses", []):
             if term.name not in LOSSES:

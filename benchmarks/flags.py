@@ -38,7 +38,7 @@ from gracile.io import read_case_file
 from gracile.names import MODELS
 from gracile.pipeline import Pipeline
 from gracile.recipe import InputSpec
-from gracile.training.ordinary import ordinary_of
+from gracile.learning.ordinary import ordinary_of
 
 KINDS = ("ordinary", "blurred", "dark", "burnt", "foreign")
 SHOWN = 3

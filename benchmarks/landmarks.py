@@ -43,7 +43,7 @@ from gracile.stages import LandmarkWindowsStage, build_stage
 from gracile.stages.scanning import VolumeWindows, search
 from gracile.stages.window_engines import choose_engine
 from gracile.stages.window_scanners import Box, DenseWindows, ExactWindows
-from gracile.training.fit import fit_stage
+from gracile.learning.fit import fit_stage
 from gracile.transforms import Prepared, prepare
 
 SIZE, SIDE = 81, 24

@@ -4,7 +4,7 @@
     python benchmarks/ordinary_answers.py DATA --only spinal-cord --out runs/spinal-cord
 
 Each shipped model is applied to the cases it learned from, never to those that ``splits.json`` holds back, and the
-ranges of what inputs and answers show are written into its card (`gracile.training.ordinary`); weights and checksums
+ranges of what inputs and answers show are written into its card (`gracile.learning.ordinary`); weights and checksums
 stay. A training does the same at its end. Given again, the command writes the same.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gracile.data import CaseFiles
 from gracile.names import MODELS, models_folder
-from gracile.training.ordinary import add_ordinary
+from gracile.learning.ordinary import add_ordinary
 
 RESULTS = Path(__file__).parent / "results"
 

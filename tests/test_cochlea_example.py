@@ -77,7 +77,7 @@ def test_the_published_network_pads_the_small_volume_and_says_so(real_data, tmp_
     weights = real_data.parent / "reference" / "smicnet" / "model_5volumes.h5"
     if not folder.is_dir() or not weights.is_file():
         pytest.skip("there is no cochlea, or no published weights")
-    from gracile.training.import_smicnet import import_smicnet
+    from gracile.learning.import_smicnet import import_smicnet
 
     bundle = import_smicnet(weights, tmp_path / "bundle")
     result = api.load(bundle, settings=["stages.windows.scan={step: 8}"])(folder / "cochlea_L.nii.gz")

@@ -15,7 +15,7 @@ from gracile.cli import app
 from gracile.errors import WriteError
 from gracile.io import atomic
 from tests.io.full import full_disk_beyond
-from tests.training.runs import HELD_BACK, assert_same_weights
+from tests.learning.runs import HELD_BACK, assert_same_weights
 
 PICTURES = "demo/ultrasound"
 COMMANDS: dict[str, list[str]] = {

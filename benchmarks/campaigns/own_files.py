@@ -29,12 +29,12 @@ from gracile.serve.results_folder import read_results
 from gracile.serve.scene import Scene
 from gracile.stages import build_stage
 from gracile.study import read_study
-from gracile.training.checkpoints import read_checkpoint, take_weights
-from gracile.training.fit import earlier_rows
-from gracile.training.record import model_card, read_run_recipe, recorded_transfers, require_same_data
-from gracile.training.sampling import prepared_case
-from gracile.training.trial import Plan
-from gracile.training.tune import require_same_study
+from gracile.learning.checkpoints import read_checkpoint, take_weights
+from gracile.learning.fit import earlier_rows
+from gracile.learning.record import model_card, read_run_recipe, recorded_transfers, require_same_data
+from gracile.learning.sampling import prepared_case
+from gracile.learning.trial import Plan
+from gracile.learning.tune import require_same_study
 
 TINY = [
     "prepare.diameter=32", "stages.vessels.network.options.widths=[4,4,4]", "stages.vessels.sampler.patch=[32,32]",

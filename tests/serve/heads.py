@@ -8,7 +8,7 @@ import torch
 from gracile.bundle import Bundle, write_bundle
 from gracile.recipe import TrainSpec, read_recipe
 from gracile.stages import build_stage
-from gracile.training.fit import fit_stage
+from gracile.learning.fit import fit_stage
 from gracile.transforms import prepare
 from tests.stages.spots import SETTINGS, head
 from tests.volumes_on_disk import write_nifti

@@ -17,7 +17,7 @@ from gracile.stages import Finding, LandmarkHeatStage, build_stage, landmark_hea
 from gracile.stages.configuration import Configuration
 from gracile.stages.heat import read_peak, target_heat
 from gracile.stages.landmark_heat import bounds_mm
-from gracile.training.fit import fit_stage
+from gracile.learning.fit import fit_stage
 from gracile.transforms import Prepared, prepare
 from tests.stages.spots import BASE, NAMES, SETTINGS, SHAPE, SMALL, SPACING, head, heat_at, read
 

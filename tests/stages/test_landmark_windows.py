@@ -16,9 +16,9 @@ from gracile.geometry import Grid
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, TrainSpec, read_recipe, recipe_from
 from gracile.stages import LandmarkWindowsStage, build_stage
-from gracile.training.fit import fit_stage
-from gracile.training.lessons import require_lessons
-from gracile.training.sampling import prepared_case
+from gracile.learning.fit import fit_stage
+from gracile.learning.lessons import require_lessons
+from gracile.learning.sampling import prepared_case
 from gracile.transforms import Prepared, prepare
 
 SETTINGS = [
@@ -200,7 +200,7 @@ def test_points_survive_preparation_and_the_training_cache(recipe, monkeypatch, 
     assert list(expected.points) == ["ring", "ball"]
     for name, voxel in expected.points.items():
         assert np.allclose(expected.affine[:3, :3] @ voxel + expected.affine[:3, 3], case.points[name])
-    monkeypatch.setattr("gracile.training.sampling.read_case", lambda files, recipe: case)
+    monkeypatch.setattr("gracile.learning.sampling.read_case", lambda files, recipe: case)
     files = CaseFiles("head3", Path("head3.nii.gz"), None, None, "head3")
     for _ in range(2):
         cached = prepared_case(files, recipe, tmp_path)

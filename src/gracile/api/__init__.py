@@ -71,8 +71,8 @@ def train(
     Returns:
         The folder of the bundle.
     """
-    from gracile.training import train as train_recipe
-    from gracile.training.record import is_first, read_run_recipe
+    from gracile.learning import train as train_recipe
+    from gracile.learning.record import is_first, read_run_recipe
 
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
     if resume:

@@ -29,7 +29,7 @@ def check_recipe(recipe: Recipe) -> list[Stage]:
     stages = require_buildable(recipe)
     for spec, stage in zip(recipe.stages, stages, strict=True):
         if phases := recipe.train_of(spec).phases:
-            from gracile.training.phases import Phases
+            from gracile.learning.phases import Phases
 
             Phases(stage, phases)
     for warning in recipe.warnings:
@@ -54,7 +54,7 @@ def check_data(
     stages = check_recipe(chosen)
     report = data.check_data(source, chosen, split)
     if not report.errors:
-        from gracile.training.lessons import require_taught
+        from gracile.learning.lessons import require_taught
 
         try:
             require_taught(stages, data.find_cases(source, chosen), chosen, split)

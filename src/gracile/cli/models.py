@@ -44,7 +44,7 @@ def import_smicnet(
     ] = "",
 ) -> None:
     """Convert published SMICNet weights to a bundle; the last class is the background."""
-    from gracile.training.import_smicnet import import_smicnet
+    from gracile.learning.import_smicnet import import_smicnet
 
     names = [name.strip() for name in landmarks.split(",") if name.strip()]
     typer.echo(f"Bundle: {import_smicnet(file, out, names)}")

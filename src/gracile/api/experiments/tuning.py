@@ -65,7 +65,7 @@ def tune(
         The page, ``out/index.html``.
     """
     from gracile.study import read_study
-    from gracile.training.tune import begin, finish, work
+    from gracile.learning.tune import begin, finish, work
 
     if workers < 1:
         raise UsageError(f"{workers} workers do nothing.", "Give one at least.")

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from gracile.errors import RecipeError
 from gracile.recipe import PhaseSpec
 from gracile.stages import Stage
-from gracile.training.layers import HEAD, layers_of
+from gracile.learning.layers import HEAD, layers_of
 
 
 class Phases:

@@ -85,6 +85,6 @@ def test_a_check_and_a_training_refuse_the_same(folder, tmp_path, monkeypatch, n
     except GracileError as error:
         errors = [error]
     assert bool(errors) == refused, errors
-    monkeypatch.setattr("gracile.training.run.fit_stage", begin)
+    monkeypatch.setattr("gracile.learning.run.fit_stage", begin)
     with pytest.raises(GracileError if refused else Begun):
         train(recipe, folder, tmp_path / "run", split=given)

@@ -14,11 +14,11 @@ from gracile.data import CaseFiles, labeled, save_split
 from gracile.errors import BundleError, DataError, UsageError
 from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
 from gracile.stages import GateStage, Stage, build_stage
-from gracile.training.fit import fit_stage
-from gracile.training.lessons import require_lessons, require_sound, sides_of
-from gracile.training.ordinary import add_ordinary
-from gracile.training.phases import Phases
-from gracile.training.record import (
+from gracile.learning.fit import fit_stage
+from gracile.learning.lessons import require_lessons, require_sound, sides_of
+from gracile.learning.ordinary import add_ordinary
+from gracile.learning.phases import Phases
+from gracile.learning.record import (
     is_first,
     model_card,
     recorded_transfers,
@@ -26,8 +26,8 @@ from gracile.training.record import (
     require_same_start,
     write_record,
 )
-from gracile.training.sampling import prepared_case
-from gracile.training.transfer import Transfer, begin_from
+from gracile.learning.sampling import prepared_case
+from gracile.learning.transfer import Transfer, begin_from
 from gracile.transforms import Prepared
 
 log = logging.getLogger(__name__)

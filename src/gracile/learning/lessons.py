@@ -8,7 +8,7 @@ from gracile.data import CaseFiles, check_cases, labeled, load_split, problem_li
 from gracile.errors import DataError
 from gracile.recipe import Recipe
 from gracile.stages import GateStage, Stage
-from gracile.training.schedule import require_validation
+from gracile.learning.schedule import require_validation
 from gracile.transforms import Prepared, prepare
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from gracile.data import CaseFiles
 from gracile.geometry import Grid
 from gracile.recipe import Recipe, read_recipe
 from gracile.stages import build_stage
-from gracile.training.sampling import prepared_case
+from gracile.learning.sampling import prepared_case
 from gracile.transforms import Prepared, prepare
 from tests.stages import spots
 
@@ -68,7 +68,7 @@ def read(name: str) -> Recipe:
 
 def cached(recipe: Recipe, count: int, folder: Path, patch: pytest.MonkeyPatch) -> list[Prepared]:
     """Cases as a training has them."""
-    patch.setattr("gracile.training.sampling.read_case", lambda files, recipe: case_of(recipe, int(files.id[4:])))
+    patch.setattr("gracile.learning.sampling.read_case", lambda files, recipe: case_of(recipe, int(files.id[4:])))
     label = None if recipe.landmarks else Path("label.nii.gz")
     files = [CaseFiles(f"case{number}", Path("image"), label, None, f"case{number}") for number in range(count)]
     return [prepared_case(one, recipe, folder) for one in files]

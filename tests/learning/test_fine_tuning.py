@@ -14,9 +14,9 @@ from gracile.bundle import read_bundle
 from gracile.errors import BundleError, RecipeError, UsageError
 from gracile.recipe import PhaseSpec, TransferSpec, read_recipe
 from gracile.stages import build_stage
-from gracile.training.phases import Phases
+from gracile.learning.phases import Phases
 from tests.conftest import TINY
-from tests.training.runs import assert_same_weights, interrupted_in, logged, weights_of
+from tests.learning.runs import assert_same_weights, interrupted_in, logged, weights_of
 
 QUICK = [*TINY, "train.epochs=4", "train.validation=0.25", "train.validate_every=2", "measure=[]",
          "train.schedule=constant", "train.warmup=0", "train.learning_rate=0.01"]  # fmt: skip

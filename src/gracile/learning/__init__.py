@@ -1,5 +1,5 @@
 """Training: a recipe and labeled cases in, a bundle out."""
 
-from gracile.training.run import train
+from gracile.learning.run import train
 
 __all__ = ["train"]

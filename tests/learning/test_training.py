@@ -20,11 +20,11 @@ from gracile.data import find_cases, read_case
 from gracile.errors import BundleError, DataError, UsageError
 from gracile.pipeline import Pipeline
 from gracile.recipe import AugmentSpec, read_recipe
-from gracile.training import fit
-from gracile.training import run as running
+from gracile.learning import fit
+from gracile.learning import run as running
 from gracile.transforms import prepare
 from tests.conftest import TINY, draw_fundus, write_fundus_folder
-from tests.training.runs import HELD_BACK, assert_same_weights, logged, weights_of
+from tests.learning.runs import HELD_BACK, assert_same_weights, logged, weights_of
 
 PLAIN = [f"stages.vessels.augment.{name}=0" for name in AugmentSpec.model_fields]
 """Training patches as they are."""
@@ -171,7 +171,7 @@ def test_the_card_holds_the_scores_of_the_weights_that_were_chosen(fundus_folder
 KILLED = """
 import os, signal, sys
 from gracile import cli
-from gracile.training.module import StageModule
+from gracile.learning.module import StageModule
 
 begin = StageModule.on_train_batch_start
 

@@ -13,10 +13,10 @@ from gracile.data.splits import read_split
 from gracile.errors import GracileError, UsageError
 from gracile.io import write_json
 from gracile.recipe import Recipe
-from gracile.training.fit import earlier_rows
-from gracile.training.record import read_run_recipe, recorded_transfers, require_same_data
-from gracile.training.sampling import prepared_case
-from gracile.training.tune import require_same_study
+from gracile.learning.fit import earlier_rows
+from gracile.learning.record import read_run_recipe, recorded_transfers, require_same_data
+from gracile.learning.sampling import prepared_case
+from gracile.learning.tune import require_same_study
 
 DAMAGED = [
     b"",

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from gracile.recipe import read_recipe
 from gracile.stages import Finding, build_stage
-from gracile.training.adversarial import AdversarialModule
+from gracile.learning.adversarial import AdversarialModule
 from gracile.transforms import Placement, Prepared
 from gracile.transforms.patches import WholeSamples
 

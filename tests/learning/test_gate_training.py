@@ -14,7 +14,7 @@ from gracile.data import check_data
 from gracile.errors import DataError, RecipeError
 from gracile.recipe import PhaseSpec, read_recipe
 from gracile.stages import build_stage
-from gracile.training.phases import Phases
+from gracile.learning.phases import Phases
 
 QUICK = [
     "prepare.diameter=48",
@@ -209,6 +209,6 @@ def test_an_interrupted_training_is_an_interrupt(folder, tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gracile.training.module.StageModule.on_train_batch_start", interrupt)
+    monkeypatch.setattr("gracile.learning.module.StageModule.on_train_batch_start", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train("nerve-ultrasound", folder, tmp_path / "run", settings=QUICK)

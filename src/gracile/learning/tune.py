@@ -24,8 +24,8 @@ from gracile.pages.tuning import short, shown
 from gracile.plain_data import Text, read_json
 from gracile.recipe import Recipe
 from gracile.study import StudySpec
-from gracile.training.record import environment
-from gracile.training.study_store import (
+from gracile.learning.record import environment
+from gracile.learning.study_store import (
     HEARTBEAT_SECONDS,
     STALE_SECONDS,
     WAIT_SECONDS,
@@ -37,8 +37,8 @@ from gracile.training.study_store import (
     sampler_for,
     suggested,
 )
-from gracile.training.trial import Plan, run_trial
-from gracile.training.tune_outcome import write_outcome
+from gracile.learning.trial import Plan, run_trial
+from gracile.learning.tune_outcome import write_outcome
 
 log = logging.getLogger(__name__)
 

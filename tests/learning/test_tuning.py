@@ -19,8 +19,8 @@ from gracile.bundle import read_bundle
 from gracile.errors import DataError, GracileError, RecipeError, UsageError
 from gracile.recipe import read_recipe
 from gracile.study import StudySpec
-from gracile.training import study_store, tune
-from gracile.training.trial import Plan
+from gracile.learning import study_store, tune
+from gracile.learning.trial import Plan
 from tests.conftest import TINY
 
 QUICK = [*TINY, "train.epochs=3", "train.validation=0.25", "train.validate_every=1", "measure=[]",
@@ -109,7 +109,7 @@ def test_the_page_shows_each_setting_against_the_score_and_says_what_it_is_worth
 
 KILLED = """
 import json, os, signal, sys
-from gracile.training.module import StageModule
+from gracile.learning.module import StageModule
 from gracile.api import tune
 
 begin = StageModule.on_train_batch_start
@@ -201,8 +201,8 @@ TWO = """
 import json, sys
 from pathlib import Path
 from gracile import api
-from gracile.training import tune
-from tests.training.test_tuning import quick_trial
+from gracile.learning import tune
+from tests.learning.test_tuning import quick_trial
 
 tune.run_trial = quick_trial
 api.tune(**json.loads(sys.argv[1]))

@@ -8,10 +8,10 @@ from gracile.api import train
 from gracile.bundle import read_bundle
 from gracile.errors import RecipeError
 from gracile.recipe import read_recipe
-from gracile.training.module import StageModule
-from gracile.training.schedule import scheduled
+from gracile.learning.module import StageModule
+from gracile.learning.schedule import scheduled
 from tests.conftest import TINY
-from tests.training.runs import HELD_BACK, assert_same_weights, interrupted_in, logged, weights_of
+from tests.learning.runs import HELD_BACK, assert_same_weights, interrupted_in, logged, weights_of
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])

@@ -9,7 +9,7 @@ from gracile.bundle import read_bundle
 from gracile.data import find_cases
 from gracile.inference.answering import answer
 from gracile.io import read_case_file
-from gracile.training.ordinary import add_ordinary
+from gracile.learning.ordinary import add_ordinary
 
 
 def test_ranges_go_into_the_card_and_weights_stay(tiny_bundle, tiny_recipe, fundus_folder, tmp_path):

@@ -18,10 +18,10 @@ from gracile.io.atomic import remove_leftovers, write_text
 from gracile.recipe import Recipe, StageSpec, TrainerSpec, recipe_with
 from gracile.stages import STAGES, Stage
 from gracile.study import StudySpec, Value
-from gracile.training.fit import fit_stage
-from gracile.training.lessons import require_lessons
-from gracile.training.run import begin_stage, how_trained
-from gracile.training.sampling import prepared_case
+from gracile.learning.fit import fit_stage
+from gracile.learning.lessons import require_lessons
+from gracile.learning.run import begin_stage, how_trained
+from gracile.learning.sampling import prepared_case
 from gracile.transforms import Prepared
 
 

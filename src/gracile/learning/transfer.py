@@ -14,7 +14,7 @@ from gracile.errors import BundleError, RecipeError
 from gracile.networks.anatomy import Axis
 from gracile.recipe import Recipe, TransferSpec
 from gracile.stages import Stage, build_stage
-from gracile.training.layers import axes_of, layers_of, named_layers
+from gracile.learning.layers import axes_of, layers_of, named_layers
 
 log = logging.getLogger(__name__)
 

@@ -22,10 +22,10 @@ from gracile.devices import has_fast_bf16, in_fast_layout
 from gracile.errors import DataError
 from gracile.recipe import TrainerSpec, TrainSpec
 from gracile.stages import FuseStage, Stage
-from gracile.training.adversarial import AdversarialModule
-from gracile.training.checkpoints import WholeCheckpoints, read_checkpoint, take_weights
-from gracile.training.module import StageModule
-from gracile.training.sampling import EpochSampler
+from gracile.learning.adversarial import AdversarialModule
+from gracile.learning.checkpoints import WholeCheckpoints, read_checkpoint, take_weights
+from gracile.learning.module import StageModule
+from gracile.learning.sampling import EpochSampler
 from gracile.transforms import Prepared
 
 Observe = Callable[[int, dict[str, float]], None]

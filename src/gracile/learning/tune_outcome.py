@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gracile.io.atomic import write_json, write_text
 from gracile.pages.tuning import write_tuning_page
-from gracile.training.study_store import counted, expected_warnings
-from gracile.training.trial import Plan
+from gracile.learning.study_store import counted, expected_warnings
+from gracile.learning.trial import Plan
 
 OPTIMISTIC = (
     "The held-back cases chose these settings, so that the best score is optimistic. Train the best setting and judge "

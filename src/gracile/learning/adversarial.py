@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gracile.recipe import TrainSpec
 from gracile.stages import FuseStage
-from gracile.training.module import StageModule
+from gracile.learning.module import StageModule
 from gracile.transforms.frames import Frame
 
 

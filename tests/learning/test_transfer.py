@@ -8,8 +8,8 @@ from gracile.bundle import Bundle
 from gracile.errors import BundleError, RecipeError
 from gracile.recipe import Recipe, TransferSpec, read_recipe
 from gracile.stages import build_stage
-from gracile.training.layers import layers_of, named_layers
-from gracile.training.transfer import Transfer, begin_from
+from gracile.learning.layers import layers_of, named_layers
+from gracile.learning.transfer import Transfer, begin_from
 
 NETWORKS = {
     "refining-unet": "{widths: [8, 12, 16]}",

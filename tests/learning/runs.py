@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gracile.bundle import read_bundle
-from gracile.training.module import StageModule
+from gracile.learning.module import StageModule
 from tests.conftest import TINY
 
 HELD_BACK = [*TINY, "train.validation=0.25", "train.validate_every=1", "train.average_weights=0.8", "measure=[]"]

@@ -11,8 +11,8 @@ from torch import Tensor
 from gracile.devices import in_fast_layout
 from gracile.recipe import TrainSpec
 from gracile.stages import Stage
-from gracile.training.phases import Phases
-from gracile.training.schedule import is_over, scheduled
+from gracile.learning.phases import Phases
+from gracile.learning.schedule import is_over, scheduled
 
 
 class StageModule(lightning.LightningModule):

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gracile.errors import UsageError
 from gracile.study import RangeSpec, SettingSpec, StudySpec, Value
-from gracile.training.trial import Plan
+from gracile.learning.trial import Plan
 
 HEARTBEAT_SECONDS = 10
 STALE_SECONDS = 60

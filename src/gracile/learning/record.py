@@ -20,7 +20,7 @@ from gracile.names import VERSION
 from gracile.plain_data import Text, read_json
 from gracile.recipe import GateSpec, Recipe, StageSpec, recipe_from
 from gracile.settings import read_mapping
-from gracile.training.transfer import Transfer
+from gracile.learning.transfer import Transfer
 
 PACKAGES = ("torch", "torchvision", "monai", "lightning", "numpy", "scipy", "scikit-image", "safetensors")
 

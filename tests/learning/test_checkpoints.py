@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gracile.errors import DataError, WriteError
-from gracile.training.checkpoints import WholeCheckpoints, read_checkpoint, take_weights
+from gracile.learning.checkpoints import WholeCheckpoints, read_checkpoint, take_weights
 from tests.io.full import full_disk_beyond
 
 

@@ -42,3 +42,8 @@ def in_fast_layout(what: Laid) -> Laid:
 
 
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+def with_threads(number: int) -> None:
+    """Let PyTorch take so many threads."""
+    torch.set_num_threads(number)

@@ -1,19 +1,18 @@
 """A pipeline: the stages of a recipe in order, from a case to a result."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-import torch
 
 from gracile.bundle import Bundle
 from gracile.case import Case
-from gracile.devices import has_fast_bf16, in_fast_layout, resolve_device
 from gracile.errors import BundleError
 from gracile.recipe import Recipe
 from gracile.result import LandmarkMaps, Result
+from gracile.runners import Computing, open_runner
 from gracile.stages import Finding, Stage, build_stage
 from gracile.transforms import Placement, Prepared, prepare
 from gracile.transforms.volume import Orientation
@@ -28,38 +27,44 @@ class Pipeline:
 
     Args:
         recipe: What to do.
-        stages: Its stages with their weights; built untrained when None.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        stages: Its stages with their weights.
         ordinary: What is ordinary of its inputs and answers; by fixed rules alone when None.
+
+    Attributes:
+        progress: Told the name of each stage before it looks at a case.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        stages: list[Stage] | None = None,
-        device: str = "cpu",
-        ordinary: Ordinary | None = None,
-    ) -> None:
+    def __init__(self, recipe: Recipe, stages: Sequence[Stage], ordinary: Ordinary | None = None) -> None:
         self.recipe = recipe
-        self.device = resolve_device(device)
+        self.stages = list(stages)
         self.ordinary = ordinary or Ordinary()
-        self.stages = stages if stages is not None else [build_stage(spec, recipe) for spec in recipe.stages]
-        for stage in self.stages:
-            in_fast_layout(stage.eval().to(self.device))
+        self.progress: Callable[[str], None] = lambda stage: None
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, device: str = "cpu") -> Self:
-        """The pipeline of a bundle. Raises BundleError when its weights or its card do not fit."""
-        stages = [build_stage(spec, bundle.recipe) for spec in bundle.recipe.stages]
-        for stage in stages:
-            try:
-                stage.load_bundle_state(bundle.weights[stage.name])
-            except (KeyError, RuntimeError) as error:
+    def from_bundle(cls, bundle: Bundle, computing: Computing = Computing()) -> Self:  # noqa: B008
+        """The pipeline of a bundle, computed as asked.
+
+        Raises:
+            BundleError: Its weights, its graphs or its card do not fit.
+            UsageError: The engine, the precision or the device that is asked for cannot be had.
+        """
+        stages = []
+        for spec in bundle.recipe.stages:
+            if spec.name not in bundle.weights:
                 raise BundleError(
-                    f"The weights do not fit the recipe's stage {stage.name!r}: {error}.",
-                    "Settings of the network cannot be changed after training.",
-                ) from None
-        return cls(bundle.recipe, stages, device, Ordinary.from_card(bundle.card))
+                    f"The weights do not fit the recipe: it has no weights of the stage {spec.name!r}.",
+                    "Use the recipe they were trained with.",
+                )
+            run = open_runner(bundle, spec.name, computing)
+            stages.append(build_stage(spec, bundle.recipe, run, bundle.weights[spec.name]))
+        return cls(bundle.recipe, stages, Ordinary.from_card(bundle.card))
+
+    @property
+    def computed(self) -> dict[str, Any]:
+        """How its networks are computed: engine, version, precision, threads, device; by stage where they differ."""
+        each = {stage.name: stage.run.computed.as_dict() for stage in self.stages}
+        first = next(iter(each.values()))
+        return first if all(one == first for one in each.values()) else each
 
     def __call__(self, case: Case, *, keep_probabilities: bool = False) -> Result:
         """Find the recipe's structures in a case.
@@ -78,15 +83,12 @@ class Pipeline:
         with _timed(seconds, "prepare"):
             prepared, region = prepare(case, self.recipe)
         finding = Finding()
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=has_fast_bf16(self.device)),
-        ):
-            for stage in self.stages:
-                with _timed(seconds, stage.name):
-                    finding = stage.find(prepared, finding)
-                if finding.closed and len(finding.closed) == len(self.recipe.classes) - 1:
-                    break
+        for stage in self.stages:
+            self.progress(stage.name)
+            with _timed(seconds, stage.name):
+                finding = stage.find(prepared, finding)
+            if finding.closed and len(finding.closed) == len(self.recipe.classes) - 1:
+                break
         line = next(reversed(finding.lines.values()), None)
         result = Result(
             case.id, "found", case.grid, self.recipe.class_names, region=region, gates=finding.gates,

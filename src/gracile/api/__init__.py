@@ -1,5 +1,6 @@
 """The functions that ``gracile`` exports. The command line runs the same ones."""
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from gracile.api.experiments import tune as tune
 from gracile.api.landmarks import evaluate_points
 from gracile.api.model import Model as Model
 from gracile.api.model import load as load
+from gracile.bundle import read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select
 from gracile.errors import UsageError
@@ -32,6 +34,7 @@ from gracile.io.predictions_file import PREDICTIONS, read_predictions
 from gracile.io.run_tables import CASES, MEASUREMENTS, join_runs
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
 from gracile.result import Result
+from gracile.runners import Computing
 
 if TYPE_CHECKING:
     from gracile.explain.run import Explained
@@ -98,6 +101,9 @@ def predict(
     *,
     settings: Sequence[str] = (),
     device: str = "auto",
+    engine: str = "auto",
+    precision: str = "auto",
+    threads: int = 0,
     options: Options | None = None,
     report: bool = True,
     credits: str = "",
@@ -111,6 +117,10 @@ def predict(
         out: Folder to write to.
         settings: ``key=value`` changes to the recipe.
         device: ``auto``, ``cpu`` or ``cuda``.
+        engine: ``auto``, ``openvino``, ``onnxruntime`` or ``torch``.
+        precision: ``auto``, ``float32`` or ``bfloat16``.
+        threads: Of the processor, for the networks; 0 takes all, and half of them where videos are among the inputs,
+            which leaves the others to decoding, painting and encoding.
         options: Shard, field-of-view masks, probability maps, measurement settings.
         report: Write ``out/report/index.html``.
         credits: Whose pictures they are, for the foot of the report.
@@ -120,8 +130,14 @@ def predict(
 
     require_writable(out, *OUTPUTS, *(["report/"] if report else []), depth=2)
     patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-    loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
-    found = find_inputs([str(pattern) for pattern in patterns], loaded.recipe.input.kind)
+    bundle = model.bundle if isinstance(model, Model) else read_bundle(model, list(settings))
+    found = find_inputs([str(pattern) for pattern in patterns], bundle.recipe.input.kind)
+    if isinstance(model, Model):
+        loaded = model
+    else:
+        moving = any(entry.kind in ("video", "camera") for entry in found)
+        threads = threads or (max(1, (os.cpu_count() or 2) // 2) if moving else 0)
+        loaded = Model(bundle, Computing(engine, precision, threads, device), Path(model).name)
     options = options or Options()
     total = len(options.shard.part(found)) if options.shard else len(found)
     writer = ReportWriter(loaded.recipe, loaded.name, Path(out), credits) if report else None
@@ -171,8 +187,8 @@ def explain(
     patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     require_writable(out, "index.html")
     found = [(entry.path, entry.name) for entry in find_inputs([str(pattern) for pattern in patterns])]
-    loaded = model if isinstance(model, Model) else load(model, settings=settings, device=device)
-    return explain_pictures(loaded, found, Path(out), method, layer, target)
+    bundle = model.bundle if isinstance(model, Model) else read_bundle(model, list(settings))
+    return explain_pictures(bundle, found, Path(out), method, layer, target, device)
 
 
 @checked
@@ -278,7 +294,7 @@ def evaluate(
         return evaluate_points(
             runs, Path(truth), wanted, missing=missing, images=Path(images) if images else None,
             report=Path(report) if report else None, groups=Path(groups) if groups else None,
-            windows=model.pipeline if model is not None else None,
+            windows=model.bundle if model is not None else None,
         )  # fmt: skip
     named = rules.recipe if recipe is None else recipe
     ruling = named if isinstance(named, Recipe) else read_recipe(named)

@@ -3,19 +3,21 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gracile import data
 from gracile.data import Problem, Report
 from gracile.errors import GracileError
 from gracile.measure.by_recipe import require_measures
 from gracile.recipe import Recipe, read_recipe
-from gracile.stages import Stage
-from gracile.stages.buildable import require_buildable
+
+if TYPE_CHECKING:
+    from gracile.learning.learners import Learner
 
 log = logging.getLogger(__name__)
 
 
-def check_recipe(recipe: Recipe) -> list[Stage]:
+def check_recipe(recipe: Recipe) -> "list[Learner]":
     """Make sure that all that a recipe names exists and works together; what is likely wrong is logged as a warning.
 
     Returns:
@@ -25,6 +27,8 @@ def check_recipe(recipe: Recipe) -> list[Stage]:
         RecipeError: Networks, losses, measures, their options, or layers that a training phase names do not exist or
             do not fit.
     """
+    from gracile.learning.buildable import require_buildable
+
     require_measures(recipe)
     stages = require_buildable(recipe)
     for spec, stage in zip(recipe.stages, stages, strict=True):

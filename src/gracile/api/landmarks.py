@@ -18,7 +18,7 @@ from gracile.io.nnlandmark import ALL_LANDMARKS, is_nnlandmark, nnlandmark_cases
 from gracile.recipe import Recipe
 
 if TYPE_CHECKING:
-    from gracile.pipeline import Pipeline
+    from gracile.bundle import Bundle
 
 _OF_POINTS = (".json", ".fcsv", ".csv", ".tsv")
 
@@ -41,7 +41,7 @@ def evaluate_points(
     images: Path | None = None,
     report: Path | None = None,
     groups: Path | None = None,
-    windows: "Pipeline | None" = None,
+    windows: "Bundle | None" = None,
 ) -> Evaluation:
     """Score predicted points by the protocol ``landmarks``.
 

@@ -16,6 +16,7 @@ from gracile.inference.answering import answer
 from gracile.io import read_case_file, stem
 from gracile.measure.by_recipe import require_measures
 from gracile.pipeline import Pipeline
+from gracile.runners import Computing
 
 log = logging.getLogger(__name__)
 
@@ -25,19 +26,20 @@ class Model:
 
     Args:
         bundle: The bundle.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        computing: By which engine, how exactly, on how many threads and where.
         name: What run folders and reports call it.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "auto", name: str = "model") -> None:
+    def __init__(self, bundle: Bundle, computing: Computing = Computing(), name: str = "model") -> None:  # noqa: B008
         require_measures(bundle.recipe)
         for warning in bundle.recipe.warnings:
             log.warning("%s", warning)
         self.name = name
+        self.bundle = bundle
         self.recipe = bundle.recipe
         self.card = bundle.card
         self.checksums = bundle.checksums
-        self.pipeline = Pipeline.from_bundle(bundle, device)
+        self.pipeline = Pipeline.from_bundle(bundle, computing)
 
     @checked
     def __call__(
@@ -71,12 +73,27 @@ class Model:
 
 
 @checked
-def load(model: str | Path, *, settings: Sequence[str] = (), device: str = "auto") -> Model:
+def load(
+    model: str | Path,
+    *,
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    engine: str = "auto",
+    precision: str = "auto",
+    threads: int = 0,
+) -> Model:
     """Load a shipped model by name or a bundle folder, once, for many pictures.
 
     Args:
         model: A name that ``gracile models`` lists, or a folder.
         settings: ``key=value`` changes to the recipe, such as ``stages.vessels.flips=true``.
         device: ``auto``, ``cpu`` or ``cuda``.
+        engine: ``auto``, ``openvino``, ``onnxruntime`` or ``torch``.
+        precision: ``auto``, ``float32`` or ``bfloat16``.
+        threads: Of the processor; 0 takes all.
+
+    Raises:
+        UsageError: The engine, the precision or the device cannot be had.
     """
-    return Model(read_bundle(model, list(settings)), device, Path(model).name)
+    computing = Computing(engine, precision, threads, device)
+    return Model(read_bundle(model, list(settings)), computing, Path(model).name)

@@ -13,7 +13,7 @@ from gracile.inference.video import VideoOptions
 from gracile.io.naming import image_files, pair_files
 from gracile.measure import require_known_settings
 from gracile.names import VERSION
-from gracile.recipe import LandmarkWindowsSpec, Recipe
+from gracile.recipe import Recipe
 
 OF_ONE_INPUT = ("disc", "levels")
 """Settings of the measurements that are another for each input; they are no settings of a run folder."""
@@ -86,7 +86,7 @@ def require_fitting(options: Options, inputs: list[Input], recipe: Recipe, out: 
         raise UsageError(
             "None of the inputs is in DICOM, as a DICOM Segmentation needs them.", "Leave --dicom-seg out."
         )
-    if options.near and not any(isinstance(spec, LandmarkWindowsSpec) for spec in recipe.stages):
+    if options.near and not any(spec.starts_near for spec in recipe.stages):
         raise UsageError(f"The recipe {recipe.name} scans no windows around a point.", "Leave --near out.")
     if options.near and not Path(options.near).is_dir():
         start_point(options.near, "")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import torch
 
 from gracile.errors import DataError, UsageError
 from gracile.inference.conveyor import Conveyor
@@ -24,7 +23,6 @@ from gracile.io.video import open_video
 from gracile.io.video_writing import VideoWriter, write_video
 from gracile.pipeline import Pipeline
 from gracile.result import Measurement
-from gracile.stages import GateStage
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,6 @@ class VideoOptions:
         format: Of the video that is written.
         truth: Folder of labels, see `gracile.inference.frames.ClipTruth`: adds scores and the truth side by side.
         waiting: Frames that may wait between two steps.
-        threads: Of PyTorch; 0 takes half of the cores and leaves the others to decoding, painting and encoding.
     """
 
     opacity: float = 0.2
@@ -47,7 +44,6 @@ class VideoOptions:
     format: str = "mp4"
     truth: Path | None = None
     waiting: int = 3
-    threads: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.opacity <= 1:
@@ -86,7 +82,6 @@ def predict_video(
     """
     begun = time.perf_counter()
     with ExitStack() as stack:
-        stack.enter_context(_torch_threads(options.threads))
         video = source if isinstance(source, Video) else stack.enter_context(open_video(source))
         truth = ClipTruth(options.truth, name, pipeline.recipe) if options.truth else None
         smoother = Smoother(options.smooth, pipeline.decide) if options.smooth else None
@@ -106,34 +101,9 @@ def predict_video(
                         rows.add(answer)
                         totals.add(answer)
                 totals.require_an_answer()
-    clip = {"frame_rate": round(float(video.rate), 3), "gates": _gates(pipeline)}
+    clip = {"frame_rate": round(float(video.rate), 3), "gates": [gate for stage in pipeline.stages if (gate := stage.gate())]}
     notes = [*video.notes, *writer.notes]
     return {**totals.record(files, video.flaws, notes, time.perf_counter() - begun), "clip": clip}
-
-
-def _gates(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """Of each gate that is on: the kinds of frames that open it, the others, and the probability that they need."""
-    return [
-        {
-            "name": gate.name,
-            "present": list(gate.spec.present) or [gate.label],
-            "others": [kind for kind in gate.spec.classes if kind not in gate.spec.present],
-            "threshold": round(float(gate.threshold), 6),
-        }
-        for gate in pipeline.stages
-        if isinstance(gate, GateStage) and gate.spec.enabled
-    ]
-
-
-@contextmanager
-def _torch_threads(number: int) -> Iterator[None]:
-    """PyTorch's threads for a while: small networks are fastest on one, and the other steps need cores too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or max(1, (os.cpu_count() or 2) // 2))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _answers(video: Video) -> Iterator[FrameAnswer]:

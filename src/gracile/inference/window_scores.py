@@ -4,24 +4,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
+from gracile.bundle import Bundle
 from gracile.data import CaseFiles, read_case
 from gracile.errors import DataError, UsageError
 from gracile.evaluation.class_scores import Classified, class_scores
-from gracile.pipeline import Pipeline
-from gracile.stages import LandmarkWindowsStage
 from gracile.transforms import prepare
 
 AVERAGES = ("macro", "micro", "weighted")
 _OF_A_CLASS = ("precision", "recall", "f1")
 
 
-def score_windows(pipeline: Pipeline, cases: Sequence[CaseFiles]) -> dict[str, Any]:
+def score_windows(bundle: Bundle, cases: Sequence[CaseFiles]) -> dict[str, Any]:
     """Classify windows of labeled volumes, drawn as for validation: as many of each landmark as of the background.
 
     Args:
-        pipeline: With a stage of windows.
+        bundle: With a stage of windows.
         cases: Those without points are left out.
 
     Returns:
@@ -32,22 +30,28 @@ def score_windows(pipeline: Pipeline, cases: Sequence[CaseFiles]) -> dict[str, A
         DataError: No case has points.
         UsageError: The model classifies no windows.
     """
-    stage = next((stage for stage in pipeline.stages if isinstance(stage, LandmarkWindowsStage)), None)
-    if stage is None:
-        raise UsageError(f"The recipe {pipeline.recipe.name} classifies no windows.", "Leave --windows out.")
+    import torch
+
+    from gracile.learning.runner import trained_learner
+
+    recipe = bundle.recipe
+    spec = next((spec for spec in recipe.stages if spec.role == "scans windows"), None)
+    if spec is None:
+        raise UsageError(f"The recipe {recipe.name} classifies no windows.", "Leave --windows out.")
+    learner = trained_learner(bundle, spec)
     pointed = [files for files in cases if files.points]
     if not pointed:
         raise DataError("No case has points to cut windows around.", "Name a folder of volumes and their points.")
     answers, targets = [], []
     for files in pointed:
-        prepared = prepare(read_case(files, pipeline.recipe), pipeline.recipe)[0]
-        samples = stage.held_back([prepared])[0]
+        prepared = prepare(read_case(files, recipe), recipe)[0]
+        samples = learner.held_back([prepared])[0]
         with torch.inference_mode():
-            logits = stage.logits(samples["image"].to(stage.device)).float()
-        answers.append(logits.softmax(dim=1).cpu().numpy())
+            logits = learner.logits(samples["image"]).float()
+        answers.append(logits.softmax(dim=1).numpy())
         targets.append(samples["target"].numpy())
     probabilities, truth = np.concatenate(answers), np.concatenate(targets)
-    names = stage.answer_names()
+    names = learner.answer_names()
     answered = Classified(names, False, truth, probabilities, probabilities.argmax(axis=1))
     scores = {name: float(values[0]) for name, values in class_scores(answered, np.ones((1, len(truth)))).items()}
     known = {name: value if np.isfinite(value) else None for name, value in scores.items()}

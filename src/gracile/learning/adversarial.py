@@ -8,23 +8,21 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from gracile.recipe import TrainSpec
-from gracile.stages import FuseStage
+from gracile.learning.learners import Learner
 from gracile.learning.module import StageModule
-from gracile.transforms.frames import Frame
 
 
 class AdversarialModule(StageModule):
-    """Trains a fuse stage: on each batch the discriminator takes a step, then the generators one against it.
+    """Trains a stage whose two players, ``network`` and ``discriminator``, take turns: on each batch the discriminator takes a step, then the generators one against it.
 
     Both players use the recipe's optimizer and schedule. The updates are Lightning's manual optimization; precision,
     devices and checkpoints, with the state of both optimizers, are Lightning's as usual. Over several processes the
     strategy must allow unused parameters (``ddp_find_unused_parameters_true``), as each step trains one player.
     """
 
-    stage: FuseStage
     optimizers_count = 2
 
-    def __init__(self, stage: FuseStage, train: TrainSpec, learning: Collection[str] = ()) -> None:
+    def __init__(self, stage: Learner, train: TrainSpec, learning: Collection[str] = ()) -> None:
         super().__init__(stage, train, learning)
         self.automatic_optimization = False
 
@@ -52,12 +50,6 @@ class AdversarialModule(StageModule):
         log = {f"train_{name}": value.detach() for name, value in terms.items()}
         log |= {"train_loss": total.detach(), "train_discriminator": judgment.detach()}
         self.log_dict(log, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
-
-    def scores(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Validation scores of one whole prepared case, in the network's frame."""
-        frame = Frame.around(batch["image"].shape[-2:], self.stage.spec.size)
-        framed = {name: frame.place(maps) for name, maps in batch.items()}
-        return self.stage.scores(framed)
 
     def _update(self, optimizer: LightningOptimizer, loss: Tensor) -> None:
         """One step of the toggled player, which is then left as it was."""

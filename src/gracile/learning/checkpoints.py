@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 from gracile.errors import DataError
 from gracile.io.atomic import writing
 from gracile.plain_data import require_shape
-from gracile.stages import Stage
+from gracile.learning.learners import Learner
 
 
 class CheckpointShape(TypedDict):
@@ -57,7 +57,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return dict(checkpoint)
 
 
-def take_weights(stage: Stage, checkpoint: dict[str, Any], path: Path) -> None:
+def take_weights(stage: Learner, checkpoint: dict[str, Any], path: Path) -> None:
     """Give a stage the weights of a checkpoint. Raises DataError where they are those of another network."""
     state = {k.removeprefix("stage."): v for k, v in checkpoint["state_dict"].items() if k.startswith("stage.")}
     wanted = stage.state_dict()

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from gracile.devices import has_fast_bf16, in_fast_layout
 from gracile.errors import DataError
 from gracile.recipe import TrainerSpec, TrainSpec
-from gracile.stages import FuseStage, Stage
+from gracile.learning.learners import Learner
 from gracile.learning.adversarial import AdversarialModule
 from gracile.learning.checkpoints import WholeCheckpoints, read_checkpoint, take_weights
 from gracile.learning.module import StageModule
@@ -33,7 +33,7 @@ Observe = Callable[[int, dict[str, float]], None]
 
 
 def fit_stage(
-    stage: Stage,
+    stage: Learner,
     training: Sequence[Prepared],
     validation: Sequence[Prepared],
     spec: TrainSpec,
@@ -60,8 +60,8 @@ def fit_stage(
         The figures of the chosen weights (validation scores, epochs seen) and of the run (steps, minutes).
     """
     in_fast_layout(stage)
-    kind = AdversarialModule if isinstance(stage, FuseStage) else StageModule
-    module = kind(stage, spec, learning)  # type: ignore[arg-type]
+    kind = AdversarialModule if stage.takes_turns else StageModule
+    module = kind(stage, spec, learning)
     samples = stage.samples(training, spec.seed)
     validation_loader = DataLoader(stage.held_back(validation), batch_size=1) if validation else None
     last = out / "last.ckpt"
@@ -102,7 +102,7 @@ def fit_stage(
     }
 
 
-def _epochs_done(stage: Stage, last: Path) -> int:
+def _epochs_done(stage: Learner, last: Path) -> int:
     """The epochs that a checkpoint holds. Raises DataError where it is damaged or another stage's."""
     if not last.exists():
         return 0
@@ -179,7 +179,7 @@ def _training_loader(samples: Any, spec: TrainSpec, trainer: lightning.Trainer, 
 
 
 def _trainer(
-    stage: Stage,
+    stage: Learner,
     train: TrainSpec,
     settings: TrainerSpec,
     out: Path,
@@ -205,7 +205,7 @@ def _trainer(
         check_val_every_n_epoch=min(train.validate_every, train.epochs) if validates else None,
         limit_val_batches=None if validates else 0,
         num_sanity_val_steps=0,
-        gradient_clip_val=None if isinstance(stage, FuseStage) else train.clip or None,
+        gradient_clip_val=None if stage.takes_turns else train.clip or None,
         use_distributed_sampler=False,
         log_every_n_steps=1,
         enable_model_summary=False,
@@ -241,15 +241,15 @@ def earlier_rows(table: Path, epochs_done: int) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name and value} for row in kept]
 
 
-def _strategy(stage: Stage, train: TrainSpec, settings: TrainerSpec) -> str:
+def _strategy(stage: Learner, train: TrainSpec, settings: TrainerSpec) -> str:
     """The recipe's own, but alternating updates and frozen layers leave some weights without gradients."""
     alone = settings.devices in (1, "1") and settings.num_nodes == 1
-    if settings.strategy == "auto" and not alone and (isinstance(stage, FuseStage) or train.phases):
+    if settings.strategy == "auto" and not alone and (stage.takes_turns or train.phases):
         return "ddp_find_unused_parameters_true"
     return settings.strategy
 
 
-def _callbacks(stage: Stage, train: TrainSpec, out: Path, validates: bool, observe: Observe | None) -> list[Callback]:
+def _callbacks(stage: Learner, train: TrainSpec, out: Path, validates: bool, observe: Observe | None) -> list[Callback]:
     choosing, way = stage.choosing
     last = ModelCheckpoint(out, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
     best = ModelCheckpoint(

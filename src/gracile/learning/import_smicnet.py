@@ -14,8 +14,8 @@ from gracile.errors import DataError, UsageError
 from gracile.io.atomic import require_writable
 from gracile.io.keras_weights import KerasLayer, read_keras_layers
 from gracile.networks.smicnet import NORM_EPSILON, SLOPE, SMICNet, WindowBlock
-from gracile.recipe import LandmarkWindowsSpec, read_recipe, recipe_from
-from gracile.stages import LandmarkWindowsStage
+from gracile.recipe import read_recipe, recipe_from
+from gracile.learning.learners import build_learner
 
 RECIPE = "cochlea-landmarks-published"
 """What an imported network is applied by."""
@@ -54,9 +54,7 @@ def import_smicnet(path: Path, out: Path, landmarks: Sequence[str] = ()) -> Path
     content = recipe.model_dump(mode="json")
     content["landmarks"] = [{"name": name} for name in names]
     recipe = recipe_from(content)
-    spec = recipe.stages[0]
-    assert isinstance(spec, LandmarkWindowsSpec)
-    stage = LandmarkWindowsStage(spec, recipe)
+    stage = build_learner(recipe.stages[0], recipe)
     stage.network.load_state_dict(network.state_dict())
     card: dict[str, Any] = {
         "recipe": recipe.name,
@@ -67,7 +65,7 @@ def import_smicnet(path: Path, out: Path, landmarks: Sequence[str] = ()) -> Path
             "Imported, not trained here: spacing, axes and intensities of its training are not in the file.",
         ],
     }
-    return write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_state()}, card=card), out)
+    return write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_weights()}, card=card), out)
 
 
 def network_from(layers: Sequence[KerasLayer], path: Path) -> SMICNet:

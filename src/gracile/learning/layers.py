@@ -10,7 +10,7 @@ from torch import nn
 from gracile.errors import RecipeError
 from gracile.networks.anatomy import PARTS, Axis, anatomy_of
 from gracile.networks.libraries import AnySize
-from gracile.stages import Stage
+from gracile.learning.learners import Learner
 
 HEAD = "head"
 
@@ -39,7 +39,7 @@ class Layer:
         return any(weight.ndim > 1 for weight in self.module.parameters(recurse=False))
 
 
-def layers_of(stage: Stage) -> list[Layer]:
+def layers_of(stage: Learner) -> list[Layer]:
     """The layers that a bundle of the stage stores, in the order of its networks' blocks.
 
     What no block names keeps the order in which it was built, behind the others.
@@ -63,7 +63,7 @@ def layers_of(stage: Stage) -> list[Layer]:
     return layers
 
 
-def axes_of(stage: Stage) -> dict[str, Axis]:
+def axes_of(stage: Learner) -> dict[str, Axis]:
     """Where classes and channels lie in the weights of a stage, by the weight's name in it."""
     axes: dict[str, Axis] = {}
     for child, network in stage.named_children():

@@ -1,13 +1,13 @@
 """What a training asks of its data before it begins; a check of the data asks the same."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gracile.data import CaseFiles, check_cases, labeled, load_split, problem_lines, read_case, split_by_subject
 from gracile.errors import DataError
 from gracile.recipe import Recipe
-from gracile.stages import GateStage, Stage
+from gracile.learning.learners import Learner
 from gracile.learning.schedule import require_validation
 from gracile.transforms import Prepared, prepare
 
@@ -44,25 +44,7 @@ def sides_of(
     return training, validation
 
 
-def require_lessons(stage: Stage, cases: Iterable[Prepared]) -> None:
-    """Raise DataError when no case can teach a stage what it is to find; a gate is left out instead.
-
-    Cases are looked at until one teaches it.
-    """
-    if isinstance(stage, GateStage):
-        return
-    empty = False
-    for case in cases:
-        if stage.learns_from(case):
-            if not case.has_masks or case.shows(range(1, len(stage.recipe.classes))):
-                return
-            empty = True
-    if empty:
-        raise DataError("Every mask is empty.", "A structure is learned from masks that show it.")
-    raise DataError(f"No case can train the stage {stage.name!r}.", "Give a source with masks or points as well.")
-
-
-def require_taught(stages: Sequence[Stage], cases: list[CaseFiles], recipe: Recipe, split: str | Path | None) -> None:
+def require_taught(stages: Sequence[Learner], cases: list[CaseFiles], recipe: Recipe, split: str | Path | None) -> None:
     """Make sure that cases can teach every stage, before anything is trained or written.
 
     Raises:
@@ -71,7 +53,7 @@ def require_taught(stages: Sequence[Stage], cases: list[CaseFiles], recipe: Reci
     """
     training, _ = sides_of(labeled(cases), recipe, split)
     for stage in stages:
-        require_lessons(stage, _prepared(training, recipe))
+        stage.require_lessons(_prepared(training, recipe))
 
 
 def _prepared(cases: Sequence[CaseFiles], recipe: Recipe) -> Iterator[Prepared]:

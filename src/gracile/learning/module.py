@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gracile.devices import in_fast_layout
 from gracile.recipe import TrainSpec
-from gracile.stages import Stage
+from gracile.learning.learners import Learner
 from gracile.learning.phases import Phases
 from gracile.learning.schedule import is_over, scheduled
 
@@ -30,7 +30,7 @@ class StageModule(lightning.LightningModule):
 
     optimizers_count = 1
 
-    def __init__(self, stage: Stage, train: TrainSpec, learning: Collection[str] = ()) -> None:
+    def __init__(self, stage: Learner, train: TrainSpec, learning: Collection[str] = ()) -> None:
         super().__init__()
         self.stage = stage
         self.spec = train

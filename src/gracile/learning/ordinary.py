@@ -9,6 +9,7 @@ from gracile.data import CaseFiles
 from gracile.errors import GracileError
 from gracile.io import read_case_file
 from gracile.pipeline import Pipeline
+from gracile.runners import Computing
 from gracile.trust import Ordinary, case_figures
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def add_ordinary(folder: Path, cases: Sequence[CaseFiles], device: str = "auto",
         What was written; empty, with a warning, where too few cases could be answered.
     """
     bundle = read_bundle(folder)
-    ordinary = ordinary_of(Pipeline.from_bundle(bundle, device), cases, most)
+    ordinary = ordinary_of(Pipeline.from_bundle(bundle, Computing(device=device)), cases, most)
     if not ordinary.ranges:
         log.warning("Too few cases tell what ordinary answers are: flags go by fixed rules.")
     write_card(folder, {**bundle.card, "ordinary": ordinary.as_card()})

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from gracile.errors import RecipeError
 from gracile.recipe import PhaseSpec
-from gracile.stages import Stage
+from gracile.learning.learners import Learner
 from gracile.learning.layers import HEAD, layers_of
 
 
@@ -23,7 +23,7 @@ class Phases:
         RecipeError: A phase starts at a layer that does not exist; names the nearest.
     """
 
-    def __init__(self, stage: Stage, specs: list[PhaseSpec], learning: Collection[str] = ()) -> None:
+    def __init__(self, stage: Learner, specs: list[PhaseSpec], learning: Collection[str] = ()) -> None:
         self.specs = specs
         self.layers = layers_of(stage) if specs else []
         starts = [self._start(spec.start) for spec in specs]

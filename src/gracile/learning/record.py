@@ -18,7 +18,7 @@ from gracile.errors import DataError, UsageError
 from gracile.io.atomic import write_json, write_text
 from gracile.names import VERSION
 from gracile.plain_data import Text, read_json
-from gracile.recipe import GateSpec, Recipe, StageSpec, recipe_from
+from gracile.recipe import Recipe, StageSpec, recipe_from
 from gracile.settings import read_mapping
 from gracile.learning.transfer import Transfer
 
@@ -148,8 +148,8 @@ def require_same_start(source: Bundle | None, out: Path, recipe: Recipe) -> None
 def _is_under_way(spec: StageSpec, folder: Path, split: Path) -> bool:
     """Whether nothing of a stage has still to begin from the weights that the run was started from."""
     begun = [folder / "last.ckpt"]
-    if isinstance(spec, GateSpec) and not read_split(split)[1]:
-        begun += [folder / f"crossfit{part}" / "last.ckpt" for part in range(spec.crossfit)]
+    if not read_split(split)[1]:
+        begun += [folder / f"crossfit{part}" / "last.ckpt" for part in range(spec.parts_judged)]
     return all(checkpoint.exists() for checkpoint in begun)
 
 

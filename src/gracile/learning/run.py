@@ -13,9 +13,9 @@ from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.data import CaseFiles, labeled, save_split
 from gracile.errors import BundleError, DataError, UsageError
 from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
-from gracile.stages import GateStage, Stage, build_stage
+from gracile.learning.learners import Learner, build_learner
 from gracile.learning.fit import fit_stage
-from gracile.learning.lessons import require_lessons, require_sound, sides_of
+from gracile.learning.lessons import require_sound, sides_of
 from gracile.learning.ordinary import add_ordinary
 from gracile.learning.phases import Phases
 from gracile.learning.record import (
@@ -90,13 +90,13 @@ def train(
         transfers = recorded_transfers(out)
     sides = [[prepared_case(files, recipe, out / "cache") for files in part] for part in (training, validation)]
     for stage in stages:
-        require_lessons(stage, sides[0])
+        stage.require_lessons(sides[0])
     weights: dict[str, Any] = {}
     figures: dict[str, Any] = {}
     trained = recipe
     for spec, stage in zip(recipe.stages, stages, strict=True):
         prepared = [[case for case in side if stage.learns_from(case)] for side in sides]
-        if isinstance(stage, GateStage) and (reason := _why_ungated(stage, prepared[0])):
+        if reason := stage.why_left_out(prepared[0]):
             log.warning("The gate %r is not trained: %s. The bundle runs ungated and says so.", stage.name, reason)
             trained = trained.model_copy(
                 update={"stages": [s for s in trained.stages if s.name != spec.name], "ungated": reason}
@@ -106,9 +106,9 @@ def train(
         figures[stage.name] = fit_stage(
             stage, prepared[0], prepared[1], how.train, recipe.trainer, out / stage.name, how.learning
         )
-        if isinstance(stage, GateStage) and not prepared[1] and stage.spec.crossfit:
+        if not prepared[1] and spec.parts_judged:
             figures[stage.name] |= _crossfit(stage, spec, prepared[0], recipe, out / stage.name, source)
-        weights[stage.name] = stage.bundle_state()
+        weights[stage.name] = stage.bundle_weights()
     if is_first():
         card = model_card(trained, out, figures, transfers.values())
         write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
@@ -116,41 +116,30 @@ def train(
     return out / "bundle"
 
 
-def _why_ungated(stage: GateStage, cases: list[Prepared]) -> str:
-    """Why a gate cannot be learned from these cases; empty when it can."""
-    seen = {stage.target(case) for case in cases}
-    if not seen:
-        return f"the training data does not say which frames show {stage.label}"
-    only = [stage.classes[target] for target in seen if target is not None]
-    return f"every training frame is of one kind, {only[0]} ({stage.label})" if len(only) == 1 else ""
-
-
 def _crossfit(
-    stage: GateStage, spec: StageSpec, cases: list[Prepared], recipe: Recipe, out: Path, source: Bundle | None
+    stage: Learner, spec: StageSpec, cases: list[Prepared], recipe: Recipe, out: Path, source: Bundle | None
 ) -> dict[str, float]:
-    """Calibrate a gate that learned from all cases by gates trained without the subjects that they judge."""
+    """Calibrate a stage that learned from all cases by others, trained without the subjects that they judge."""
     subjects = sorted({case.subject for case in cases})
     order = np.random.default_rng(recipe.train.seed).permutation(len(subjects))
-    parts = min(stage.spec.crossfit, len(subjects))
+    parts = min(spec.parts_judged, len(subjects))
     part_of = {subjects[index]: number % parts for number, index in enumerate(order)}
     judged = []
     for part in range(parts):
         rest = [case for case in cases if part_of[case.subject] != part]
-        if len({stage.target(case) for case in rest}) < len({stage.target(case) for case in cases}):
+        if len(stage.kinds_of(rest)) < len(stage.kinds_of(cases)):
             continue  # without one of the kinds there is nothing to learn
         other, transfer = begin_stage(spec, recipe, source)
-        assert isinstance(other, GateStage)
         how = how_trained(spec, recipe, transfer)
         fit_stage(other, rest, [], how.train, recipe.trainer, out / f"crossfit{part}", how.learning)
         judged.append(other.judged([case for case in cases if part_of[case.subject] == part]))
     if not judged:
-        log.warning("The gate %r stays uncalibrated: every part lacks a kind of frame in the others.", stage.name)
+        log.warning("The stage %r stays uncalibrated: every part lacks a kind of frame in the others.", stage.name)
         return {}
-    logits, targets = (torch.cat(column) for column in zip(*judged, strict=True))
-    return stage.calibrate_by(logits, targets)
+    return stage.calibrate_by(judged)
 
 
-def begin_stages(recipe: Recipe, source: Bundle | None) -> tuple[list[Stage], dict[str, Transfer]]:
+def begin_stages(recipe: Recipe, source: Bundle | None) -> tuple[list[Learner], dict[str, Transfer]]:
     """The stages with the weights to begin with, and what each that began from the bundle took over.
 
     Raises:
@@ -167,13 +156,13 @@ def begin_stages(recipe: Recipe, source: Bundle | None) -> tuple[list[Stage], di
     return [stage for stage, _ in begun], transfers
 
 
-def begin_stage(spec: StageSpec, recipe: Recipe, source: Bundle | None) -> tuple[Stage, Transfer | None]:
+def begin_stage(spec: StageSpec, recipe: Recipe, source: Bundle | None) -> tuple[Learner, Transfer | None]:
     """A stage with the weights to begin with: the recipe's, or those of the bundle to start from."""
     transfer = recipe.train_of(spec).transfer
     taken = source is not None and (transfer.source or spec.name) in source.weights
     with torch.random.fork_rng():
         torch.manual_seed(recipe.train.seed)
-        stage = build_stage(spec, recipe, initialize=not taken)
+        stage = build_learner(spec, recipe, initialize=not taken)
     return stage, None if source is None else begin_from(stage, recipe, source, transfer)
 
 
@@ -200,7 +189,7 @@ def how_trained(spec: StageSpec, recipe: Recipe, transfer: Transfer | None) -> H
     return HowTrained(train.model_copy(update={"phases": train.phases or train.transfer.phases}), transfer.fresh)
 
 
-def _require_layers(recipe: Recipe, stages: Sequence[Stage], transfers: Mapping[str, Transfer]) -> None:
+def _require_layers(recipe: Recipe, stages: Sequence[Learner], transfers: Mapping[str, Transfer]) -> None:
     """Raise RecipeError where a stage's phases name layers that it has not, before any stage is trained."""
     for spec, stage in zip(recipe.stages, stages, strict=True):
         how = how_trained(spec, recipe, transfers.get(stage.name))

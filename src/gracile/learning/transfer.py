@@ -13,7 +13,7 @@ from gracile.bundle import Bundle
 from gracile.errors import BundleError, RecipeError
 from gracile.networks.anatomy import Axis
 from gracile.recipe import Recipe, TransferSpec
-from gracile.stages import Stage, build_stage
+from gracile.learning.learners import Learner, build_learner
 from gracile.learning.layers import axes_of, layers_of, named_layers
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Transfer:
         return lines
 
 
-def begin_from(stage: Stage, recipe: Recipe, source: Bundle, spec: TransferSpec) -> Transfer:
+def begin_from(stage: Learner, recipe: Recipe, source: Bundle, spec: TransferSpec) -> Transfer:
     """Give a new stage the weights of a bundle as far as they fit, in place.
 
     A layer is carried over when all its weights have the stage's shapes. Where only classes differ, their rows go by
@@ -135,9 +135,10 @@ def begin_from(stage: Stage, recipe: Recipe, source: Bundle, spec: TransferSpec)
     trained = _untrained(source, name)
     fit = _Fit(stage, trained, (source.recipe.input.channels, recipe.input.channels))
     state: dict[str, Tensor] = {}
+    given = {name: torch.as_tensor(weight) for name, weight in source.weights[name].items()}
     counted = {layer.name for layer in layers}
     for layer, weights in _by_layer(_own(stage.bundle_state())).items():
-        taken = _layer(layer, weights, source.weights[name], fit, requested, transfer)
+        taken = _layer(layer, weights, given, fit, requested, transfer)
         transfer.carried += bool(taken) and layer in counted
         state |= taken
     if not transfer.carried and len(requested) < len(layers):
@@ -146,19 +147,19 @@ def begin_from(stage: Stage, recipe: Recipe, source: Bundle, spec: TransferSpec)
             "Use the network that they were trained with, and its options.",
         )
     stage.load_state_dict(state, strict=False)
-    stored, whole, given = (_by_layer(s) for s in (stage.bundle_state(), stage.state_dict(), source.weights[name]))
+    stored, whole, offered = (_by_layer(s) for s in (stage.bundle_state(), stage.state_dict(), given))
     transfer.left_out += [Remark(layer, "not stored in a bundle") for layer in whole if layer not in stored]
-    transfer.unused += [Remark(layer, "absent here") for layer in given if layer not in stored]
+    transfer.unused += [Remark(layer, "absent here") for layer in offered if layer not in stored]
     return transfer
 
 
-def _untrained(source: Bundle, name: str) -> Stage:
+def _untrained(source: Bundle, name: str) -> Learner:
     """The bundle's stage as it was built, to ask it what its weights stand for."""
     spec = next((spec for spec in source.recipe.stages if spec.name == name), None)
     if spec is None:
         raise BundleError(f"The bundle's recipe has no stage {name!r}.", "Copy the bundle again, or train it anew.")
     with torch.random.fork_rng():
-        return build_stage(spec, source.recipe)
+        return build_learner(spec, source.recipe)
 
 
 def _own(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -229,7 +230,7 @@ class _Fit:
         channels: Image channels there and here.
     """
 
-    def __init__(self, here: Stage, there: Stage, channels: tuple[int, int]) -> None:
+    def __init__(self, here: Learner, there: Learner, channels: tuple[int, int]) -> None:
         self.axes, self.axes_there = axes_of(here), axes_of(there)
         self.names, self.names_there = here.answer_names(), there.answer_names()
         self.channels = channels

@@ -16,10 +16,9 @@ from gracile.data import CaseFiles, load_split
 from gracile.errors import DataError
 from gracile.io.atomic import remove_leftovers, write_text
 from gracile.recipe import Recipe, StageSpec, TrainerSpec, recipe_with
-from gracile.stages import STAGES, Stage
+from gracile.learning.learners import LEARNERS, Learner
 from gracile.study import StudySpec, Value
 from gracile.learning.fit import fit_stage
-from gracile.learning.lessons import require_lessons
 from gracile.learning.run import begin_stage, how_trained
 from gracile.learning.sampling import prepared_case
 from gracile.transforms import Prepared
@@ -54,7 +53,7 @@ class Plan:
     @property
     def score(self) -> tuple[str, bool]:
         """Name of the score that a trial is judged by, and whether more of it is better."""
-        name, way = getattr(STAGES[self.spec.stage_of(self.recipe).kind], "choosing", Stage.choosing)
+        name, way = getattr(LEARNERS[self.spec.stage_of(self.recipe).kind], "choosing", Learner.choosing)
         return name, way == "max"
 
     def sides(self, recipe: Recipe) -> list[list[Prepared]]:
@@ -123,7 +122,7 @@ def _train(plan: Plan, recipe: Recipe, out: Path, trial: optuna.Trial | None, sc
     spec = plan.spec.stage_of(recipe)
     stage, transfer = begin_stage(spec, recipe, plan.source)
     sides = [[case for case in side if stage.learns_from(case)] for side in plan.sides(recipe)]
-    require_lessons(stage, sides[0])
+    stage.require_lessons(sides[0])
     _require_validation(stage, sides[1])
 
     def observe(epoch: int, scores: dict[str, float]) -> None:
@@ -136,7 +135,7 @@ def _train(plan: Plan, recipe: Recipe, out: Path, trial: optuna.Trial | None, sc
     return fit_stage(stage, sides[0], sides[1], how.train, recipe.trainer, out / stage.name, how.learning, observe)
 
 
-def _require_validation(stage: Stage, cases: Sequence[Prepared]) -> None:
+def _require_validation(stage: Learner, cases: Sequence[Prepared]) -> None:
     if not cases:
         raise DataError(
             f"No held-back case tells the stage {stage.name!r} anything, so that trials cannot be compared.",

@@ -33,6 +33,14 @@ class StageBase(Spec):
     role: ClassVar[str] = "delineates"
     """Of its network, as the tables of names have it: delineates, classifies, fuses or scans windows."""
 
+    starts_near: ClassVar[bool] = False
+    """Whether it can be told where to begin to look."""
+
+    @property
+    def parts_judged(self) -> int:
+        """Parts of the cases of which each is judged by a stage that learned without it, where nothing is held back."""
+        return 0
+
     @property
     def network_input(self) -> Kind:
         """What its network sees."""

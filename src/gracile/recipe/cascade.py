@@ -81,6 +81,12 @@ class Recipe(Spec):
         return opposite_indices(self.classes)
 
     @property
+    def landmark_opposites(self) -> list[int | None]:
+        """Number of each landmark's opposite."""
+        names = self.landmark_names
+        return [names.index(one.opposite) if one.opposite else None for one in self.landmarks]
+
+    @property
     def deciding(self) -> StageSpec | None:
         """The last stage that delineates, wherever gates stand; None where none does."""
         return next((spec for spec in reversed(self.stages) if spec.gives == "mask"), None)

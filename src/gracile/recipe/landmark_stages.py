@@ -61,6 +61,7 @@ class LandmarkWindowsSpec(StageBase):
     inputs: ClassVar[tuple[Kind, ...]] = VOLUMES
     gives: ClassVar[Gift | None] = "landmarks"
     role: ClassVar[str] = "scans windows"
+    starts_near: ClassVar[bool] = True
 
     kind: Literal["landmark-windows"] = "landmark-windows"
     name: StageName = "windows"
@@ -130,6 +131,11 @@ class LandmarkRefineSpec(StageBase):
     per_case: int = Field(64, ge=1, description="patches drawn from each case in an epoch")
     augment: VolumeAugmentSpec = VolumeAugmentSpec()
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
+
+    @property
+    def margin(self) -> int:
+        """Samples at each side of a patch that lie beyond its reach."""
+        return (self.size - 1) // 2 - int(self.reach_mm / self.spacing_mm + 1e-6)
 
     @model_validator(mode="after")
     def _patch_fits(self) -> "LandmarkRefineSpec":

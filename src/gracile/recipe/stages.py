@@ -75,6 +75,20 @@ class GateSpec(StageBase):
     enabled: bool = Field(True, description="false lets every frame pass, and says so in the result")
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of frames that it tells apart, in the order of its network's answers."""
+        return self.classes or [ABSENT, PRESENT]
+
+    @property
+    def label(self) -> str:
+        """Name of a presence gate's answer: its structures."""
+        return "+".join(self.structures)
+
+    @property
+    def parts_judged(self) -> int:
+        return self.crossfit
+
     @model_validator(mode="after")
     def _frames_fit(self) -> "GateSpec":
         unknown = [name for name in self.present if name not in self.classes]

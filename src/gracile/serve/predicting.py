@@ -77,9 +77,8 @@ class _Follower:
         self._frame = 0
         self._frames = 1
         self._told = 0.0
-        stages = model.pipeline.stages
-        for number, stage in enumerate(stages):
-            setattr(stage, "find", self._announced(stage.find, stage.name, number, len(stages)))  # noqa: B010
+        self._stages = [stage.name for stage in model.pipeline.stages]
+        model.pipeline.progress = self._tell
 
     def telling(self, news: News, frames: int) -> "_Follower":
         """Send word while a block runs."""
@@ -93,17 +92,14 @@ class _Follower:
     def __exit__(self, *error: object) -> None:
         self._news = None
 
-    def _announced(self, find: Any, name: str, number: int, stages: int) -> Any:
-        def find_and_tell(*arguments: Any) -> Any:
-            self._frame += number == 0
-            now = time.monotonic()
-            if self._news is not None and (self._frames < 2 or now - self._told > _BETWEEN_NEWS):
-                self._told = now
-                done, total = (self._frame - 1, self._frames) if self._frames > 1 else (number, stages)
-                self._news({"step": name, "done": done, "total": total})
-            return find(*arguments)
-
-        return find_and_tell
+    def _tell(self, stage: str) -> None:
+        number = self._stages.index(stage)
+        self._frame += number == 0
+        now = time.monotonic()
+        if self._news is not None and (self._frames < 2 or now - self._told > _BETWEEN_NEWS):
+            self._told = now
+            done, total = (self._frame - 1, self._frames) if self._frames > 1 else (number, len(self._stages))
+            self._news({"step": stage, "done": done, "total": total})
 
 
 def _explain(model: api.Model, source: Path, folder: Path) -> None:

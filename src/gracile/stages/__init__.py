@@ -1,10 +1,8 @@
-"""Stages: each is one decision, with a face that learns and a face that applies."""
-
-from collections.abc import Callable
-from typing import Any
+"""Stages, applied: each is one decision on arrays. How they learn lies in `gracile.learning.learners`."""
 
 from gracile.recipe import Recipe, StageSpec
-from gracile.stages.base import Finding, Stage
+from gracile.runners.base import Runner
+from gracile.stages.base import Finding, Stage, State
 from gracile.stages.centerline import CenterlineStage
 from gracile.stages.fuse import FuseStage
 from gracile.stages.gate import GateStage
@@ -14,7 +12,7 @@ from gracile.stages.landmark_windows import LandmarkWindowsStage
 from gracile.stages.segment import SegmentStage
 from gracile.stages.segment_volume import SegmentVolumeStage
 
-STAGES: dict[str, Callable[[Any, Recipe, bool], Stage]] = {
+STAGES: dict[str, type[Stage]] = {
     "gate": GateStage,
     "segment": SegmentStage,
     "fuse": FuseStage,
@@ -26,22 +24,9 @@ STAGES: dict[str, Callable[[Any, Recipe, bool], Stage]] = {
 }
 
 
-def build_stage(spec: StageSpec, recipe: Recipe, *, initialize: bool = False) -> Stage:
-    """The stage that a recipe's entry describes, untrained; ``initialize`` gives its networks their first weights."""
-    return STAGES[spec.kind](spec, recipe, initialize)
+def build_stage(spec: StageSpec, recipe: Recipe, run: Runner, state: State) -> Stage:
+    """The stage that a recipe's entry describes, with its network as a function and its weights."""
+    return STAGES[spec.kind](spec, recipe, run, state)
 
 
-__all__ = [
-    "STAGES",
-    "CenterlineStage",
-    "Finding",
-    "FuseStage",
-    "GateStage",
-    "LandmarkHeatStage",
-    "LandmarkRefineStage",
-    "LandmarkWindowsStage",
-    "SegmentStage",
-    "SegmentVolumeStage",
-    "Stage",
-    "build_stage",
-]
+__all__ = ["STAGES", "Finding", "Stage", "State", "build_stage"]

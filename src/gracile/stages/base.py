@@ -1,23 +1,21 @@
-"""What every stage has: networks, samples to learn from, losses, and the way it is applied."""
+"""What every stage has when it is applied: its settings, a network as a function of arrays, and its answer."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from gracile.errors import BundleError
 from gracile.geometry import Centerline
 from gracile.recipe import Recipe
 from gracile.result import Landmark
+from gracile.runners.base import Runner
 from gracile.transforms import Prepared
-from gracile.transforms.patches import WholeSamples
 
-Batch = dict[str, Tensor]
+State = Mapping[str, np.ndarray]
+"""The weights of a stage by name, as a bundle stores them."""
 
 
 @dataclass
@@ -52,96 +50,47 @@ class Finding:
     extras: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-class Stage(nn.Module, ABC):
-    """One decision of a cascade. Its networks are its submodules; `bundle_state` is what a bundle stores of them."""
+class Stage(ABC):
+    """One decision of a cascade, applied to prepared arrays. How it learns is the matter of its `Learner`.
 
-    name: str
-    network: nn.Module
-    choosing: tuple[str, Literal["min", "max"]] = ("validation_dice", "max")
-    """The validation score by which weights are chosen, and which way is better."""
+    Args:
+        spec: Its entry in the recipe.
+        recipe: The whole recipe.
+        run: Its network as a function of arrays: prepared images ``(batch, channels, *spatial)`` float32 to logits.
+        state: Its weights by name; of these it takes what `kept` names.
 
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__()
+    Raises:
+        BundleError: A weight that it needs is not there.
+    """
+
+    kept: ClassVar[tuple[str, ...]] = ()
+    """What it needs of its weights besides its network, such as a threshold."""
+
+    def __init__(self, spec: Any, recipe: Recipe, run: Runner, state: State) -> None:
+        self.spec = spec
         self.recipe = recipe
-
-    def learns_from(self, case: Prepared) -> bool:
-        """Whether a training case tells this stage anything."""
-        return case.has_masks
-
-    @abstractmethod
-    def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
-        """Training samples drawn from prepared cases; index ``i`` always gives the same sample for a seed."""
-
-    def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
-        """Each held-back case with what `scores` needs, one by one."""
-        return WholeSamples(cases)
-
-    def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """Validation scores of one of `held_back`: ``validation_loss``, and that of `choosing`.
-
-        Here cross-entropy, and Dice of each structure by the likeliest class.
-        """
-        logits = self.logits(batch["image"]).float()
-        truth, region = batch["truth"], batch["region"] > 0.5
-        entropy = -(truth * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True)[region].mean()
-        found, true = logits.argmax(dim=1, keepdim=True), truth.argmax(dim=1, keepdim=True)
-        scores = {"validation_loss": entropy}
-        dices = []
-        for name, classes in self.recipe.structures.items():
-            members = torch.tensor(classes, device=logits.device)
-            a, b = torch.isin(found, members) & region, torch.isin(true, members) & region
-            both = a.sum() + b.sum()
-            dices.append(torch.where(both > 0, 2.0 * (a & b).sum() / both.clamp_min(1), torch.ones_like(entropy)))
-            scores[f"validation_dice_{name}"] = dices[-1]
-        scores["validation_dice"] = torch.stack(dices).mean()
-        return scores
-
-    @abstractmethod
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Weighted terms of the training loss; their sum is minimized."""
-
-    def logits(self, images: Tensor) -> Tensor:
-        """``(batch, channels, *spatial)`` prepared images to ``(batch, classes, *spatial)`` logits, the final ones."""
-        answers = self.network(images)
-        return answers[-1] if isinstance(answers, list | tuple) else answers
+        self.run = run
+        self.name: str = spec.name
+        missing = [name for name in self.kept if name not in state]
+        if missing:
+            raise BundleError(
+                f"The weights do not fit the stage {self.name!r}: {missing[0]} is missing.",
+                "Use the recipe they were trained with.",
+            )
+        self.state = {name: np.asarray(state[name], dtype=np.float64) for name in self.kept}
 
     @abstractmethod
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         """Add this stage's answer to what was found so far."""
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """``(classes, height, width)`` probabilities to ``(height, width)`` uint8 class indices."""
+        """``(classes, *spatial)`` probabilities to ``(*spatial)`` uint8 class indices."""
         raise NotImplementedError(f"the stage {self.name!r} gives no maps")
 
     def tidy(self, mask: np.ndarray) -> list[str]:
         """Mend a decided mask in place; gives flags where much was changed."""
         return []
 
-    def answer_names(self) -> list[str]:
-        """What the rows of its networks' last layers stand for, in their order; the background has that name."""
-        return ["background", *self.recipe.class_names[1:]]
-
-    def calibrate(self, cases: Sequence[Prepared]) -> dict[str, float]:
-        """Set what is chosen after training on held-back cases; gives the figures of that choice."""
-        return {}
-
-    def bundle_state(self) -> dict[str, Tensor]:
-        """The weights that a bundle stores: all that is needed to apply the stage."""
-        return self.state_dict()
-
-    def load_bundle_state(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over the weights of a bundle. Raises BundleError when they do not fit."""
-        expected = self.bundle_state()
-        wrong = sorted(set(expected) ^ set(weights))
-        wrong += [k for k in expected if k in weights and expected[k].shape != weights[k].shape]
-        if wrong:
-            raise BundleError(
-                f"The weights do not fit the stage {self.name!r} in {len(wrong)} places, such as {wrong[0]}.",
-                "Use the recipe they were trained with.",
-            )
-        self.load_state_dict(weights, strict=False)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-        return next(self.parameters()).device
+    def gate(self) -> dict[str, Any] | None:
+        """Of a gate that is on: the kinds of frames that open it, the others, and the probability that they need."""
+        return None

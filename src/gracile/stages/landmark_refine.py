@@ -3,32 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
 
-from gracile.devices import in_fast_layout
-from gracile.geometry.similarity import Similarity, fit_similarity
-from gracile.recipe import AugmentSpec, LandmarkRefineSpec, Recipe
+from gracile.geometry.similarity import Similarity
+from gracile.recipe import LandmarkRefineSpec, Recipe
 from gracile.result import Landmark
-from gracile.stages.base import Batch, Finding
-from gracile.stages.heat import HeatStage, target_heat
+from gracile.runners.base import Runner
+from gracile.stages.base import Finding, State
+from gracile.stages.heat import HeatStage
+from gracile.stages.views import softmax
 from gracile.transforms import Prepared
-from gracile.transforms.landmark_samples import LandmarkPatches, MarkedVolume, cut_in_pose, mirrored_points
-from gracile.transforms.patches import CaseSamples
+from gracile.transforms.posed import MarkedVolume, SampledVolume, cut_in_pose, mirrored_points
 from gracile.transforms.volume import sample
-from gracile.transforms.volume_samples import SampledVolume
 
 AT_ONCE = 16
-"""Patches that a network answers at once."""
+"""Patches that the network answers at once."""
 
 POSED_BY = 3
 """Landmarks that tell the pose of all."""
-
-WITHIN = 0.9
-"""Share of the reach within which training patches are shifted."""
 
 
 class LandmarkRefineStage(HeatStage):
@@ -36,70 +30,14 @@ class LandmarkRefineStage(HeatStage):
 
     The mean shape is fitted to what was found. About each of its points a patch is cut, turned and scaled into the mean
     shape's pose, so that a landmark always looks alike and lies near the patch's middle. The network answers a map of
-    logits for each landmark, of which the patch's own counts, within the stage's reach; it learns by cross-entropy to a
-    Gaussian and by the distance of the mean of its softmax from the true place. In use, the heat is weighed by how far
-    landmarks stray from the mean shape, and the mean of the softmax is the place. A stage that learned from mirror
-    images looks at the volume's own at the end, and takes the middle of both places.
+    logits of the patch's own landmark, which counts within the stage's reach. The heat is weighed by how far landmarks
+    stray from the mean shape, and the mean of the softmax is the place. A stage that learned from mirror images looks
+    at the volume's own at the end, and takes the middle of both places.
     """
 
-    spec: LandmarkRefineSpec
-
-    def __init__(self, spec: LandmarkRefineSpec, recipe: Recipe, initialize: bool = False) -> None:
-        super().__init__(spec, recipe, initialize)
-        self.margin = (spec.size - 1) // 2 - int(spec.reach_mm / spec.spacing_mm + 1e-6)
-
-    def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
-        self.configuration.learn([self.points_mm(case) for case in cases])
-        return self._patches(self.learned_from(cases), self.augment(), seed, self.spec.per_case)
-
-    def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
-        quiet = AugmentSpec(**dict.fromkeys(AugmentSpec.model_fields, False))
-        per_case = 2 * len(self.recipe.landmarks)
-        return CaseSamples([self._patches([self.marked(case)], quiet, n, per_case) for n, case in enumerate(cases)])
-
-    def _patches(
-        self, volumes: Sequence[MarkedVolume], augment: AugmentSpec, seed: int, per_case: int
-    ) -> LandmarkPatches:
-        poses = []
-        for volume in volumes:
-            known = np.isfinite(volume.points_mm).all(axis=1)
-            poses.append(fit_similarity(self.configuration.mean[known], volume.points_mm[known]))
-        spec = self.spec
-        return LandmarkPatches(
-            volumes, poses, spec.size, spec.spacing_mm, spec.shift_mm, WITHIN * spec.reach_mm, augment, seed, per_case
-        )  # fmt: skip
-
-    def marked(self, case: Prepared) -> MarkedVolume:
-        """A training case in full resolution with its landmarks."""
-        return MarkedVolume(self.sampled(case), self.points_mm(case))
-
-    def sampled(self, case: Prepared) -> SampledVolume:
-        """A whole volume in full resolution, smoothed where patches are coarser."""
-        steps = np.maximum(1.0, self.spec.spacing_mm / case.spacing_mm)
-        return SampledVolume(case.smoothed(steps), case.spacing_mm)
-
-    def own_logits(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Logits of each patch's own landmark within the reach, ``(batch, n, n, n)``."""
-        inside = slice(self.margin, self.spec.size - self.margin)
-        return self.logits(images, numbers)[:, 0, inside, inside, inside].float()
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self.own_logits(batch["image"], batch["number"])
-        place = batch["place"]
-        length = logits.shape[-1]
-        ones = torch.ones(3, device=place.device)
-        width = self.spec.width_mm / self.spec.spacing_mm
-        heat = target_heat(place + (length - 1) / 2, (length,) * 3, ones, width * ones)
-        entropy = -(heat.flatten(1) * logits.flatten(1).log_softmax(dim=1)).sum(dim=1)
-        far = (_mean_place(_softmax(logits)) - place).abs().sum(dim=1)
-        return {"heat": entropy.mean(), "distance": far.mean()}
-
-    def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """The loss, and the mean distance in mm of a case's landmarks from the true ones."""
-        batch = {name: part.flatten(0, 1) for name, part in batch.items()}
-        loss = torch.stack(list(self.losses(batch).values())).sum()
-        far = (_mean_place(_softmax(self.own_logits(batch["image"], batch["number"]))) - batch["place"]).norm(dim=1)
-        return {"validation_loss": loss, "validation_error_mm": self.spec.spacing_mm * far.mean()}
+    def __init__(self, spec: Any, recipe: Recipe, run: Runner, state: State) -> None:
+        super().__init__(spec, recipe, run, state)
+        self.opposites = recipe.landmark_opposites
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         found = finding.landmarks
@@ -109,7 +47,7 @@ class LandmarkRefineStage(HeatStage):
             if landmark.point_mm is not None:
                 points[number] = from_patient[:3, :3] @ landmark.point_mm + from_patient[:3, 3]
         known = np.isfinite(points).all(axis=1)
-        volume, weights = self.sampled(prepared), np.array([landmark.probability for landmark in found])
+        volume, weights = sampled(prepared, self.spec), np.array([landmark.probability for landmark in found])
         error: float = self.spec.error_mm
         look: _Look | None = None
         for _ in range(self.spec.passes):
@@ -173,24 +111,30 @@ class LandmarkRefineStage(HeatStage):
             return None
         centers = self._centers(pose, points, agreeing, error_mm)
         spacing = self.spec.spacing_mm
-        offsets = _steps(self.spec.size, spacing)
-        answers = []
-        for some in torch.arange(len(centers), device=self.device).split(AT_ONCE):
-            seen = [cut_in_pose(volume, pose, centers[number], offsets) for number in some.tolist()]
-            patches = torch.stack([image * region for image, region in seen])
-            answers.append(self.own_logits(in_fast_layout(patches.to(self.device)), some).cpu())
-        logits = torch.cat(answers)
+        logits = self._logits(volume, pose, centers)
         # Where a patch's own frame has the mean shape's point.
         middle = (pose.apply(self.configuration.mean) - centers) @ pose.rotation / pose.scale
-        grid = _steps(logits.shape[-1], spacing)
-        far = (grid - torch.from_numpy(middle).float()[:, None, None, None]).square().sum(dim=-1)
-        prior = far / (2 * self.configuration.stray_mm.cpu()[:, None, None, None] ** 2)
-        heat = _softmax(logits - self.spec.prior * prior)
-        places = _mean_place(heat) * spacing
-        squares = (grid - places[:, None, None, None]).square().sum(dim=-1)
-        spreads = pose.scale * (heat * squares).sum(dim=(1, 2, 3)).sqrt().numpy()
-        points = centers + pose.scale * places.double().numpy() @ pose.rotation.T
-        return _Look(pose, centers, heat.numpy(), points, spreads)
+        grid = offsets_mm(logits.shape[-1], spacing)
+        far = ((grid - middle[:, None, None, None].astype(np.float32)) ** 2).sum(axis=-1)
+        prior = far / (2 * self.configuration.stray[:, None, None, None] ** 2)
+        flat = (logits - self.spec.prior * prior).reshape(len(logits), -1)
+        heat = softmax(flat, axis=1).reshape(logits.shape)
+        places = mean_places(heat) * spacing
+        squares = ((grid - places[:, None, None, None]) ** 2).sum(axis=-1)
+        spreads = pose.scale * np.sqrt((heat * squares).sum(axis=(1, 2, 3)))
+        return _Look(pose, centers, heat, centers + pose.scale * places @ pose.rotation.T, spreads)
+
+    def _logits(self, volume: SampledVolume, pose: Similarity, centers: np.ndarray) -> np.ndarray:
+        """Logits of each patch's own landmark within the reach, ``(landmarks, n, n, n)``."""
+        offsets = offsets_mm(self.spec.size, self.spec.spacing_mm)
+        inside = slice(self.spec.margin, self.spec.size - self.spec.margin)
+        answers = []
+        for first in range(0, len(centers), AT_ONCE):
+            some = np.arange(first, min(first + AT_ONCE, len(centers)))
+            seen = [cut_in_pose(volume, pose, centers[number], offsets) for number in some]
+            patches = np.stack([image * region for image, region in seen]).astype(np.float32)
+            answers.append(self.run(patches, some)[:, 0, inside, inside, inside])
+        return np.concatenate(answers)
 
 
 @dataclass(frozen=True)
@@ -229,27 +173,27 @@ def _map_of(
     axes = [np.arange(a, b) for a, b in zip(low, high, strict=True)]
     voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     inside = (voxels * voxel_mm - center) @ pose.rotation / pose.scale
-    places = torch.from_numpy(inside / spacing_mm + (side - 1) / 2).float()
-    values = sample(torch.from_numpy(look.heat[number])[None], places)[0].numpy()
+    values = sample(look.heat[number][None], inside / spacing_mm + (side - 1) / 2)[0]
     x, y, z = (slice(a, b) for a, b in zip(low, high, strict=True))
     whole[x, y, z] = np.minimum(1.0, size * values)
     return whole
 
 
-def _steps(length: int, spacing: float) -> Tensor:
-    """``(length, length, length, 3)`` mm of a patch's samples from its middle."""
-    at = (torch.arange(length) - (length - 1) / 2) * spacing
-    return torch.stack(torch.meshgrid(at, at, at, indexing="ij"), dim=-1)
+def sampled(case: Prepared, spec: LandmarkRefineSpec) -> SampledVolume:
+    """A whole volume in full resolution, smoothed where patches are coarser."""
+    steps = np.maximum(1.0, spec.spacing_mm / case.spacing_mm)
+    return SampledVolume(case.smoothed(steps), case.spacing_mm)
 
 
-def _softmax(logits: Tensor) -> Tensor:
-    """``(batch, n, n, n)`` that add up to 1 each."""
-    return logits.flatten(1).softmax(dim=1).unflatten(1, logits.shape[1:])
+def offsets_mm(length: int, spacing: float) -> np.ndarray:
+    """``(length, length, length, 3)`` float32 mm of a patch's samples from its middle."""
+    at = (np.arange(length, dtype=np.float32) - np.float32((length - 1) / 2)) * np.float32(spacing)
+    return np.stack(np.meshgrid(at, at, at, indexing="ij"), axis=-1)
 
 
-def _mean_place(heat: Tensor) -> Tensor:
+def mean_places(heat: np.ndarray) -> np.ndarray:
     """``(batch, n, n, n)`` that add up to 1 each to their mean places ``(batch, 3)`` from the middle, in samples."""
     length = heat.shape[-1]
-    at = torch.arange(length, device=heat.device) - (length - 1) / 2
-    sides = [heat.sum(dim=[d for d in (1, 2, 3) if d != axis]) for axis in (1, 2, 3)]
-    return torch.stack([(side * at).sum(dim=1) for side in sides], dim=1)  # no product that autocast would round
+    at = np.arange(length) - (length - 1) / 2
+    sides = [heat.sum(axis=tuple(d for d in (1, 2, 3) if d != axis)) for axis in (1, 2, 3)]
+    return np.stack([side @ at for side in sides], axis=1)

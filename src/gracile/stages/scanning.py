@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from scipy import ndimage
 
+from gracile.runners.base import Computed
 from gracile.transforms.column import Box
 
 EVERYWHERE = np.ones((3, 3, 3), dtype=bool)
@@ -14,7 +15,7 @@ EVERYWHERE = np.ones((3, 3, 3), dtype=bool)
 
 
 class Windows(Protocol):
-    """Class probabilities of windows of a stack of slices, the background last: `ExactWindows` or `DenseWindows`."""
+    """Class probabilities of windows of a stack of slices, the background last, exact or dense."""
 
     classes: int
 
@@ -23,6 +24,13 @@ class Windows(Protocol):
 
     def at(self, planes: np.ndarray, places: np.ndarray) -> np.ndarray:
         """``(n, classes)`` around ``(n, 3)`` places."""
+
+
+class WindowRunner(Protocol):
+    """A network that tells windows apart, as a stage takes it."""
+
+    windows: Windows
+    computed: Computed
 
 
 @dataclass

@@ -82,6 +82,12 @@ class Prepared:
         name = named_by_steps("image-resampled", steps)
         return self.keep(name, lambda: resample_to_spacing(np.asarray(self.image), spacing, target_mm)[0]), steps
 
+    def coarse(self, target_mm: Sequence[float]) -> tuple[Array, np.ndarray]:
+        """The volume's image at another spacing, and the affine of that copy."""
+        assert self.affine is not None
+        image, steps = self.at_spacing(target_mm)
+        return image, self.affine @ np.diag([*steps, 1.0])
+
     def smoothed(self, steps: np.ndarray) -> Array:
         """The volume's image on its own voxels, smoothed for taking every ``steps``-th."""
         if (steps <= 1.0).all():

@@ -11,7 +11,7 @@ from scipy import ndimage
 from gracile.networks.smicnet import SMICNet
 from gracile.networks.smicnet_dense import dense_logits
 from gracile.networks.smicnet_folded import FoldedSMICNet
-from gracile.stages.window_engines import BATCH, EngineName, build_engine
+from gracile.learning.window_engines import BATCH, EngineName, build_engine, choose_engine
 from gracile.transforms.column import Box
 
 LARGEST_MAPS = 16_000_000
@@ -37,7 +37,8 @@ class ExactWindows:
         self.network = FoldedSMICNet(network, size)
         self.classes = network.classes.out_features
         self.device = network.classes.weight.device
-        self.engine = build_engine(self.network, engine, self.device)
+        self.engine_name = choose_engine(engine, self.device)
+        self.engine = build_engine(self.network, self.engine_name, self.device)
 
     def grid(self, planes: np.ndarray, box: Box, step: int) -> np.ndarray:
         """Probabilities of the windows around every ``step``-th place of a box.

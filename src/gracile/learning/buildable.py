@@ -4,13 +4,13 @@ import torch
 
 from gracile.errors import GracileError, RecipeError
 from gracile.recipe import Recipe, StageSpec
-from gracile.stages import Stage, build_stage
+from gracile.learning.learners import Learner, build_learner
 
 _SIDE = {2: 64, 3: 32}
 """Samples along each axis of what a network is tried on."""
 
 
-def require_buildable(recipe: Recipe) -> list[Stage]:
+def require_buildable(recipe: Recipe) -> list[Learner]:
     """Build every stage of a recipe, untrained, and try its losses and, where it delineates, its network.
 
     Raises:
@@ -21,7 +21,7 @@ def require_buildable(recipe: Recipe) -> list[Stage]:
     for spec in recipe.stages:
         try:
             with torch.random.fork_rng():
-                stages.append(build_stage(spec, recipe))
+                stages.append(build_learner(spec, recipe))
             _try(stages[-1], spec, recipe)
         except GracileError as error:
             raise RecipeError(f"Stage {spec.name!r}: {error.message}", error.remedy) from None
@@ -29,7 +29,7 @@ def require_buildable(recipe: Recipe) -> list[Stage]:
 
 
 @torch.inference_mode()
-def _try(stage: Stage, spec: StageSpec, recipe: Recipe) -> None:
+def _try(stage: Learner, spec: StageSpec, recipe: Recipe) -> None:
     if spec.gives not in ("mask", "line"):
         return
     axes = 3 if "volume" in spec.inputs else 2

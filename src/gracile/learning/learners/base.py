@@ -1,0 +1,232 @@
+"""How every stage learns: its network, the samples it draws, its losses, its scores, and what is chosen afterwards."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from gracile.devices import has_fast_bf16, in_fast_layout
+from gracile.errors import BundleError, DataError
+from gracile.networks.zoo import build_network
+from gracile.recipe import NetworkSpec, Recipe
+from gracile.runners.base import Computed, Runner
+from gracile.samples.patches import WholeSamples
+from gracile.stages import STAGES, Stage
+from gracile.transforms import Prepared
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What becomes a graph of a stage: a module, what it is tried on, and which of their axes vary.
+
+    Args:
+        module: From the inputs to the answer that the applied stage takes.
+        inputs: One example for each input.
+        varying: Of each input the axes whose lengths may differ from call to call.
+    """
+
+    module: nn.Module
+    inputs: tuple[Tensor, ...]
+    varying: tuple[tuple[int, ...], ...]
+
+
+class Learner(nn.Module, ABC):
+    """One decision of a cascade as it learns. Its networks are its submodules; `bundle_state` is what a bundle stores.
+
+    Args:
+        spec: Its entry in the recipe.
+        recipe: The whole recipe.
+    """
+
+    network: nn.Module
+    choosing: tuple[str, Literal["min", "max"]] = ("validation_dice", "max")
+    """The validation score by which weights are chosen, and which way is better."""
+
+    takes_turns = False
+    """Whether two players learn in turns, each against the other."""
+
+    def __init__(self, spec: Any, recipe: Recipe) -> None:
+        super().__init__()
+        self.spec = spec
+        self.recipe = recipe
+        self.name: str = spec.name
+
+    def learns_from(self, case: Prepared) -> bool:
+        """Whether a training case tells this stage anything."""
+        return case.has_masks
+
+    def require_lessons(self, cases: Iterable[Prepared]) -> None:
+        """Raise DataError when no case can teach what is to be found; cases are looked at until one does."""
+        empty = False
+        for case in cases:
+            if self.learns_from(case):
+                if not case.has_masks or case.shows(range(1, len(self.recipe.classes))):
+                    return
+                empty = True
+        if empty:
+            raise DataError("Every mask is empty.", "A structure is learned from masks that show it.")
+        raise DataError(f"No case can train the stage {self.name!r}.", "Give a source with masks or points as well.")
+
+    def why_left_out(self, cases: Sequence[Prepared]) -> str:
+        """Why the cascade goes on without this stage, where cases cannot teach it; empty where they can."""
+        return ""
+
+    @abstractmethod
+    def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
+        """Training samples drawn from prepared cases; index ``i`` always gives the same sample for a seed."""
+
+    def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
+        """Each held-back case with what `scores` needs, one by one."""
+        return WholeSamples(cases)
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Validation scores of one of `held_back`: ``validation_loss``, and that of `choosing`.
+
+        Here cross-entropy, and Dice of each structure by the likeliest class.
+        """
+        logits = self.logits(batch["image"]).float()
+        truth, region = batch["truth"], batch["region"] > 0.5
+        entropy = -(truth * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True)[region].mean()
+        found, true = logits.argmax(dim=1, keepdim=True), truth.argmax(dim=1, keepdim=True)
+        scores = {"validation_loss": entropy}
+        dices = []
+        for name, classes in self.recipe.structures.items():
+            members = torch.tensor(classes, device=logits.device)
+            a, b = torch.isin(found, members) & region, torch.isin(true, members) & region
+            both = a.sum() + b.sum()
+            dices.append(torch.where(both > 0, 2.0 * (a & b).sum() / both.clamp_min(1), torch.ones_like(entropy)))
+            scores[f"validation_dice_{name}"] = dices[-1]
+        scores["validation_dice"] = torch.stack(dices).mean()
+        return scores
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Weighted terms of the training loss; their sum is minimized."""
+
+    def logits(self, images: Tensor) -> Tensor:
+        """``(batch, channels, *spatial)`` prepared images to ``(batch, classes, *spatial)`` logits, the final ones."""
+        return final(self.network(images))
+
+    def answer_names(self) -> list[str]:
+        """What the rows of its networks' last layers stand for, in their order; the background has that name."""
+        return ["background", *self.recipe.class_names[1:]]
+
+    def calibrate(self, cases: Sequence[Prepared]) -> dict[str, float]:
+        """Set what is chosen after training on held-back cases; gives the figures of that choice."""
+        return {}
+
+    def judged(self, cases: Sequence[Prepared]) -> Any:
+        """What is said of cases that were not learned from, for `calibrate_by` of a stage that learned from all."""
+        return None
+
+    def calibrate_by(self, judged: Sequence[Any]) -> dict[str, float]:
+        """Set what is chosen after training by what other stages `judged`, part by part."""
+        return {}
+
+    def kinds_of(self, cases: Sequence[Prepared]) -> set[Any]:
+        """The kinds of cases that a stage must have seen to judge others; empty where it needs none."""
+        return set()
+
+    def bundle_state(self) -> dict[str, Tensor]:
+        """The weights that a bundle stores: all that is needed to apply the stage."""
+        return self.state_dict()
+
+    def bundle_weights(self) -> dict[str, np.ndarray]:
+        """`bundle_state` as arrays."""
+        return {name: weight.detach().cpu().contiguous().numpy() for name, weight in self.bundle_state().items()}
+
+    def load_bundle_state(self, weights: Mapping[str, np.ndarray | Tensor]) -> None:
+        """Take over the weights of a bundle. Raises BundleError when they do not fit."""
+        expected = self.bundle_state()
+        wrong = sorted(set(expected) ^ set(weights))
+        wrong += [k for k in expected if k in weights and tuple(expected[k].shape) != tuple(weights[k].shape)]
+        if wrong:
+            raise BundleError(
+                f"The weights do not fit the stage {self.name!r} in {len(wrong)} places, such as {wrong[0]}.",
+                "Use the recipe they were trained with.",
+            )
+        self.load_state_dict({name: torch.as_tensor(weight) for name, weight in weights.items()}, strict=False)
+
+    def exported(self) -> Exported | None:
+        """What becomes its graph; None where no other engine than PyTorch can take it."""
+        spatial = (self.example_side,) * self.example_axes
+        image = torch.zeros(1, self.recipe.input.channels, *spatial)
+        return Exported(Answering(self), (image,), (tuple(range(2, 2 + self.example_axes)),))
+
+    example_axes, example_side = 2, 64
+    """Axes and samples along each of an image that its network is tried on."""
+
+    def runner(self, precision: str = "auto") -> Runner:
+        """Its network as it is now as a function of arrays, computed by PyTorch."""
+        return TorchRunner(self, precision)
+
+    def applied(self, precision: str = "auto") -> Stage:
+        """The stage that applies what was learned until now."""
+        kind, state = STAGES[self.spec.kind], self.state_dict()
+        kept = {name: state[name].detach().cpu().numpy() for name in kind.kept}
+        return kind(self.spec, self.recipe, self.runner(precision), kept)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.parameters()).device
+
+
+def network_of(
+    spec: NetworkSpec, channels: int, answers: int, initialize: bool, *, dimensions: int, **more: Any
+) -> nn.Module:
+    """The network that a recipe names, of pictures (``dimensions`` 2) or volumes (3); with its first weights if asked."""
+    initial = spec.initial if initialize else ""
+    return build_network(spec.name, channels, answers, initial=initial, dimensions=dimensions, **spec.options, **more)
+
+
+def final(answers: Any) -> Tensor:
+    """The last of the answers of a network that refines its answer in steps."""
+    return answers[-1] if isinstance(answers, list | tuple) else answers
+
+
+class Answering(nn.Module):
+    """A learner's network with what makes of its answer the one that an applied stage takes."""
+
+    def __init__(self, learner: Learner) -> None:
+        super().__init__()
+        self.learner = learner
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """As `Learner.logits`, float32."""
+        return self.learner.logits(*inputs).float()
+
+
+class TorchRunner:
+    """A learner's network as a function of arrays.
+
+    Args:
+        learner: Its weights may change from call to call.
+        precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the device computes fast in it.
+    """
+
+    def __init__(self, learner: Learner, precision: str = "auto") -> None:
+        device = learner.device
+        self.learner = learner
+        self.half = precision == "bfloat16" or (precision == "auto" and has_fast_bf16(device))
+        self.computed = Computed(
+            "torch", torch.__version__, "bfloat16" if self.half else "float32", torch.get_num_threads(), str(device)
+        )
+
+    def __call__(self, *inputs: np.ndarray) -> np.ndarray:
+        learner = self.learner
+        was_training = learner.training
+        learner.eval()
+        try:
+            tensors = [in_fast_layout(torch.from_numpy(np.ascontiguousarray(x)).to(learner.device)) for x in inputs]
+            with torch.inference_mode(), torch.autocast(learner.device.type, torch.bfloat16, enabled=self.half):
+                return learner.logits(*tensors).float().cpu().numpy()
+        finally:
+            learner.train(was_training)

@@ -1,0 +1,250 @@
+"""How the gate stage learns, and how its temperature and its operating point are chosen."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from gracile.errors import DataError
+from gracile.learning.learners.base import Answering, Batch, Exported, Learner
+from gracile.losses import BinaryDice
+from gracile.networks.classifiers import build_classifier
+from gracile.networks.map_classifier import MapClassifier
+from gracile.recipe import GateSpec, Recipe
+from gracile.recipe.stages import NO, PRESENT, YES
+from gracile.samples.frame_augment import augment_frame
+from gracile.samples.frames import WholeImageSamples
+from gracile.samples.patches import WholeSamples
+from gracile.samples.randomness import sample_generator
+from gracile.stages.gate import GateStage
+from gracile.transforms import Prepared
+from gracile.transforms.frames import Frame
+
+Judged = tuple[np.ndarray, np.ndarray]
+"""Logits ``(cases, classes)``, classes equally frequent, and targets ``(cases,)``."""
+
+
+class GateLearner(Learner):
+    """Learns to tell kinds of frames apart, or frames with a structure from those without.
+
+    Classes are drawn equally often while it learns; applying it, the training frames' own shares come back in as a
+    prior. Probabilities are calibrated by one temperature (Guo et al., On Calibration of Modern Neural Networks,
+    ICML 2017), and the operating point is the highest threshold that lets the stated share of present frames pass;
+    both are chosen on held-back cases and stored with the weights.
+    """
+
+    choosing = ("validation_loss", "min")
+
+    def __init__(self, spec: Any, recipe: Recipe, initialize: bool = False) -> None:
+        super().__init__(spec, recipe)
+        self.classes: list[str] = spec.kinds
+        self.members = [recipe.class_names.index(name) for name in spec.structures]
+        self.classifier = build_classifier(
+            spec.network.name,
+            recipe.input.channels,
+            len(self.classes),
+            initial=spec.network.initial if initialize else "",
+            **spec.network.options,
+        )
+        self.delineation = BinaryDice({"there": (1,)})
+        self.register_buffer("log_prior", torch.full((len(self.classes),), -math.log(len(self.classes))))
+        self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("threshold", torch.full((), 0.5))
+        self.log_prior: Tensor
+        self.temperature: Tensor
+        self.threshold: Tensor
+
+    @property
+    def taught(self) -> MapClassifier | None:
+        """Its network, where that has a map that masks teach."""
+        return self.classifier if self.spec.masks > 0 and isinstance(self.classifier, MapClassifier) else None
+
+    def learns_from(self, case: Prepared) -> bool:
+        return self.target(case) is not None
+
+    def require_lessons(self, cases: Iterable[Prepared]) -> None:
+        """Nothing: a gate that cannot be learned is left out."""
+
+    def why_left_out(self, cases: Sequence[Prepared]) -> str:
+        seen = self.kinds_of(cases)
+        if not seen:
+            return f"the training data does not say which frames show {self.spec.label}"
+        only = [self.classes[target] for target in seen if target is not None]
+        return f"every training frame is of one kind, {only[0]} ({self.spec.label})" if len(only) == 1 else ""
+
+    def kinds_of(self, cases: Sequence[Prepared]) -> set[Any]:
+        return {self.target(case) for case in cases}
+
+    def target(self, case: Prepared) -> int | None:
+        """Index of the class that a case shows; None when its data do not say.
+
+        Raises:
+            DataError: Its frame class is none of this gate's.
+        """
+        if self.spec.classes:
+            return self._named(case.frame_class) if case.frame_class else None
+        if case.frame_class:
+            word = case.frame_class.casefold()
+            if word in (*YES, *NO):
+                return int(word in YES)
+            return int(word in (name.casefold() for name in self.spec.structures))
+        if case.truth is None:
+            return None
+        return int(float(case.truth[self.members].sum()) > self.spec.smallest)
+
+    def _named(self, name: str) -> int:
+        folded = [c.casefold() for c in self.classes]
+        if name.casefold() not in folded:
+            raise DataError(f"There is no frame class {name!r}.", f"The gate tells {', '.join(self.classes)} apart.")
+        return folded.index(name.casefold())
+
+    def answer_names(self) -> list[str]:
+        return self.classes
+
+    def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
+        targets = [self.target(case) for case in cases]
+        counts = torch.tensor([targets.count(index) for index in range(len(self.classes))], dtype=torch.float32)
+        self.log_prior.copy_((counts.clamp_min(0.5) / counts.clamp_min(0.5).sum()).log())
+        members = self.members if self.taught is not None else []
+        return GateSamples(cases, targets, len(self.classes), members, self.spec, seed)
+
+    def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
+        return WholeSamples(cases, targets=[self.target(case) for case in cases])
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy and accuracy, classes taken as equally frequent."""
+        logits = self.logits(framed(batch["image"], self.spec.size)).float()
+        right = (logits.argmax(dim=1) == batch["target"]).float().mean()
+        return {"validation_loss": functional.cross_entropy(logits, batch["target"]), "validation_accuracy": right}
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        network = self.taught
+        if network is None:
+            return {"cross-entropy": functional.cross_entropy(self.logits(batch["image"]).float(), batch["target"])}
+        maps = network.maps(batch["image"]).float()
+        both = torch.cat([torch.zeros_like(maps), maps], dim=1)
+        return {
+            "cross-entropy": functional.cross_entropy(network.pooled(maps), batch["target"]),
+            "masks": self.spec.masks * self.delineation(both, batch["truth"], batch["region"]),
+        }
+
+    def logits(self, images: Tensor) -> Tensor:
+        """``(batch, channels, *size)`` framed images to ``(batch, classes)`` logits, classes equally frequent."""
+        return self.classifier(images)
+
+    def exported(self) -> Exported:
+        image = torch.zeros(1, self.recipe.input.channels, *self.spec.size)
+        return Exported(Answering(self), (image,), ((),))
+
+    def calibrate(self, cases: Sequence[Prepared]) -> dict[str, float]:
+        return self.calibrate_by([self.judged(cases)]) if cases else {}
+
+    def judged(self, cases: Sequence[Prepared]) -> Judged:
+        """Logits of whole cases as they are, in float32 as they are applied everywhere, and their targets."""
+        stage = self.applied("float32")
+        assert isinstance(stage, GateStage)
+        return np.stack([stage.logits(case) for case in cases]), np.array([self.target(case) for case in cases])
+
+    def calibrate_by(self, judged: Sequence[Judged]) -> dict[str, float]:
+        """Choose temperature and threshold by what was said of cases that were not learned from.
+
+        Returns:
+            ``temperature``, ``threshold``, and at that threshold ``recall`` and ``false_alarm_rate`` on these cases.
+        """
+        logits, targets = (np.concatenate(column) for column in zip(*judged, strict=True))
+        uniform = math.log(len(self.classes))
+        self.temperature.fill_(
+            best_temperature(torch.from_numpy(logits) + self.log_prior.cpu() + uniform, torch.from_numpy(targets))
+        )
+        stage = self.applied("float32")
+        assert isinstance(stage, GateStage)
+        presence = stage.presence(stage.probabilities(logits)).astype(np.float32)
+        open_for = [self.classes.index(name) for name in self.spec.present or [PRESENT]]
+        positive = np.isin(targets, open_for)
+        figures = {"temperature": float(self.temperature), "calibrated_on": float(len(targets))}
+        if positive.any():
+            self.threshold.fill_(operating_point(torch.from_numpy(presence[positive]), self.spec.recall))
+            figures["recall"] = float((presence[positive] >= float(self.threshold)).mean())
+        if not positive.all():
+            figures["false_alarm_rate"] = float((presence[~positive] >= float(self.threshold)).mean())
+        return {**figures, "threshold": float(self.threshold)}
+
+
+def framed(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """``(batch, channels, height, width)`` prepared images in the network's size."""
+    frame = Frame.around(images.shape[-2:], size)
+    placed = torch.from_numpy(frame.place(images.cpu().numpy())).to(images.device)
+    return placed.contiguous(memory_format=torch.channels_last)
+
+
+class GateSamples(Dataset[Batch]):
+    """Whole varied frames with their class, each class equally often; index ``i`` gives the same sample for a seed."""
+
+    def __init__(
+        self,
+        cases: Sequence[Prepared],
+        targets: Sequence[int | None],
+        classes: int,
+        members: list[int],
+        spec: GateSpec,
+        seed: int,
+    ) -> None:
+        self.frames = WholeImageSamples(cases, spec.size, spec.augment, seed)
+        self.by_class = [[i for i, target in enumerate(targets) if target == index] for index in range(classes)]
+        self.members = members
+        self.spec = spec
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.frames.cases) * self.spec.per_case
+
+    def __getitem__(self, index: int) -> Batch:
+        generator = sample_generator(self.seed, index)
+        kinds = [kind for kind, members in enumerate(self.by_class) if members]
+        target = kinds[index % len(kinds)]
+        members = self.by_class[target]
+        case = members[int(torch.randint(len(members), (), generator=generator))]
+        # An index of the frames that shows this case, with variations of its own.
+        sample = self.frames[case + index * len(self.frames.cases)]
+        image = augment_frame(
+            sample["image"], self.spec.operations, self.spec.magnitude, generator, mirror=self.spec.augment.flip
+        )
+        return {"image": image, "target": torch.tensor(target), **self._mask(sample)}
+
+    def _mask(self, sample: Batch) -> Batch:
+        """What a mask teaches: shares of absent and present, and where they are known; nowhere without a mask."""
+        if not self.members:
+            return {}
+        truth, region = sample["truth"], sample["region"]
+        if not len(truth):
+            return {"truth": torch.zeros(2, *region.shape[1:]), "region": torch.zeros_like(region)}
+        there = truth[self.members].sum(dim=0, keepdim=True)
+        return {"truth": torch.cat([1.0 - there, there]), "region": region}
+
+
+def best_temperature(logits: Tensor, targets: Tensor) -> float:
+    """The temperature from 0.05 to 20 with the smallest cross-entropy on ``(cases, classes)`` logits.
+
+    The cross-entropy is convex in the inverse temperature; a fine logarithmic grid is exact enough and cannot diverge.
+    """
+    grid = torch.logspace(math.log10(0.05), math.log10(20), 400)
+    entropies = torch.stack([functional.cross_entropy(logits / temperature, targets) for temperature in grid])
+    return float(grid[int(entropies.argmin())])
+
+
+def operating_point(presence: Tensor, recall: float) -> float:
+    """The highest threshold at which at least the stated share of present frames passes.
+
+    Args:
+        presence: ``(frames,)`` probabilities of frames in which the structures are there.
+        recall: Share that must pass.
+    """
+    ordered = presence.sort().values
+    missed = math.floor((1.0 - recall) * len(ordered) + 1e-9)
+    # A little below the frame that must pass: rounding differs between machines.
+    return float(ordered[missed]) * (1.0 - 1e-3)

@@ -14,8 +14,8 @@ from gracile.errors import BundleError
 from gracile.geometry import Centerline
 from gracile.recipe import Recipe
 from gracile.result import Landmark
+from gracile.samples.patches import WholeSamples
 from gracile.transforms import Prepared
-from gracile.transforms.patches import WholeSamples
 
 Batch = dict[str, Tensor]
 

@@ -13,10 +13,11 @@ from gracile.losses import masked_mean
 from gracile.networks.fusion import FusionAnswer, Realness
 from gracile.networks.zoo import build_network
 from gracile.recipe import FuseSpec, Recipe
+from gracile.samples.frames import WholeImageSamples
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.stages.segment import decide, predict_probabilities
 from gracile.transforms import Prepared
-from gracile.transforms.frames import Frame, WholeImageSamples
+from gracile.transforms.frames import Frame
 
 NETWORK_SIZE = "network_size"
 """Name under which a finding keeps the probabilities at the network's own size."""

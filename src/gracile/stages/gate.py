@@ -15,12 +15,13 @@ from gracile.networks.classifiers import build_classifier
 from gracile.networks.map_classifier import MapClassifier
 from gracile.recipe import GateSpec, Recipe
 from gracile.recipe.stages import ABSENT, NO, PRESENT, YES
+from gracile.samples.frame_augment import augment_frame
+from gracile.samples.frames import WholeImageSamples
+from gracile.samples.patches import WholeSamples
+from gracile.samples.randomness import sample_generator
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.transforms import Prepared
-from gracile.transforms.frame_augment import augment_frame
-from gracile.transforms.frames import Frame, WholeImageSamples
-from gracile.transforms.patches import WholeSamples
-from gracile.transforms.randomness import sample_generator
+from gracile.transforms.frames import Frame
 
 
 class GateStage(Stage):

@@ -13,13 +13,13 @@ from gracile.devices import in_fast_layout
 from gracile.geometry.similarity import Similarity, fit_similarity
 from gracile.recipe import AugmentSpec, LandmarkRefineSpec, Recipe
 from gracile.result import Landmark
+from gracile.samples.landmark_samples import LandmarkPatches, MarkedVolume, cut_in_pose, mirrored_points
+from gracile.samples.patches import CaseSamples
+from gracile.samples.volume_samples import SampledVolume
 from gracile.stages.base import Batch, Finding
 from gracile.stages.heat import HeatStage, target_heat
 from gracile.transforms import Prepared
-from gracile.transforms.landmark_samples import LandmarkPatches, MarkedVolume, cut_in_pose, mirrored_points
-from gracile.transforms.patches import CaseSamples
 from gracile.transforms.volume import sample
-from gracile.transforms.volume_samples import SampledVolume
 
 AT_ONCE = 16
 """Patches that a network answers at once."""

@@ -13,14 +13,15 @@ from gracile.geometry.islands import largest_island
 from gracile.networks.smicnet import SMICNet, build_window_network
 from gracile.recipe import LandmarkWindowsSpec, Recipe, WindowSamplerSpec
 from gracile.result import Landmark
+from gracile.samples.patches import CaseSamples
+from gracile.samples.window_samples import WindowSamples, WindowSource
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.stages.scanning import Scan, VolumeWindows, search
 from gracile.stages.window_scanners import DenseWindows, ExactWindows
 from gracile.transforms import Prepared
 from gracile.transforms.column import Box
-from gracile.transforms.patches import CaseSamples
+from gracile.transforms.intensity import IntensityRange
 from gracile.transforms.volume import restore_spacing
-from gracile.transforms.window_samples import IntensityRange, WindowSamples, WindowSource
 
 ACROSS = {"sagittal": "LR", "coronal": "AP", "axial": "SI"}
 """Where the axis across each plane runs to, as nibabel names it."""

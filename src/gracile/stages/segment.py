@@ -12,10 +12,10 @@ from torch.utils.data import Dataset
 from gracile.losses import build_loss
 from gracile.networks.zoo import build_network
 from gracile.recipe import DecisionSpec, LossSpec, Recipe, SegmentSpec
+from gracile.samples.frames import WholeImageSamples
+from gracile.samples.patches import PatchSamples
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.transforms import Prepared
-from gracile.transforms.frames import WholeImageSamples
-from gracile.transforms.patches import PatchSamples
 
 
 class SegmentStage(Stage):

@@ -18,6 +18,7 @@ from gracile.losses import build_loss
 from gracile.networks.slices import SliceNetwork
 from gracile.networks.zoo import build_network
 from gracile.recipe import Recipe, SegmentVolumeSpec
+from gracile.samples.volume_samples import LineSamples, PointSamples, SampledVolume
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.stages.segment import decide, weighted_losses
 from gracile.transforms import Prepared
@@ -26,7 +27,6 @@ from gracile.transforms.column import Column
 from gracile.transforms.prepared import named_by_steps
 from gracile.transforms.stored import Array
 from gracile.transforms.volume import resample_to_spacing, restore_spacing, steps_to
-from gracile.transforms.volume_samples import LineSamples, PointSamples, SampledVolume
 
 MUCH = 0.05
 """Share of a structure above which a person should look at what was mended."""

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from gracile.recipe import read_recipe
-from gracile.stages import Finding, build_stage
 from gracile.learning.adversarial import AdversarialModule
+from gracile.recipe import read_recipe
+from gracile.samples.patches import WholeSamples
+from gracile.stages import Finding, build_stage
 from gracile.transforms import Placement, Prepared
-from gracile.transforms.patches import WholeSamples
 
 SIZE = 48
 TINY = [

@@ -9,10 +9,11 @@ import torch
 from gracile.errors import BundleError, RecipeError
 from gracile.networks.fusion import BranchAnswer, FusionAnswer, Realness
 from gracile.recipe import read_recipe
+from gracile.samples.frames import WholeImageSamples
 from gracile.stages import Finding, build_stage
 from gracile.stages.fuse import NETWORK_SIZE, map_losses, realness_loss, shrunk_truth
 from gracile.transforms import Placement, Prepared
-from gracile.transforms.frames import Frame, WholeImageSamples
+from gracile.transforms.frames import Frame
 
 TINY = [
     "stages.vessels.network.options.width=4",

@@ -1,4 +1,4 @@
-"""Prepare and restore, and the augmentation of training patches."""
+"""Prepare and restore: pictures and volumes on the grids that stages work on, as arrays."""
 
 from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
 from gracile.transforms.placement import Placement

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gracile.errors import RecipeError
-from gracile.transforms.frame_augment import TONES, WARPS, augment_frame, warped
+from gracile.samples.frame_augment import TONES, WARPS, augment_frame, warped
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -7,8 +7,8 @@ from scipy.spatial.transform import Rotation
 
 from gracile.geometry.similarity import Similarity
 from gracile.recipe import AugmentSpec
-from gracile.transforms.landmark_samples import LandmarkPatches, MarkedVolume, ScatteredPatches, cut_in_pose
-from gracile.transforms.volume_samples import SampledVolume
+from gracile.samples.landmark_samples import LandmarkPatches, MarkedVolume, ScatteredPatches, cut_in_pose
+from gracile.samples.volume_samples import SampledVolume
 
 QUIET = {"shear": 0, "gain": 0, "channel_gain": 0, "bias": 0, "channel_bias": 0, "curve": 0, "illumination": 0,
          "noise": 0, "blur": 0, "flip": False}  # fmt: skip

@@ -11,10 +11,10 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from gracile.recipe import AugmentSpec, JitterSpec
+from gracile.samples.patches import vary_intensities
+from gracile.samples.randomness import sample_generator, uniform
 from gracile.transforms.class_shares import Maps
 from gracile.transforms.column import Box
-from gracile.transforms.patches import vary_intensities
-from gracile.transforms.randomness import sample_generator, uniform
 from gracile.transforms.stored import Array
 from gracile.transforms.volume import sample
 

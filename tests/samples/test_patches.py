@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gracile.recipe import AugmentSpec, SamplerSpec
+from gracile.samples.patches import PatchSamples, WholeSamples, cut_patch, vary_intensities
 from gracile.transforms import Placement, Prepared
-from gracile.transforms.patches import PatchSamples, WholeSamples, cut_patch, vary_intensities
 
 NONE = AugmentSpec(
     rotation=0, flip=False, scale=0, shear=0, elastic=0, gain=0, channel_gain=0, bias=0, channel_bias=0, curve=0,

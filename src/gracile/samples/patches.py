@@ -12,8 +12,8 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from gracile.recipe import AugmentSpec, SamplerSpec
+from gracile.samples.randomness import sample_generator, uniform
 from gracile.transforms.prepared import Prepared
-from gracile.transforms.randomness import sample_generator, uniform
 from gracile.transforms.stored import Array
 
 ELASTIC_CELLS = 5

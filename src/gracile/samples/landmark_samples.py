@@ -10,9 +10,9 @@ from torch.utils.data import Dataset
 
 from gracile.geometry.similarity import Similarity
 from gracile.recipe import AugmentSpec
-from gracile.transforms.patches import vary_intensities
-from gracile.transforms.randomness import sample_generator
-from gracile.transforms.volume_samples import SampledVolume, warp
+from gracile.samples.patches import vary_intensities
+from gracile.samples.randomness import sample_generator
+from gracile.samples.volume_samples import SampledVolume, warp
 
 
 @dataclass

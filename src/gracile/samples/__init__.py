@@ -1,0 +1,1 @@
+"""Training samples drawn with torch from prepared cases: patches, whole frames, pieces of volumes, windows."""

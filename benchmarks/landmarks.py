@@ -39,10 +39,10 @@ from gracile.case import Case
 from gracile.geometry import Grid
 from gracile.networks.smicnet import build_window_network
 from gracile.recipe import Recipe, TrainSpec, read_recipe
-from gracile.stages import LandmarkWindowsStage, build_stage
+from gracile.learning.learners import build_learner
 from gracile.stages.scanning import VolumeWindows, search
-from gracile.stages.window_engines import choose_engine
-from gracile.stages.window_scanners import Box, DenseWindows, ExactWindows
+from gracile.learning.window_engines import choose_engine
+from gracile.learning.window_scanners import Box, DenseWindows, ExactWindows
 from gracile.learning.fit import fit_stage
 from gracile.transforms import Prepared, prepare
 
@@ -146,7 +146,7 @@ def drawn(seed: int) -> Case:
 def taught(recipe: Recipe, epochs: int) -> LandmarkWindowsStage:
     """A stage trained for a moment on four drawn volumes."""
     torch.manual_seed(0)
-    stage = build_stage(recipe.stages[0], recipe)
+    stage = build_learner(recipe.stages[0], recipe)
     assert isinstance(stage, LandmarkWindowsStage)
     train = TrainSpec(epochs=epochs, batch_size=16, learning_rate=0.003, average_weights=0.9, weight_decay=0)
     cases = [prepare(drawn(seed), recipe)[0] for seed in range(4)]

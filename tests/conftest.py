@@ -97,12 +97,13 @@ def tiny_bundle(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -
     import torch
 
     from gracile.bundle import Bundle, write_bundle
-    from gracile.stages import build_stage
+    from gracile.learning.learners import build_learner
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        stage = build_stage(tiny_recipe.stages[0], tiny_recipe)
-        weights = {k: v + torch.randn(v.shape) if "heads." in k else v for k, v in stage.bundle_state().items()}
+        stage = build_learner(tiny_recipe.stages[0], tiny_recipe)
+        state = stage.bundle_state().items()
+        weights = {k: (v + torch.randn(v.shape) if "heads." in k else v).numpy() for k, v in state}
     bundle = Bundle(recipe=tiny_recipe, weights={stage.name: weights}, card={"limits": ["Random weights."]})
     return write_bundle(bundle, tmp_path_factory.mktemp("bundles") / "tiny")
 

@@ -15,7 +15,7 @@ from gracile.case import Case
 from gracile.errors import BundleError, GracileError, RecipeError
 from gracile.names import MODELS
 from gracile.pipeline import Pipeline
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 from tests.conftest import draw_fundus
 
 WEIGHTS = "vessels.safetensors"
@@ -36,12 +36,12 @@ def change_manifest(folder, change):
 
 def test_a_bundle_that_was_written_gives_the_same_answer(tiny_recipe, tmp_path):
     torch.manual_seed(3)
-    stage = build_stage(tiny_recipe.stages[0], tiny_recipe)
+    stage = build_learner(tiny_recipe.stages[0], tiny_recipe)
     image, _, _ = draw_fundus(0)
-    pipeline = Pipeline(tiny_recipe, [stage])
+    pipeline = Pipeline(tiny_recipe, [stage.applied()])
     expected = pipeline(Case.from_array(image), keep_probabilities=True)
     # By now the weights lie channels-last, as they do after training.
-    bundle = Bundle(recipe=tiny_recipe, weights={stage.name: stage.bundle_state()}, card={"data": {"cases": 2}})
+    bundle = Bundle(recipe=tiny_recipe, weights={stage.name: stage.bundle_weights()}, card={"data": {"cases": 2}})
     folder = write_bundle(bundle, tmp_path / "bundle")
     found = read_bundle(folder)
     assert found.recipe == tiny_recipe

@@ -13,7 +13,7 @@ from gracile.inference import Options
 from gracile.io import read_points, read_volume
 from gracile.pipeline import Pipeline
 from gracile.recipe import read_recipe
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 from gracile.transforms import prepare
 
 SETTINGS = [
@@ -97,7 +97,7 @@ def test_the_cochlea_fits_the_sizes_of_the_default_recipe(real_data):
     case = read_volume(folder / "cochlea_L.nii.gz", "cochlea")
     case.points = read_points(folder / "MdlDvLc_AvPt.fcsv").by_label()
     prepared = prepare(case, recipe)[0]
-    stages = [build_stage(spec, recipe) for spec in recipe.stages]
+    stages = [build_learner(spec, recipe) for spec in recipe.stages]
     for stage, spec in zip(stages, recipe.stages, strict=True):
         sample = stage.samples([prepared], seed=0)[0]
         assert sample["image"].std() > 0.1
@@ -105,6 +105,6 @@ def test_the_cochlea_fits_the_sizes_of_the_default_recipe(real_data):
             assert (sample["place"].abs() * spec.spacing_mm <= spec.reach_mm).all()
         else:
             assert ((sample["places"] > 0) & (sample["places"] < torch.tensor(spec.patch))).all()
-    result = Pipeline(recipe, stages)(case, keep_probabilities=True)
+    result = Pipeline(recipe, [stage.applied() for stage in stages])(case, keep_probabilities=True)
     assert [landmark.name for landmark in result.landmarks] == ["F-1", "F-2"]
     assert {heat.shape for heat in result.landmark_maps.values()} == {case.grid.shape}

@@ -8,7 +8,8 @@ from gracile.api import load
 from gracile.case import Case
 from gracile.errors import DataError, GracileError
 from gracile.pipeline import Pipeline
-from gracile.stages import Finding, build_stage
+from gracile.learning.learners import build_learner
+from gracile.stages import Finding
 from tests.conftest import draw_fundus
 
 
@@ -86,15 +87,15 @@ def test_small_islands_are_dropped_when_asked_for(tiny_bundle):
 
 
 def test_a_picture_without_structures_is_absent_with_the_reason(tiny_recipe):
-    stage = build_stage(tiny_recipe.stages[0], tiny_recipe)
+    stage = build_learner(tiny_recipe.stages[0], tiny_recipe)
     for weight in stage.parameters():
         torch.nn.init.zeros_(weight)
-    result = Pipeline(tiny_recipe, [stage])(drawn_case(120, 120))
+    result = Pipeline(tiny_recipe, [stage.applied()])(drawn_case(120, 120))
     assert (result.status, result.mask.any()) == ("absent", False)
     assert result.reason
 
 
-class Gate(torch.nn.Module):
+class Gate:
     """A stage that says that there is nothing."""
 
     name = "gate"

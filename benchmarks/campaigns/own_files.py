@@ -27,7 +27,7 @@ from gracile.serve.jobs import JobStore
 from gracile.serve.models import served_models
 from gracile.serve.results_folder import read_results
 from gracile.serve.scene import Scene
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 from gracile.study import read_study
 from gracile.learning.checkpoints import read_checkpoint, take_weights
 from gracile.learning.fit import earlier_rows
@@ -99,7 +99,7 @@ def _run(folder: Path) -> dict[str, Subject]:
     gracile.train("retina-av", data, source, settings=TINY)
     recipe = read_recipe("retina-av", TINY)
     cases = find_cases(data, recipe)
-    stage = build_stage(recipe.stages[0], recipe, initialize=False)
+    stage = build_learner(recipe.stages[0], recipe, initialize=False)
     cached = f"cache/{cases[0].id}/image.npy"
     table = "vessels/logs/metrics.csv"
 

@@ -1,19 +1,18 @@
 """Pictures are explained from file to page."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torch.nn import functional
 from typer.testing import CliRunner
 
+from gracile.bundle import Bundle
 from gracile.cli import app
 from gracile.errors import UsageError
-from gracile.explain import classifier_of, explain_pictures
-from gracile.explain.run import unframed
+from gracile.explain import explain_pictures, run
+from gracile.learning.learners import build_learner
+from gracile.learning.learners.gate import framed
 from gracile.recipe import recipe_from
 
 
@@ -29,42 +28,26 @@ class BrightnessNetwork(nn.Module):
         return torch.stack([-bright, bright], dim=1)
 
 
-class Gate(nn.Module):
-    """Stands for a gate stage: a picture lies in the middle of 64 x 64 zeros, half as large."""
-
-    name = "presence"
-    classes = ("absent", "present")
-    device = torch.device("cpu")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.classes = ["absent", "present"]
-        self.classifier = BrightnessNetwork()
-
-    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        return logits.float().softmax(dim=1)
-
-    def framed(self, image: torch.Tensor) -> torch.Tensor:
-        height, width = (side // 2 for side in image.shape[-2:])
-        top, left = (64 - height) // 2, (64 - width) // 2
-        small = functional.interpolate(image, (height, width), mode="area")
-        return functional.pad(small, (left, 64 - left - width, top, 64 - top - height))
-
-
 RECIPE = recipe_from(
     {
         "name": "gated",
         "title": "Gated",
         "classes": [{"name": "background", "color": [0, 0, 0]}, {"name": "nerve", "color": [255, 0, 0]}],
         "input": {"channels": 1},
-        "stages": [{"kind": "segment", "network": {"name": "refining-unet"}, "losses": [{"name": "dice"}]}],
+        "stages": [
+            {"kind": "gate", "network": {"name": "timm:resnet10t"}, "structures": ["nerve"], "size": [64, 64]},
+            {"kind": "segment", "network": {"name": "refining-unet"}, "losses": [{"name": "dice"}]},
+        ],
     }
 )
 
 
 @pytest.fixture
-def model() -> SimpleNamespace:
-    return SimpleNamespace(pipeline=SimpleNamespace(recipe=RECIPE, stages=[nn.Identity(), Gate()]))
+def model(monkeypatch) -> Bundle:
+    learner = build_learner(RECIPE.stages[0], RECIPE).eval()
+    learner.classifier = BrightnessNetwork()
+    monkeypatch.setattr(run, "classifier_of", lambda bundle, device: learner)
+    return Bundle(recipe=RECIPE, weights={}, card={})
 
 
 @pytest.fixture
@@ -92,11 +75,10 @@ def test_overlays_sheets_and_a_page_are_written(model, inputs, tmp_path):
     assert "a-features.png" in page
 
 
-def test_a_map_goes_back_from_the_networks_input(model):
-    stage = classifier_of(model)
+def test_a_map_goes_back_from_the_networks_input():
     image = torch.zeros(1, 1, 60, 100)
     image[..., 10:20, 70:90] = 1
-    back = unframed(stage, stage.framed(image)[0, 0].numpy(), (60, 100))
+    back = run.unframed(framed(image, (64, 64))[0, 0].numpy(), (60, 100))
     rows, columns = np.nonzero(back > 0.5)
     assert (rows.mean(), columns.mean()) == pytest.approx((14.5, 79.5), abs=0.6)
 

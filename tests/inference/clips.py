@@ -10,7 +10,9 @@ from gracile.geometry import Grid
 from gracile.io.frames import Frame
 from gracile.io.video import open_video
 from gracile.io.video_writing import write_video
+from gracile.learning.learners import build_learner
 from gracile.pipeline import Pipeline
+from gracile.recipe import Recipe
 from gracile.result import Result
 
 RATE = Fraction(10)
@@ -24,6 +26,9 @@ SETTINGS = [
 
 class Bright(Pipeline):
     """Finds what is brighter than half; a frame that is dark all over is absent. The network is not asked."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe, [build_learner(spec, recipe).applied() for spec in recipe.stages])
 
     def __call__(self, case, *, keep_probabilities=False):
         bright = case.image.mean(axis=0) / 255

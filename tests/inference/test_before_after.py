@@ -15,7 +15,7 @@ from gracile.errors import DataError, UsageError
 from gracile.evaluation.paired import pair_scores
 from gracile.pages import case_page
 from gracile.recipe import read_recipe
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 from tests.conftest import TINY
 
 
@@ -24,11 +24,11 @@ def bundle(folder: Path, settings: list[str], favored: int, strength: float = 5.
     recipe = read_recipe("retina-av", [*TINY, "measure=[]", *settings])
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        stage = build_stage(recipe.stages[0], recipe)
-    weights = dict(stage.bundle_state())
-    bias = weights["network.heads.1.bias"].clone().unflatten(0, (len(recipe.classes), 4))
+        stage = build_learner(recipe.stages[0], recipe)
+    weights = dict(stage.bundle_weights())
+    bias = weights["network.heads.1.bias"].reshape(len(recipe.classes), 4).copy()
     bias[favored] += strength
-    weights["network.heads.1.bias"] = bias.flatten()
+    weights["network.heads.1.bias"] = bias.ravel()
     card = {"fine_tuning": ["vessels: 1 of 2 layers carried over from the bundle's vessels"]}
     return write_bundle(Bundle(recipe=recipe, weights={stage.name: weights}, card=card), folder)
 

@@ -8,6 +8,7 @@ import torch
 
 from gracile.inference import Options, find_inputs, predict
 from gracile.io import write_png
+from gracile.learning.learners import build_learner
 from gracile.pipeline import Pipeline
 from gracile.recipe import read_recipe
 
@@ -21,7 +22,7 @@ def pipeline() -> Pipeline:
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return Pipeline(recipe)
+        return Pipeline(recipe, [build_learner(spec, recipe).applied() for spec in recipe.stages])
 
 
 def test_from_file_to_millimeters(pipeline, tmp_path):

@@ -14,7 +14,7 @@ from gracile.cli import app
 from gracile.errors import DataError, UsageError
 from gracile.inference import Options, VideoOptions, find_inputs, predict, predict_video
 from gracile.recipe import read_recipe
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 from tests.inference.clips import SETTINGS, Bright, frame, frames_of, measured, rows_of, write_clip
 
 MODEL = {"name": "bright", "weights": {"segment": "12ab"}}
@@ -246,8 +246,8 @@ def test_no_old_clip_passes_for_the_answer_of_one_that_now_fails_or_has_another_
 def test_the_command_line_predicts_a_clip(recipe, clip, tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        stage = build_stage(recipe.stages[0], recipe)
-    bundle = write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_state()}, card={}), tmp_path / "b")
+        stage = build_learner(recipe.stages[0], recipe)
+    bundle = write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_weights()}, card={}), tmp_path / "b")
     command = ["predict", str(bundle), str(clip), "--out", str(tmp_path / "out"), "--contour", "--smooth", "0.2"]
     done = CliRunner().invoke(app, [*command, "--video-format", "avi", "--overlay-opacity", "0.5", "--device", "cpu"])
     assert done.exit_code == 0, done.output

@@ -17,7 +17,7 @@ from gracile.evaluation.metrics import dice
 from gracile.geometry import Grid
 from gracile.geometry.centerline import centerline_from_mask
 from gracile.recipe import read_recipe
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 from gracile.transforms import prepare
 from gracile.transforms.column import Column
 from gracile.transforms.volume import Orientation
@@ -54,11 +54,11 @@ class Bright(Drawn):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> gracile.Model:
     recipe = read_recipe("spinal-cord", ["stages.cord.flips=true"])
-    weights = {spec.name: build_stage(spec, recipe).bundle_state() for spec in recipe.stages}
+    weights = {spec.name: build_learner(spec, recipe).bundle_weights() for spec in recipe.stages}
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
     loaded = gracile.load(write_bundle(Bundle(recipe=recipe, weights=weights, card={}), folder))
     for stage, network in zip(loaded.pipeline.stages, (Warm(), Bright()), strict=True):
-        stage.network = network
+        stage.run.learner.network = network
     return loaded
 
 

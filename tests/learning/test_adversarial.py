@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 from gracile.learning.adversarial import AdversarialModule
 from gracile.recipe import read_recipe
 from gracile.samples.patches import WholeSamples
-from gracile.stages import Finding, build_stage
+from gracile.learning.learners import build_learner
+from gracile.stages import Finding
 from gracile.transforms import Placement, Prepared
 
 SIZE = 48
@@ -47,7 +48,7 @@ CASES = [vessel_case(False), vessel_case(True)]
 def adversarial_module(*settings: str) -> AdversarialModule:
     recipe = read_recipe("retina-av-fusion", [*TINY, *settings])
     torch.manual_seed(0)
-    return AdversarialModule(build_stage(recipe.stages[0], recipe), recipe.train)
+    return AdversarialModule(build_learner(recipe.stages[0], recipe), recipe.train)
 
 
 def fit(
@@ -133,7 +134,7 @@ def test_two_pictures_are_learned_by_heart(tmp_path, activation):
     stage = module.stage.eval()
     for case in CASES:
         with torch.inference_mode():
-            found = stage.decide(stage.find(case, Finding()).probabilities)
+            found = stage.applied().decide(stage.applied().find(case, Finding()).probabilities)
         for members in stage.recipe.structures.values():
             a, b = np.isin(found, members), np.isin(case.truth.argmax(axis=0), members)
             assert 2 * (a & b).sum() / (a.sum() + b.sum()) > 0.9

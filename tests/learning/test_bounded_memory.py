@@ -12,7 +12,7 @@ from gracile.case import Case
 from gracile.data import CaseFiles
 from gracile.geometry import Grid
 from gracile.recipe import Recipe, read_recipe
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 from gracile.learning.sampling import prepared_case
 from gracile.transforms import Prepared, prepare
 from tests.stages import spots
@@ -81,7 +81,7 @@ def test_neither_a_training_nor_a_worker_of_it_holds_the_cases(name, tmp_path, m
     image = case_of(recipe, 0).image.size * 4
     assert len(pickle.dumps(cases)) / len(cases) < 4_000
     for spec in recipe.stages:
-        stage = build_stage(spec, recipe)
+        stage = build_learner(spec, recipe)
         few, all_of_them = (
             pickle.dumps((stage.samples(some, seed=0), stage.held_back(some))) for some in (cases[:2], cases)
         )
@@ -91,14 +91,14 @@ def test_neither_a_training_nor_a_worker_of_it_holds_the_cases(name, tmp_path, m
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_samples_from_the_cache_are_those_of_cases_in_memory(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("gracile.stages.landmark_windows.HELD_BACK_WINDOWS", 1)
+    monkeypatch.setattr("gracile.learning.learners.landmark_windows.HELD_BACK_WINDOWS", 1)
     recipe = read(name)
     stored = cached(recipe, 2, tmp_path, monkeypatch)
     held = [prepare(case_of(recipe, number), recipe, allow_wrong_kind=True)[0] for number in range(2)]
     for number, case in enumerate(held):
         case.subject = f"case{number}"
     for spec in recipe.stages:
-        stage = build_stage(spec, recipe)
+        stage = build_learner(spec, recipe)
         for first, other in ((stage.samples(held, 3), stage.samples(stored, 3)),
                              (stage.held_back(held), stage.held_back(stored))):  # fmt: skip
             for index in (0, 1):
@@ -116,9 +116,9 @@ def test_the_cache_of_a_volume_holds_its_classes_as_indices(tmp_path, monkeypatc
 def test_what_is_kept_is_made_once(tmp_path, monkeypatch):
     recipe = read("whole volumes")
     (case,) = cached(recipe, 1, tmp_path, monkeypatch)
-    stage = build_stage(recipe.stages[-1], recipe)
+    stage = build_learner(recipe.stages[-1], recipe)
     first = stage.samples([case], 0)[0]
     monkeypatch.setattr("gracile.transforms.prepared.resample_to_spacing", None)
-    monkeypatch.setattr("gracile.stages.segment_volume.resample_to_spacing", None)
+    monkeypatch.setattr("gracile.learning.learners.segment_volume.resample_to_spacing", None)
     again = stage.samples([case], 0)[0]
     assert all(torch.equal(part, again[key]) for key, part in first.items())

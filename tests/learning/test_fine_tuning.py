@@ -13,7 +13,7 @@ from gracile.api import train
 from gracile.bundle import read_bundle
 from gracile.errors import BundleError, RecipeError, UsageError
 from gracile.recipe import PhaseSpec, TransferSpec, read_recipe
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 from gracile.learning.phases import Phases
 from tests.conftest import TINY
 from tests.learning.runs import assert_same_weights, interrupted_in, logged, weights_of
@@ -187,7 +187,7 @@ def test_a_stage_says_for_itself_what_it_takes_over():
 @pytest.mark.parametrize("recipe", ["retina-av", "surgical-tool"])
 def test_layers_are_counted_along_the_flow_and_a_normalization_with_its_convolution(recipe):
     chosen = read_recipe(recipe)
-    stage = build_stage(chosen.stages[-1], chosen)
+    stage = build_learner(chosen.stages[-1], chosen)
     phases = Phases(stage, [PhaseSpec(share=0.5, start=3), PhaseSpec(share=0.5, start="head")])
     first, second = ([layer.own for layer in frozen] for frozen in phases.frozen)
     assert sum(layer.counts for layer in phases.frozen[0]) == 3
@@ -201,7 +201,7 @@ def test_layers_are_counted_along_the_flow_and_a_normalization_with_its_convolut
 
 def test_a_layer_that_begins_anew_learns_in_every_phase():
     chosen = read_recipe("structure-2d")
-    stage = build_stage(chosen.stages[0], chosen)
+    stage = build_learner(chosen.stages[0], chosen)
     phases = Phases(stage, [PhaseSpec(share=1, start="head")], learning={"network.stem.1"})
     phases.enter(0.5)
     learning = {name for name, weight in stage.named_parameters() if weight.requires_grad}

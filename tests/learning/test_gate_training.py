@@ -13,7 +13,7 @@ from gracile.bundle import read_bundle
 from gracile.data import check_data
 from gracile.errors import DataError, RecipeError
 from gracile.recipe import PhaseSpec, read_recipe
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 from gracile.learning.phases import Phases
 
 QUICK = [
@@ -133,7 +133,7 @@ def test_without_masks_the_segmenter_says_what_it_needs(folder, tmp_path):
 
 def test_phases_freeze_the_trunk_then_free_it_at_a_lower_rate():
     recipe = read_recipe("nerve-ultrasound", QUICK)
-    stage = build_stage(recipe.stages[0], recipe)
+    stage = build_learner(recipe.stages[0], recipe)
     phases = Phases(stage, [PhaseSpec(share=0.2, start="head"), PhaseSpec(share=0.8, start="layer4", rate=0.1)])
     stage.train()
     assert phases.enter(0.0) == 1.0
@@ -159,7 +159,7 @@ def test_frozen_layers_keep_their_weights_through_a_training(folder, tmp_path):
     recipe = read_recipe("nerve-ultrasound", settings)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.train.seed)
-        before = build_stage(recipe.stages[0], recipe).bundle_state()
+        before = build_learner(recipe.stages[0], recipe).bundle_state()
     after = read_bundle(train("nerve-ultrasound", folder, tmp_path / "run", settings=settings)).weights["presence"]
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert moved <= {"classifier.fc.weight", "classifier.fc.bias", "log_prior"}

@@ -144,7 +144,7 @@ def test_what_was_saved_gives_the_answer_of_what_was_trained(folder, tmp_path, m
     monkeypatch.setattr(running, "fit_stage", noting)
     bundle = train("retina-av", folder, tmp_path / "run", settings=[*TINY, "train.epochs=2", "measure=[]"])
     case = Case.from_array(draw_fundus(0)[0])
-    expected = Pipeline(read_bundle(bundle).recipe, trained)(case, keep_probabilities=True)
+    expected = Pipeline(read_bundle(bundle).recipe, [stage.applied() for stage in trained])(case, keep_probabilities=True)
     answer = Model(read_bundle(bundle), device="cpu")(case, probabilities=True)
     np.testing.assert_array_equal(answer.probabilities, expected.probabilities)
 

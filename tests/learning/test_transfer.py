@@ -7,7 +7,7 @@ from torch import nn
 from gracile.bundle import Bundle
 from gracile.errors import BundleError, RecipeError
 from gracile.recipe import Recipe, TransferSpec, read_recipe
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 from gracile.learning.layers import layers_of, named_layers
 from gracile.learning.transfer import Transfer, begin_from
 
@@ -35,7 +35,7 @@ def recipe_of(network: str, classes: list[str], channels: int = 1, stage: str = 
 
 def stage_of(recipe: Recipe, seed: int):
     torch.manual_seed(seed)
-    return build_stage(recipe.stages[0], recipe).eval()
+    return build_learner(recipe.stages[0], recipe).eval()
 
 
 def bundle_of(recipe: Recipe) -> Bundle:

@@ -17,7 +17,7 @@ from gracile.networks.attention import AttentionGate, AttentionUNet
 from gracile.networks.light_unet_3d import convolve_and_normalize_3d
 from gracile.networks.zoo import build_network
 from gracile.recipe import read_recipe
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 
 
 def last_logits(answer: Any) -> torch.Tensor:
@@ -353,8 +353,8 @@ def test_first_weights_are_asked_for_when_training_begins_and_never_to_apply(mon
     monkeypatch.setattr(smp, "Unet", Noting)
     network = "{name: 'smp:Unet:resnet18', initial: imagenet}"
     recipe = read_recipe("structure-2d", [f"stages.0.network={network}"])
-    build_stage(recipe.stages[0], recipe, initialize=True)
-    build_stage(recipe.stages[0], recipe)
+    build_learner(recipe.stages[0], recipe, initialize=True)
+    build_learner(recipe.stages[0], recipe)
     assert asked == ["imagenet", None]
 
 

@@ -7,7 +7,7 @@ import torch
 
 from gracile.bundle import Bundle, write_bundle
 from gracile.recipe import TrainSpec, read_recipe
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 from gracile.learning.fit import fit_stage
 from gracile.transforms import prepare
 from tests.stages.spots import SETTINGS, head
@@ -24,10 +24,10 @@ def train_heads(folder: Path) -> Path:
     weights = {}
     for spec, epochs, batch in zip(recipe.stages, (12, 4), (4, 16), strict=True):
         torch.manual_seed(0)
-        stage = build_stage(spec, recipe)
+        stage = build_learner(spec, recipe)
         train = TrainSpec(epochs=epochs, batch_size=batch, learning_rate=0.003, average_weights=0.8, validate_every=50)
         fit_stage(stage, cases, [], train, recipe.trainer, folder / "runs" / spec.name)
-        weights[stage.name] = stage.bundle_state()
+        weights[stage.name] = stage.bundle_weights()
     return write_bundle(Bundle(recipe=recipe, weights=weights, card={}), folder / "heads")
 
 

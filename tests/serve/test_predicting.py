@@ -15,7 +15,7 @@ from gracile.io.video_writing import write_video
 from gracile.recipe import read_recipe
 from gracile.serve.predicting import PredictingEngine
 from gracile.serve.scene import Scene
-from gracile.stages import build_stage
+from gracile.learning.learners import build_learner
 from tests.conftest import draw_fundus
 from tests.io.dicom.test_segmentations import write_picture
 
@@ -73,8 +73,8 @@ def test_a_clip_becomes_a_scene_with_a_timeline_and_tells_its_frames(tmp_path: P
 
     quick = ["prepare.diameter=64", "stages.segment.network.name=light-unet"]
     recipe = read_recipe("structure-2d", [*quick, "stages.segment.network.options={width: 16}"])
-    stage = build_stage(recipe.stages[0], recipe)
-    write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_state()}, card={}), tmp_path / "clips")
+    stage = build_learner(recipe.stages[0], recipe)
+    write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_weights()}, card={}), tmp_path / "clips")
     (tmp_path / "job").mkdir()
     with write_video(tmp_path / "job/input.mp4", (64, 64), Fraction(10), Fraction(1, 10)) as writer:
         for frame in range(4):

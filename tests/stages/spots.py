@@ -8,9 +8,8 @@ from scipy.spatial.transform import Rotation
 from gracile.case import Case
 from gracile.geometry import Grid
 from gracile.result import Landmark
-from gracile.stages import LandmarkHeatStage
-from gracile.stages.heat import target_heat
-from gracile.stages.landmark_heat import bounds_mm
+from gracile.learning.learners.heat import target_heat
+from gracile.stages.landmark_heat import LandmarkHeatStage, bounds_mm
 
 NAMES = ["a", "b", "c", "d", "e", "f"]
 SMALL = "{name: light-unet-3d, options: {width: 8, depths: [1, 1, 1], stride: [2, 2, 2], unfold: %s}}"

@@ -10,8 +10,10 @@ from gracile.errors import BundleError, RecipeError
 from gracile.networks.fusion import BranchAnswer, FusionAnswer, Realness
 from gracile.recipe import read_recipe
 from gracile.samples.frames import WholeImageSamples
-from gracile.stages import Finding, build_stage
-from gracile.stages.fuse import NETWORK_SIZE, map_losses, realness_loss, shrunk_truth
+from gracile.learning.learners import build_learner
+from gracile.stages import Finding
+from gracile.learning.learners.fuse import map_losses, realness_loss, shrunk_truth
+from gracile.stages.fuse import NETWORK_SIZE
 from gracile.transforms import Placement, Prepared
 from gracile.transforms.frames import Frame
 
@@ -25,7 +27,7 @@ TINY = [
 def fuse_stage(*settings: str):
     torch.manual_seed(0)
     recipe = read_recipe("retina-av-fusion", [*TINY, *settings])
-    return build_stage(recipe.stages[0], recipe)
+    return build_learner(recipe.stages[0], recipe)
 
 
 def prepared_case(height: int = 60, width: int = 64, seed: int = 0) -> Prepared:
@@ -139,12 +141,11 @@ def test_the_discriminator_leaves_the_generators_alone_in_its_own_loss():
 def test_probabilities_sum_to_one_with_either_activation(activation):
     stage = fuse_stage(f"stages.vessels.activation={activation}", "stages.vessels.flips=true").eval()
     case = prepared_case(60, 51)
-    with torch.inference_mode():
-        finding = stage.find(case, Finding())
+    finding = stage.applied().find(case, Finding())
     assert finding.probabilities.shape == (4, 60, 51)
     np.testing.assert_allclose(finding.probabilities.sum(axis=0), 1.0, atol=1e-5)
     assert finding.extras == {}
-    assert stage.decide(finding.probabilities).shape == (60, 51)
+    assert stage.applied().decide(finding.probabilities).shape == (60, 51)
 
 
 def test_sigmoid_probabilities_are_scaled_not_exponentiated():
@@ -157,8 +158,7 @@ def test_sigmoid_probabilities_are_scaled_not_exponentiated():
 
 def test_the_map_at_network_size_is_kept_when_asked_for():
     stage = fuse_stage("stages.vessels.keep_network_size=true").eval()
-    with torch.inference_mode():
-        finding = stage.find(prepared_case(60, 51), Finding())
+    finding = stage.applied().find(prepared_case(60, 51), Finding())
     kept = finding.extras[NETWORK_SIZE]
     assert kept.shape == (4, 64, 64)
     np.testing.assert_array_equal(kept[:, 2:62, 6:57], finding.probabilities)
@@ -210,7 +210,7 @@ def test_a_bundle_stores_no_discriminator_and_gives_the_same_answer():
     assert not any(k.startswith("discriminator") for k in weights)
     torch.manual_seed(1)
     recipe = read_recipe("retina-av-fusion", TINY)
-    other = build_stage(recipe.stages[0], recipe).eval()
+    other = build_learner(recipe.stages[0], recipe).eval()
     other.load_bundle_state(weights)
     image = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():

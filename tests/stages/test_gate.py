@@ -10,8 +10,9 @@ from gracile.case import Case
 from gracile.errors import DataError, RecipeError
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, read_recipe
-from gracile.stages import Finding, build_stage
-from gracile.stages.gate import GateSamples, best_temperature, operating_point
+from gracile.learning.learners import build_learner
+from gracile.stages import Finding
+from gracile.learning.learners.gate import GateSamples, best_temperature, operating_point
 from gracile.transforms import Prepared
 
 SMALL = "{name: 'timm:resnet10t'}"
@@ -26,7 +27,7 @@ def gate_recipe(*settings: str) -> Recipe:
 def gate(*settings: str):
     recipe = gate_recipe(*settings)
     torch.manual_seed(0)
-    return build_stage(recipe.stages[0], recipe).eval()
+    return build_learner(recipe.stages[0], recipe).eval()
 
 
 def frame(nerve: int = 0, vessel: int = 0, frame_class: str = "") -> Prepared:
@@ -75,8 +76,8 @@ def test_each_class_is_drawn_equally_often_and_an_index_gives_one_sample():
 def test_the_frames_own_shares_come_back_as_a_prior():
     stage = gate()
     stage.samples([frame(nerve=5), *[frame()] * 9], seed=0)
-    probabilities = stage.probabilities(torch.zeros(1, 2))
-    torch.testing.assert_close(probabilities, torch.tensor([[0.9, 0.1]]))
+    probabilities = stage.applied().probabilities(np.zeros((1, 2), np.float32))
+    np.testing.assert_allclose(probabilities, [[0.9, 0.1]], rtol=1e-5)
 
 
 def test_temperature_mends_an_overconfident_gate():
@@ -104,13 +105,13 @@ def test_calibration_is_chosen_on_held_back_cases_and_stored_with_the_weights():
     other.load_bundle_state(stage.bundle_state())
     assert float(other.threshold) == float(stage.threshold) == pytest.approx(figures["threshold"])
     assert float(other.temperature) == pytest.approx(figures["temperature"])
-    finding = other.find(cases[1], Finding())
+    finding = other.applied().find(cases[1], Finding())
     assert finding.gates["nerve"] >= figures["threshold"]
     assert finding.decisions == {"nerve": True}
     assert not finding.closed
 
 
-class Everywhere(torch.nn.Module):
+class Everywhere:
     """A segmenter that sees nerve on the left and vessel on the right."""
 
     name = "structures"
@@ -129,10 +130,10 @@ class Everywhere(torch.nn.Module):
 
 def answered(threshold: float, *settings: str):
     recipe = gate_recipe(*settings)
-    stage = build_stage(recipe.stages[0], recipe)
+    stage = build_learner(recipe.stages[0], recipe)
     stage.threshold.fill_(threshold)
     image = np.random.default_rng(0).integers(0, 255, (60, 80)).astype(np.uint8)
-    return Pipeline(recipe, [stage, Everywhere()])(Case.from_array(image, id="frame"))
+    return Pipeline(recipe, [stage.applied(), Everywhere()])(Case.from_array(image, id="frame"))
 
 
 def test_an_absent_structure_is_left_empty_and_the_others_stay():

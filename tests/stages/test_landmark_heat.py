@@ -13,10 +13,13 @@ from gracile.errors import RecipeError
 from gracile.geometry.similarity import Similarity
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, TrainSpec, read_recipe, recipe_from
-from gracile.stages import Finding, LandmarkHeatStage, build_stage, landmark_heat
+from gracile.learning.learners import build_learner
+from gracile.learning.learners.landmark_heat import steps_between
+from gracile.stages import Finding, landmark_heat
 from gracile.stages.configuration import Configuration
-from gracile.stages.heat import read_peak, target_heat
-from gracile.stages.landmark_heat import bounds_mm
+from gracile.learning.learners.heat import target_heat
+from gracile.stages.heat import read_peak
+from gracile.stages.landmark_heat import LandmarkHeatStage, bounds_mm
 from gracile.learning.fit import fit_stage
 from gracile.transforms import Prepared, prepare
 from tests.stages.spots import BASE, NAMES, SETTINGS, SHAPE, SMALL, SPACING, head, heat_at, read
@@ -37,13 +40,13 @@ def trained(recipe, prepared, tmp_path_factory) -> tuple[Pipeline, dict[str, dic
     torch.manual_seed(0)
     stages, figures = [], {}
     for spec, epochs, batch in zip(recipe.stages, (15, 12), (4, 16), strict=True):
-        stage = build_stage(spec, recipe)
+        stage = build_learner(spec, recipe)
         train = TrainSpec(
             epochs=epochs, batch_size=batch, learning_rate=0.003, average_weights=0.8, weight_decay=0, validate_every=50
         )
         out = Path(tmp_path_factory.mktemp(spec.name))
         figures[spec.name] = fit_stage(stage, prepared[:4], prepared[4:], train, recipe.trainer, out)
-        stages.append(stage)
+        stages.append(stage.applied())
     return Pipeline(recipe, stages), figures
 
 
@@ -74,9 +77,10 @@ def test_the_target_of_a_coarser_answer_has_its_place_in_samples_of_the_volume()
 
 @pytest.fixture
 def locate(recipe, prepared) -> LandmarkHeatStage:
-    stage = build_stage(recipe.stages[0], recipe)
+    learner = build_learner(recipe.stages[0], recipe)
+    learner.samples(prepared[:4], seed=0)
+    stage = learner.applied()
     assert isinstance(stage, LandmarkHeatStage)
-    stage.samples(prepared[:4], seed=0)
     return stage
 
 
@@ -188,26 +192,29 @@ def test_heat_alone_gives_maps_on_the_volume_s_voxels(locate, prepared, monkeypa
 
 
 def test_a_large_volume_is_answered_in_tiles_that_meet(locate, monkeypatch):
-    coarse = torch.randn(1, 1, 37, 30, 45, generator=torch.Generator().manual_seed(0))
+    coarse = np.random.default_rng(0).standard_normal((1, 37, 30, 45)).astype(np.float32)
     # A network that sees but its own step: there tiles have to give just what the whole gives.
-    monkeypatch.setattr(locate, "logits", lambda x: x[..., ::2, ::2, ::2].repeat(1, 6, 1, 1, 1))
-    whole = locate.whole_logits(coarse)
+    monkeypatch.setattr(locate, "run", lambda x: x[..., ::2, ::2, ::2].repeat(6, axis=1))
+    whole, steps = locate.logits(coarse)
+    assert steps.tolist() == [2, 2, 2]
     monkeypatch.setattr(landmark_heat, "LARGEST_INPUT", 1000)
     monkeypatch.setattr(landmark_heat, "TILE", 16)
-    tiles = locate.whole_logits(coarse)
-    assert tiles.shape == whole.shape == (1, 6, 19, 15, 23)
+    tiles, _ = locate.logits(coarse)
+    assert tiles.shape == whole.shape == (6, 19, 15, 23)
     np.testing.assert_allclose(tiles, whole, atol=1e-5)
 
 
 @pytest.mark.parametrize(("size", "step", "answers"), [(33, 2, 17), (13, 4, 4), (64, 4, 16), (40, 1, 40)])
 def test_steps_are_told_from_sizes_that_do_not_divide(size, step, answers):
-    assert landmark_heat.steps_between((size,), (answers,)) == [step]
+    assert steps_between((size,), (answers,)) == [step]
 
 
 def test_a_thin_volume_is_answered_at_the_network_s_own_steps(recipe):
     network = SMALL.replace("stride: [2, 2, 2]", "stride: [2, 2, 4]") % "false"
     spec = read_recipe("skull-landmarks", [*SETTINGS, f"stages.locate.network={network}"]).stages[0]
-    stage = build_stage(spec, recipe)
+    stage = build_learner(spec, recipe)
+    applied = stage.applied()
+    assert applied.logits(np.zeros((1, 24, 24, 5), np.float32))[1].tolist() == [2, 2, 4]
     thin = torch.zeros(1, 1, 24, 24, 5)  # two answers along the last axis: of the first sample and of the fifth
     answers = stage.logits(thin)
     assert answers.shape == (1, 6, 12, 12, 2)
@@ -216,7 +223,8 @@ def test_a_thin_volume_is_answered_at_the_network_s_own_steps(recipe):
     assert stage.steps((24, 24, 5), (24, 24, 5)).tolist() == [1, 1, 1]
 
 
-def test_a_patch_without_a_landmark_teaches_that_it_is_nowhere(locate, prepared):
+def test_a_patch_without_a_landmark_teaches_that_it_is_nowhere(recipe):
+    locate = build_learner(recipe.stages[0], recipe)
     batch = {
         "image": torch.zeros(1, 1, 24, 24, 24),
         "places": torch.full((1, 6, 3), -30.0),
@@ -288,14 +296,9 @@ def test_a_volume_of_something_else_has_no_landmarks(trained, kind):
 
 def test_a_bundle_of_both_finds_the_same(trained, recipe, tmp_path):
     pipeline, _ = trained
-    weights = {stage.name: stage.bundle_state() for stage in pipeline.stages}
+    weights = {stage.name: stage.run.learner.bundle_weights() for stage in pipeline.stages}
     write_bundle(Bundle(recipe=recipe, weights=weights, card={}), tmp_path / "bundle")
-    again = read_bundle(tmp_path / "bundle")
-    stages = []
-    for spec in again.recipe.stages:
-        stage = build_stage(spec, again.recipe)
-        stage.load_bundle_state(again.weights[spec.name])
-        stages.append(stage)
+    again = Pipeline.from_bundle(read_bundle(tmp_path / "bundle"))
     case = head(40)
-    first, second = (p(Case(case.id, case.image, case.grid)) for p in (pipeline, Pipeline(again.recipe, stages)))
+    first, second = (p(Case(case.id, case.image, case.grid)) for p in (pipeline, again))
     np.testing.assert_allclose([a.point_mm for a in first.landmarks], [b.point_mm for b in second.landmarks])

@@ -7,7 +7,8 @@ import torch
 from gracile.geometry.similarity import fit_similarity
 from gracile.recipe import Recipe, read_recipe
 from gracile.result import Landmark
-from gracile.stages import Finding, LandmarkRefineStage, build_stage
+from gracile.learning.learners import build_learner
+from gracile.stages import Finding
 from gracile.transforms import Prepared, prepare
 from tests.stages.spots import NAMES, SETTINGS, SHAPE, SPACING, head, heat_at, read
 
@@ -37,8 +38,7 @@ def blank(patches: torch.Tensor, only: torch.Tensor | None = None) -> torch.Tens
 
 
 def test_points_move_to_what_the_patches_show_whatever_the_axes(recipe, prepared):
-    stage = build_stage(recipe.stages[1], recipe)
-    assert isinstance(stage, LandmarkRefineStage)
+    stage = build_learner(recipe.stages[1], recipe)
     stage.samples(prepared, seed=0)
     for codes in ("RAS", "LPS"):
         case = head(21, codes)
@@ -47,7 +47,7 @@ def test_points_move_to_what_the_patches_show_whatever_the_axes(recipe, prepared
         random = np.random.default_rng(0)
         found = [Landmark(name, case.points[name] + random.normal(0, 0.3, 3), 0.9) for name in NAMES]
         before = np.array([np.linalg.norm(part.point_mm - case.points[part.name]) for part in found])
-        finding = stage.find(volume, Finding(landmarks=found))
+        finding = stage.applied().find(volume, Finding(landmarks=found))
         after = np.array([np.linalg.norm(part.point_mm - case.points[part.name]) for part in finding.landmarks])
         assert after.mean() < 0.5 * before.mean()
         assert finding.landmark_maps is not None
@@ -57,24 +57,24 @@ def test_points_move_to_what_the_patches_show_whatever_the_axes(recipe, prepared
 
 
 def test_a_landmark_that_others_placed_loses_its_note_once_its_patch_shows_it(recipe, prepared):
-    stage = build_stage(recipe.stages[1], recipe)
+    stage = build_learner(recipe.stages[1], recipe)
     stage.samples(prepared, seed=0)
     case = head(22)
     found = [Landmark(name, case.points[name], 0.4, note="placed by the other landmarks") for name in NAMES]
     for logits, left in ((lambda patches, only: 20 * light_is_heat(patches), 0), (blank, 6)):
         stage.logits = logits
-        after = stage.find(prepare(case, recipe)[0], Finding(landmarks=list(found))).landmarks
+        after = stage.applied().find(prepare(case, recipe)[0], Finding(landmarks=list(found))).landmarks
         assert sum(bool(landmark.note) for landmark in after) == left
 
 
 def test_patches_that_show_nothing_leave_the_mean_shape(recipe, prepared):
-    stage = build_stage(recipe.stages[1].model_copy(update={"prior": 1.0}), recipe)
+    stage = build_learner(recipe.stages[1].model_copy(update={"prior": 1.0}), recipe)
     stage.samples(prepared, seed=0)
     stage.logits = blank
     case = head(22)
     volume, _ = prepare(case, recipe)
     found = [Landmark(name, case.points[name], 0.9) for name in NAMES]
-    after = stage.find(volume, Finding(landmarks=found)).landmarks
+    after = stage.applied().find(volume, Finding(landmarks=found)).landmarks
     middle = np.mean([case.points[name] for name in NAMES], axis=0)
     shape = fit_similarity(stage.configuration.mean, np.array([case.points[name] for name in NAMES]) - middle)
     placed = shape.apply(stage.configuration.mean) + middle
@@ -82,19 +82,19 @@ def test_patches_that_show_nothing_leave_the_mean_shape(recipe, prepared):
 
 
 def test_without_a_landmark_there_is_nothing_to_refine(recipe, prepared):
-    stage = build_stage(recipe.stages[1], recipe)
+    stage = build_learner(recipe.stages[1], recipe)
     none = [Landmark(name, None, 0.1) for name in NAMES]
-    finding = stage.find(prepared[0], Finding(landmarks=none))
+    finding = stage.applied().find(prepared[0], Finding(landmarks=none))
     assert finding.landmarks == none
     assert "had too few landmarks to look at" in finding.flags[0]
 
 
 def test_two_landmarks_do_not_tell_a_pose_and_are_left_where_they_were(recipe, prepared):
-    stage = build_stage(recipe.stages[1], recipe)
+    stage = build_learner(recipe.stages[1], recipe)
     stage.samples(prepared, seed=0)
     case = head(23)
     found = [Landmark(name, case.points[name] if name in "ab" else None, 0.9) for name in NAMES]
-    finding = stage.find(prepare(case, recipe)[0], Finding(landmarks=found))
+    finding = stage.applied().find(prepare(case, recipe)[0], Finding(landmarks=found))
     assert finding.landmarks == found
     assert "had too few landmarks" in finding.flags[0]
 
@@ -105,16 +105,16 @@ def test_one_or_two_landmarks_are_found_without_a_shape(count, cases):
     names = NAMES[:count]
     recipe = read_recipe("skull-landmarks", [*SETTINGS, f"landmarks=[{', '.join(f'{{name: {n}}}' for n in names)}]"])
     prepared = [prepare(head(seed), recipe)[0] for seed in range(cases)]
-    locate, refine = (build_stage(spec, recipe) for spec in recipe.stages)
+    locate, refine = (build_learner(spec, recipe) for spec in recipe.stages)
     locate.samples(prepared, seed=0)
     refine.samples(prepared, seed=0)
     far = heat_at(np.array([[3.0, 15, 3], [16, 3, 14]])[:count])  # where no training case has them
-    found = read(locate, far)
+    found = read(locate.applied(), far)
     np.testing.assert_allclose([part.point_mm for part in found], [[3.0, 15, 3], [16, 3, 14]][:count], atol=0.3)
     refine.logits = light_is_heat
     case = head(24)
     near = [Landmark(name, case.points[name] + 0.3, 0.9) for name in names]
-    after = refine.find(prepare(case, recipe)[0], Finding(landmarks=near)).landmarks
+    after = refine.applied().find(prepare(case, recipe)[0], Finding(landmarks=near)).landmarks
     errors = np.array([np.linalg.norm(part.point_mm - case.points[part.name]) for part in after])
     assert (errors < 0.25).all()
 
@@ -129,8 +129,7 @@ def bilateral() -> Recipe:
 def test_mirror_images_teach_the_opposite_landmark(bilateral):
     recipe = bilateral
     case = prepare(head(3), recipe)[0]
-    stage = build_stage(recipe.stages[1], recipe)
-    assert isinstance(stage, LandmarkRefineStage)
+    stage = build_learner(recipe.stages[1], recipe)
     plain, mirrored = stage.learned_from([case])
     light = {name: point @ [1, 0, 0] for name, point in zip(NAMES, plain.points_mm, strict=True)}
     assert np.isnan(mirrored.points_mm[NAMES.index("d")]).all()
@@ -145,19 +144,19 @@ def test_mirror_images_teach_the_opposite_landmark(bilateral):
     samples = stage.samples([case], seed=0)
     numbers = [int(samples[index]["number"]) for index in range(1, 200, 2)]  # those of the mirror image
     assert set(numbers) == {0, 1, 2, 4, 5}
-    locate = build_stage(recipe.stages[0], recipe)
+    locate = build_learner(recipe.stages[0], recipe)
     batch = torch.utils.data.default_collate([locate.samples([case], seed=0)[1]])
     assert batch["places"].isnan().any()
     assert locate.losses(batch)["heat"].isfinite()
 
 
 def test_a_lean_to_one_side_cancels_with_the_mirror_image_s(bilateral):
-    stage = build_stage(bilateral.stages[1], bilateral)
+    stage = build_learner(bilateral.stages[1], bilateral)
     stage.samples([prepare(head(seed, base=BILATERAL), bilateral)[0] for seed in range(4)], seed=0)
     stage.logits = lambda patches, only: light_is_heat(patches).roll(1, dims=2)  # half a mm along the first axis
     case = head(25, base=BILATERAL)
     found = [Landmark(name, case.points[name], 0.9) for name in NAMES]
-    finding = stage.find(prepare(case, bilateral)[0], Finding(landmarks=found))
+    finding = stage.applied().find(prepare(case, bilateral)[0], Finding(landmarks=found))
     lean = {part.name: (part.point_mm - case.points[part.name])[0] for part in finding.landmarks}
     assert lean.pop("d") > 0.4  # has no opposite
     assert max(abs(off) for off in lean.values()) < 0.12

@@ -15,7 +15,8 @@ from gracile.errors import DataError, RecipeError
 from gracile.geometry import Grid
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, TrainSpec, read_recipe, recipe_from
-from gracile.stages import LandmarkWindowsStage, build_stage
+from gracile.learning.learners import build_learner
+from gracile.stages.landmark_windows import normals_of
 from gracile.learning.fit import fit_stage
 from gracile.learning.lessons import require_lessons
 from gracile.learning.sampling import prepared_case
@@ -68,13 +69,13 @@ def prepared(recipe) -> list[Prepared]:
 @pytest.fixture(scope="module")
 def trained(recipe, prepared, tmp_path_factory) -> Pipeline:
     torch.manual_seed(0)
-    stage = build_stage(recipe.stages[0], recipe)
+    stage = build_learner(recipe.stages[0], recipe)
     train = TrainSpec(
         epochs=10, batch_size=32, learning_rate=0.01, average_weights=0.8, weight_decay=0, validate_every=9
     )
     figures = fit_stage(stage, prepared[:3], prepared[3:], train, recipe.trainer, Path(tmp_path_factory.mktemp("run")))
     assert figures["validation_accuracy"] > 0.8
-    return Pipeline(recipe, [stage])
+    return Pipeline(recipe, [stage.applied()])
 
 
 def errors_mm(result, case: Case) -> list[float]:
@@ -164,7 +165,7 @@ def test_a_bundle_finds_the_same(trained, tmp_path):
 
     stage = trained.stages[0]
     folder = write_bundle(
-        Bundle(recipe=trained.recipe, weights={stage.name: stage.bundle_state()}, card={}), tmp_path / "bundle"
+        Bundle(recipe=trained.recipe, weights={stage.name: stage.run.learner.bundle_weights()}, card={}), tmp_path / "bundle"
     )
     assert read_bundle(folder).recipe == trained.recipe
     case = head(12)
@@ -179,13 +180,11 @@ def test_planes_are_known_by_the_patients_axes(recipe):
             "cochlea-landmarks-published",
             [*SETTINGS, f"prepare.orientation={codes}", "stages.windows.planes=[sagittal, coronal, axial]"],
         )
-        stage = build_stage(changed.stages[0], changed)
-        assert isinstance(stage, LandmarkWindowsStage)
-        assert stage._normals(prepare(head(0), changed)[0]) == normals
+        assert normals_of(prepare(head(0), changed)[0], changed.stages[0]) == normals
 
 
 def test_losses_hold_the_published_penalty_and_teach_every_weight(recipe, prepared):
-    stage = build_stage(recipe.stages[0], recipe)
+    stage = build_learner(recipe.stages[0], recipe)
     items = [stage.samples(prepared, 0)[index] for index in range(12)]
     terms = stage.losses({key: torch.stack([item[key] for item in items]) for key in items[0]})
     assert set(terms) == {"cross-entropy", "penalty"}
@@ -231,7 +230,7 @@ def test_fewer_points_than_the_recipes_are_refused_with_their_names(recipe):
 def test_cases_without_points_teach_nothing(recipe):
     case = head(0)
     case.points = {}
-    stage = build_stage(recipe.stages[0], recipe)
+    stage = build_learner(recipe.stages[0], recipe)
     prepared = prepare(case, recipe)[0]
     assert not stage.learns_from(prepared)
     with pytest.raises(DataError, match="No case can train"):
@@ -278,7 +277,7 @@ def test_a_recipe_of_windows_needs_landmarks():
 def test_stages_that_cannot_be_built_are_refused(settings, message):
     def build() -> None:
         recipe = read_recipe("cochlea-landmarks-published", settings)
-        build_stage(recipe.stages[0], recipe, initialize=True)
+        build_learner(recipe.stages[0], recipe, initialize=True)
 
     with pytest.raises(RecipeError, match=message):
         build()

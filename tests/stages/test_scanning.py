@@ -11,10 +11,10 @@ from gracile.errors import UsageError
 from gracile.geometry.islands import largest_island
 from gracile.networks.smicnet import SMICNet
 from gracile.networks.smicnet_folded import FoldedSMICNet
-from gracile.stages import window_engines
+from gracile.learning import window_engines
 from gracile.stages.scanning import VolumeWindows, search
-from gracile.stages.window_engines import BATCH, build_engine, choose_engine
-from gracile.stages.window_scanners import DenseWindows, ExactWindows, cut_padded
+from gracile.learning.window_engines import BATCH, build_engine, choose_engine
+from gracile.learning.window_scanners import DenseWindows, ExactWindows, cut_padded
 from gracile.transforms.column import Box
 from tests.networks.test_smicnet import small, trained_like
 
@@ -95,8 +95,8 @@ def test_tiles_and_groups_of_slices_leave_no_seam(planes, monkeypatch):
     box: Box = (slice(0, 5), slice(0, 34), slice(0, 29))
     whole = DenseWindows(network, SIZE).grid(planes, box, 1)
     exact = ExactWindows(network, SIZE).grid(planes, box, 1)
-    monkeypatch.setattr("gracile.stages.window_scanners.TILE", 8)
-    monkeypatch.setattr("gracile.stages.window_scanners.LARGEST_MAPS", 30_000)
+    monkeypatch.setattr("gracile.learning.window_scanners.TILE", 8)
+    monkeypatch.setattr("gracile.learning.window_scanners.LARGEST_MAPS", 30_000)
     assert np.allclose(DenseWindows(network, SIZE).grid(planes, box, 1), whole, atol=1e-6)
     assert np.allclose(ExactWindows(network, SIZE).grid(planes, box, 1), exact, atol=1e-6)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gracile.recipe import read_recipe
-from gracile.stages.segment import decide
+from gracile.stages.decisions import decide
 
 
 def rule(**more):

@@ -10,9 +10,9 @@ from gracile.case import Case
 from gracile.geometry import Grid
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, read_recipe
-from gracile.stages import CenterlineStage, SegmentVolumeStage, build_stage
-from gracile.stages.centerline import LineHeat
-from gracile.stages.segment_volume import turned
+from gracile.learning.learners import build_learner
+from gracile.learning.learners.centerline import LineHeat
+from gracile.transforms.turning import turned
 from gracile.transforms import Prepared, prepare
 
 SETTINGS = [
@@ -75,7 +75,7 @@ def test_preparing_turns_the_axes_and_nothing_else(recipe):
 
 def test_samples_of_a_seed_are_always_the_same(recipe, prepared):
     for spec in recipe.stages:
-        stage = build_stage(spec, recipe)
+        stage = build_learner(spec, recipe)
         first, again, other = (stage.samples(prepared, seed) for seed in (1, 1, 2))
         assert len(first) == 3 * spec.per_case
         for name in first[4]:
@@ -84,7 +84,7 @@ def test_samples_of_a_seed_are_always_the_same(recipe, prepared):
 
 
 def test_pieces_of_columns_hold_the_cord_near_their_middle(recipe, prepared):
-    stage = build_stage(recipe.stages[1], recipe)
+    stage = build_learner(recipe.stages[1], recipe)
     samples = stage.samples(prepared, 0)
     for index in range(8):
         sample = samples[index]
@@ -100,8 +100,7 @@ def test_without_variation_a_piece_is_what_prediction_cuts(recipe, prepared):
     spec = recipe.stages[1].model_copy(deep=True)
     spec.augment = spec.augment.model_copy(update={**still, "flip": False})
     spec.jitter = spec.jitter.model_copy(update={"offset_mm": 0.0, "wander_mm": 0.0})
-    stage = build_stage(spec, recipe)
-    assert isinstance(stage, SegmentVolumeStage)
+    stage = build_learner(spec, recipe)
     piece = stage.samples(prepared[:1], 0)[0]
     whole = stage.held_back(prepared[:1])[0]
     for cut in (piece["truth"][1], whole["truth"][1]):
@@ -168,20 +167,19 @@ def test_probabilities_are_smoothed_along_the_third_axis_in_mm(trained, monkeypa
 
 
 def test_what_is_turned_and_turned_back_stays_where_it_was():
-    volumes = torch.zeros(1, 2, 21, 31, 3)
-    volumes[0, :, 7:14, 9:17] = 1.0
-    quarter = turned(volumes[:, :, :, 5:26], 90)
-    torch.testing.assert_close(quarter, torch.rot90(volumes[:, :, :, 5:26], 1, (2, 3)), atol=1e-4, rtol=0)
-    back = turned(turned(volumes, 10), -10)
-    assert float((back - volumes).abs().mean()) < 0.02
-    middles = [(part[0, 0].sum(dim=(0, 2)) @ torch.arange(31.0)) / part[0, 0].sum() for part in (back, volumes)]
-    assert float(abs(middles[0] - middles[1])) < 0.05
+    volume = np.zeros((2, 21, 31, 3), np.float32)
+    volume[:, 7:14, 9:17] = 1.0
+    quarter = turned(volume[:, :, 5:26], 90)
+    np.testing.assert_allclose(quarter, np.rot90(volume[:, :, 5:26], 1, (1, 2)), atol=1e-4)
+    back = turned(turned(volume, 10), -10)
+    assert np.abs(back - volume).mean() < 0.02
+    middles = [(part[0].sum(axis=(0, 2)) @ np.arange(31.0)) / part[0].sum() for part in (back, volume)]
+    assert abs(middles[0] - middles[1]) < 0.05
 
 
 def test_where_no_slice_is_warm_the_result_is_absent_and_says_why(trained):
     stage = trained.stages[0]
-    assert isinstance(stage, CenterlineStage)
-    bias = stage.network.head.bias
+    bias = stage.run.learner.network.head.bias
     before = bias.detach().clone()
     with torch.no_grad():
         bias -= 100
@@ -196,7 +194,7 @@ def test_where_no_slice_is_warm_the_result_is_absent_and_says_why(trained):
 
 
 def test_islands_and_holes_are_mended_and_flagged_where_they_are_much_of_it(recipe):
-    stage = build_stage(recipe.stages[1], recipe)
+    stage = build_learner(recipe.stages[1], recipe).applied()
     mask = np.zeros((20, 20, 6), dtype=np.uint8)
     mask[4:12, 4:12] = 1
     mask[7:9, 7:9] = 0
@@ -217,7 +215,7 @@ def test_a_network_for_pictures_sees_slices_with_their_neighbors(prepared):
         "stages.cord.network={name: light-unet, options: {width: 8}}",
     ]
     recipe = read_recipe("spinal-cord", settings)
-    stage = build_stage(recipe.stages[1], recipe).eval()
+    stage = build_learner(recipe.stages[1], recipe).eval()
     volume = torch.randn(1, 1, 24, 24, 5)
     answer = stage.logits(volume)
     assert answer.shape == (1, 2, 24, 24, 5)
@@ -235,9 +233,9 @@ def test_without_a_line_the_whole_volume_is_segmented(prepared):
     ]
     recipe = read_recipe("spinal-cord", [*SETTINGS[:2], *SETTINGS[3:], *settings])
     recipe = recipe.model_copy(update={"stages": recipe.stages[1:]})
-    stage = build_stage(recipe.stages[0], recipe)
+    stage = build_learner(recipe.stages[0], recipe)
     sample = stage.samples(prepared, 0)[0]
     assert sample["truth"].shape == (2, 24, 24, 12)
-    result = Pipeline(recipe, [stage])(cord_case(3))
+    result = Pipeline(recipe, [stage.applied()])(cord_case(3))
     assert result.mask is not None
     assert result.mask.shape == cord_case(3).grid.shape

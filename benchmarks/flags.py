@@ -35,10 +35,10 @@ from gracile.data import CaseFiles
 from gracile.errors import GracileError
 from gracile.inference.answering import answer
 from gracile.io import read_case_file
+from gracile.learning.ordinary import ordinary_of
 from gracile.names import MODELS
 from gracile.pipeline import Pipeline
 from gracile.recipe import InputSpec
-from gracile.learning.ordinary import ordinary_of
 
 KINDS = ("ordinary", "blurred", "dark", "burnt", "foreign")
 SHOWN = 3

@@ -37,13 +37,13 @@ from one_volume import in_its_own_process
 
 from gracile.case import Case
 from gracile.geometry import Grid
-from gracile.networks.smicnet import build_window_network
-from gracile.recipe import Recipe, TrainSpec, read_recipe
+from gracile.learning.fit import fit_stage
 from gracile.learning.learners import build_learner
-from gracile.stages.scanning import VolumeWindows, search
 from gracile.learning.window_engines import choose_engine
 from gracile.learning.window_scanners import Box, DenseWindows, ExactWindows
-from gracile.learning.fit import fit_stage
+from gracile.networks.smicnet import build_window_network
+from gracile.recipe import Recipe, TrainSpec, read_recipe
+from gracile.stages.scanning import VolumeWindows, search
 from gracile.transforms import Prepared, prepare
 
 SIZE, SIDE = 81, 24

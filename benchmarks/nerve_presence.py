@@ -28,8 +28,8 @@ from sklearn.metrics import roc_auc_score
 
 import gracile
 from gracile.api import Model
-from gracile.recipe import Recipe, read_recipe
 from gracile.learning.learners.gate import operating_point
+from gracile.recipe import Recipe, read_recipe
 
 SIZE = (256, 185)
 LETTERBOX = (0, 35, 256, 220)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gracile.data import CaseFiles
-from gracile.names import MODELS, models_folder
 from gracile.learning.ordinary import add_ordinary
+from gracile.names import MODELS, models_folder
 
 RESULTS = Path(__file__).parent / "results"
 

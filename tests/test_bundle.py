@@ -13,9 +13,9 @@ from gracile.api import Model, load
 from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.case import Case
 from gracile.errors import BundleError, GracileError, RecipeError
+from gracile.learning.learners import build_learner
 from gracile.names import MODELS
 from gracile.pipeline import Pipeline
-from gracile.learning.learners import build_learner
 from tests.conftest import draw_fundus
 
 WEIGHTS = "vessels.safetensors"

@@ -11,9 +11,9 @@ import torch
 from gracile import api
 from gracile.inference import Options
 from gracile.io import read_points, read_volume
+from gracile.learning.learners import build_learner
 from gracile.pipeline import Pipeline
 from gracile.recipe import read_recipe
-from gracile.learning.learners import build_learner
 from gracile.transforms import prepare
 
 SETTINGS = [

@@ -7,8 +7,8 @@ import torch
 from gracile.api import load
 from gracile.case import Case
 from gracile.errors import DataError, GracileError
-from gracile.pipeline import Pipeline
 from gracile.learning.learners import build_learner
+from gracile.pipeline import Pipeline
 from gracile.stages import Finding
 from tests.conftest import draw_fundus
 

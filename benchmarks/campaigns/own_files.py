@@ -19,6 +19,13 @@ from gracile.inference.run_sources import newest, read_sources
 from gracile.io.atomic import write_json
 from gracile.io.run_tables import join_runs
 from gracile.io.tables import read_table, write_table
+from gracile.learning.checkpoints import read_checkpoint, take_weights
+from gracile.learning.fit import earlier_rows
+from gracile.learning.learners import build_learner
+from gracile.learning.record import model_card, read_run_recipe, recorded_transfers, require_same_data
+from gracile.learning.sampling import prepared_case
+from gracile.learning.trial import Plan
+from gracile.learning.tune import require_same_study
 from gracile.pages.clip_table import read_clip_table
 from gracile.pages.drawn import DrawnCases
 from gracile.recipe import read_recipe
@@ -27,14 +34,7 @@ from gracile.serve.jobs import JobStore
 from gracile.serve.models import served_models
 from gracile.serve.results_folder import read_results
 from gracile.serve.scene import Scene
-from gracile.learning.learners import build_learner
 from gracile.study import read_study
-from gracile.learning.checkpoints import read_checkpoint, take_weights
-from gracile.learning.fit import earlier_rows
-from gracile.learning.record import model_card, read_run_recipe, recorded_transfers, require_same_data
-from gracile.learning.sampling import prepared_case
-from gracile.learning.trial import Plan
-from gracile.learning.tune import require_same_study
 
 TINY = [
     "prepare.diameter=32", "stages.vessels.network.options.widths=[4,4,4]", "stages.vessels.sampler.patch=[32,32]",

@@ -3,7 +3,8 @@
 import difflib
 import inspect
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -49,6 +50,32 @@ class UsageError(GracileError):
     """A command that was called in a way that cannot work."""
 
     exit_code = 2
+
+
+PARTS: dict[str, str] = {
+    "train": "Training, checking networks and models without a graph",
+    "explain": "Explaining what a gate looked at",
+    "keras": "Reading Keras weights",
+}
+"""What needs packages that ``pip install gracile`` alone does not bring, by the extra that does."""
+
+
+class MissingPartError(UsageError):
+    """Something that needs packages which are not installed."""
+
+
+@contextmanager
+def needs(part: str) -> Iterator[None]:
+    """Around imports of a part of `PARTS`. Raises MissingPartError, with what to install, where a package is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "gracile").partition(".")[0] == "gracile":
+            raise
+        raise MissingPartError(
+            f"{PARTS[part]} needs the package {error.name}, which is not installed.",
+            f'Install it: pip install "gracile[{part}]"',
+        ) from None
 
 
 def in_words(error: BaseException) -> str:

@@ -13,9 +13,9 @@ from gracile import api
 from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.errors import DataError, UsageError
 from gracile.evaluation.paired import pair_scores
+from gracile.learning.learners import build_learner
 from gracile.pages import case_page
 from gracile.recipe import read_recipe
-from gracile.learning.learners import build_learner
 from tests.conftest import TINY
 
 

@@ -13,8 +13,8 @@ from gracile.bundle import Bundle, write_bundle
 from gracile.cli import app
 from gracile.errors import DataError, UsageError
 from gracile.inference import Options, VideoOptions, find_inputs, predict, predict_video
-from gracile.recipe import read_recipe
 from gracile.learning.learners import build_learner
+from gracile.recipe import read_recipe
 from tests.inference.clips import SETTINGS, Bright, frame, frames_of, measured, rows_of, write_clip
 
 MODEL = {"name": "bright", "weights": {"segment": "12ab"}}

@@ -16,8 +16,8 @@ from gracile.case import Case
 from gracile.evaluation.metrics import dice
 from gracile.geometry import Grid
 from gracile.geometry.centerline import centerline_from_mask
-from gracile.recipe import read_recipe
 from gracile.learning.learners import build_learner
+from gracile.recipe import read_recipe
 from gracile.transforms import prepare
 from gracile.transforms.column import Column
 from gracile.transforms.volume import Orientation

@@ -32,6 +32,7 @@ class Bright:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.ordinary = Ordinary()
+        self.computed = {}
 
     def __call__(self, case: Case, *, keep_probabilities: bool = False) -> Result:
         mask = (case.image[0] > 500).astype(np.uint8)

@@ -9,9 +9,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from gracile.learning.adversarial import AdversarialModule
+from gracile.learning.learners import build_learner
 from gracile.recipe import read_recipe
 from gracile.samples.patches import WholeSamples
-from gracile.learning.learners import build_learner
 from gracile.stages import Finding
 from gracile.transforms import Placement, Prepared
 

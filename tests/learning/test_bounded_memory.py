@@ -11,9 +11,9 @@ import torch
 from gracile.case import Case
 from gracile.data import CaseFiles
 from gracile.geometry import Grid
-from gracile.recipe import Recipe, read_recipe
 from gracile.learning.learners import build_learner
 from gracile.learning.sampling import prepared_case
+from gracile.recipe import Recipe, read_recipe
 from gracile.transforms import Prepared, prepare
 from tests.stages import spots
 

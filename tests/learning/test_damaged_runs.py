@@ -12,11 +12,11 @@ from gracile.data import find_cases
 from gracile.data.splits import read_split
 from gracile.errors import GracileError, UsageError
 from gracile.io import write_json
-from gracile.recipe import Recipe
 from gracile.learning.fit import earlier_rows
 from gracile.learning.record import read_run_recipe, recorded_transfers, require_same_data
 from gracile.learning.sampling import prepared_case
 from gracile.learning.tune import require_same_study
+from gracile.recipe import Recipe
 
 DAMAGED = [
     b"",

@@ -12,9 +12,9 @@ import torch
 from gracile.api import train
 from gracile.bundle import read_bundle
 from gracile.errors import BundleError, RecipeError, UsageError
-from gracile.recipe import PhaseSpec, TransferSpec, read_recipe
 from gracile.learning.learners import build_learner
 from gracile.learning.phases import Phases
+from gracile.recipe import PhaseSpec, TransferSpec, read_recipe
 from tests.conftest import TINY
 from tests.learning.runs import assert_same_weights, interrupted_in, logged, weights_of
 

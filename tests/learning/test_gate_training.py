@@ -12,9 +12,9 @@ from gracile.api import explain, load, predict, train
 from gracile.bundle import read_bundle
 from gracile.data import check_data
 from gracile.errors import DataError, RecipeError
-from gracile.recipe import PhaseSpec, read_recipe
 from gracile.learning.learners import build_learner
 from gracile.learning.phases import Phases
+from gracile.recipe import PhaseSpec, read_recipe
 
 QUICK = [
     "prepare.diameter=48",

@@ -13,8 +13,8 @@ import gracile
 from gracile.bundle import read_bundle
 from gracile.errors import DataError, UsageError
 from gracile.io.keras_weights import read_keras_layers
-from gracile.networks.smicnet import SMICNet
 from gracile.learning.import_smicnet import import_smicnet
+from gracile.networks.smicnet import SMICNet
 from tests.networks.test_smicnet import trained_like
 
 CLASS_NAMES = {

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gracile.data import find_cases, read_case
-from gracile.recipe import read_recipe
 from gracile.learning.sampling import EpochSampler, prepared_case
+from gracile.recipe import read_recipe
 from gracile.transforms import prepare
 from gracile.transforms.stored import StoredArray
 

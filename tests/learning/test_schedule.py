@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gracile.errors import RecipeError
-from gracile.recipe import TrainSpec
 from gracile.learning.schedule import LEAST, is_over, reductions, require_validation, scheduled
+from gracile.recipe import TrainSpec
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import torch
 from gracile.api import train
 from gracile.bundle import read_bundle
 from gracile.errors import RecipeError
-from gracile.recipe import read_recipe
 from gracile.learning.module import StageModule
 from gracile.learning.schedule import scheduled
+from gracile.recipe import read_recipe
 from tests.conftest import TINY
 from tests.learning.runs import HELD_BACK, assert_same_weights, interrupted_in, logged, weights_of
 

@@ -18,10 +18,10 @@ from gracile.bundle import read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, read_case
 from gracile.errors import BundleError, DataError, UsageError
-from gracile.pipeline import Pipeline
-from gracile.recipe import AugmentSpec, read_recipe
 from gracile.learning import fit
 from gracile.learning import run as running
+from gracile.pipeline import Pipeline
+from gracile.recipe import AugmentSpec, read_recipe
 from gracile.transforms import prepare
 from tests.conftest import TINY, draw_fundus, write_fundus_folder
 from tests.learning.runs import HELD_BACK, assert_same_weights, logged, weights_of
@@ -144,7 +144,9 @@ def test_what_was_saved_gives_the_answer_of_what_was_trained(folder, tmp_path, m
     monkeypatch.setattr(running, "fit_stage", noting)
     bundle = train("retina-av", folder, tmp_path / "run", settings=[*TINY, "train.epochs=2", "measure=[]"])
     case = Case.from_array(draw_fundus(0)[0])
-    expected = Pipeline(read_bundle(bundle).recipe, [stage.applied() for stage in trained])(case, keep_probabilities=True)
+    expected = Pipeline(read_bundle(bundle).recipe, [stage.applied() for stage in trained])(
+        case, keep_probabilities=True
+    )
     answer = Model(read_bundle(bundle), device="cpu")(case, probabilities=True)
     np.testing.assert_array_equal(answer.probabilities, expected.probabilities)
 

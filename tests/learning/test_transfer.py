@@ -6,10 +6,10 @@ from torch import nn
 
 from gracile.bundle import Bundle
 from gracile.errors import BundleError, RecipeError
-from gracile.recipe import Recipe, TransferSpec, read_recipe
-from gracile.learning.learners import build_learner
 from gracile.learning.layers import layers_of, named_layers
+from gracile.learning.learners import build_learner
 from gracile.learning.transfer import Transfer, begin_from
+from gracile.recipe import Recipe, TransferSpec, read_recipe
 
 NETWORKS = {
     "refining-unet": "{widths: [8, 12, 16]}",

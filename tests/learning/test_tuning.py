@@ -17,10 +17,10 @@ from optuna.trial import TrialState
 from gracile import api
 from gracile.bundle import read_bundle
 from gracile.errors import DataError, GracileError, RecipeError, UsageError
-from gracile.recipe import read_recipe
-from gracile.study import StudySpec
 from gracile.learning import study_store, tune
 from gracile.learning.trial import Plan
+from gracile.recipe import read_recipe
+from gracile.study import StudySpec
 from tests.conftest import TINY
 
 QUICK = [*TINY, "train.epochs=3", "train.validation=0.25", "train.validate_every=1", "measure=[]",

@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load, save, save_file
 
 from gracile.errors import RecipeError
+from gracile.learning.learners import build_learner
 from gracile.names import NETWORKS, RECIPES, WINDOW_NETWORKS
 from gracile.networks.attention import AttentionGate, AttentionUNet
 from gracile.networks.light_unet_3d import convolve_and_normalize_3d
 from gracile.networks.zoo import build_network
 from gracile.recipe import read_recipe
-from gracile.learning.learners import build_learner
 
 
 def last_logits(answer: Any) -> torch.Tensor:

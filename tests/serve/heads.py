@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from gracile.bundle import Bundle, write_bundle
-from gracile.recipe import TrainSpec, read_recipe
-from gracile.learning.learners import build_learner
 from gracile.learning.fit import fit_stage
+from gracile.learning.learners import build_learner
+from gracile.recipe import TrainSpec, read_recipe
 from gracile.transforms import prepare
 from tests.stages.spots import SETTINGS, head
 from tests.volumes_on_disk import write_nifti

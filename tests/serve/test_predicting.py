@@ -12,10 +12,10 @@ from PIL import Image
 from gracile.bundle import Bundle, write_bundle
 from gracile.errors import DataError
 from gracile.io.video_writing import write_video
+from gracile.learning.learners import build_learner
 from gracile.recipe import read_recipe
 from gracile.serve.predicting import PredictingEngine
 from gracile.serve.scene import Scene
-from gracile.learning.learners import build_learner
 from tests.conftest import draw_fundus
 from tests.io.dicom.test_segmentations import write_picture
 

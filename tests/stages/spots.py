@@ -7,8 +7,8 @@ from scipy.spatial.transform import Rotation
 
 from gracile.case import Case
 from gracile.geometry import Grid
-from gracile.result import Landmark
 from gracile.learning.learners.heat import target_heat
+from gracile.result import Landmark
 from gracile.stages.landmark_heat import LandmarkHeatStage, bounds_mm
 
 NAMES = ["a", "b", "c", "d", "e", "f"]

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from gracile.errors import BundleError, RecipeError
+from gracile.learning.learners import build_learner
+from gracile.learning.learners.fuse import map_losses, realness_loss, shrunk_truth
 from gracile.networks.fusion import BranchAnswer, FusionAnswer, Realness
 from gracile.recipe import read_recipe
 from gracile.samples.frames import WholeImageSamples
-from gracile.learning.learners import build_learner
 from gracile.stages import Finding
-from gracile.learning.learners.fuse import map_losses, realness_loss, shrunk_truth
 from gracile.stages.fuse import NETWORK_SIZE
 from gracile.transforms import Placement, Prepared
 from gracile.transforms.frames import Frame

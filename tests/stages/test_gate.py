@@ -8,11 +8,11 @@ import torch
 
 from gracile.case import Case
 from gracile.errors import DataError, RecipeError
+from gracile.learning.learners import build_learner
+from gracile.learning.learners.gate import GateSamples, best_temperature, operating_point
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, read_recipe
-from gracile.learning.learners import build_learner
 from gracile.stages import Finding
-from gracile.learning.learners.gate import GateSamples, best_temperature, operating_point
 from gracile.transforms import Prepared
 
 SMALL = "{name: 'timm:resnet10t'}"

@@ -11,16 +11,16 @@ from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.case import Case
 from gracile.errors import RecipeError
 from gracile.geometry.similarity import Similarity
+from gracile.learning.fit import fit_stage
+from gracile.learning.learners import build_learner
+from gracile.learning.learners.heat import target_heat
+from gracile.learning.learners.landmark_heat import steps_between
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, TrainSpec, read_recipe, recipe_from
-from gracile.learning.learners import build_learner
-from gracile.learning.learners.landmark_heat import steps_between
 from gracile.stages import Finding, landmark_heat
 from gracile.stages.configuration import Configuration
-from gracile.learning.learners.heat import target_heat
 from gracile.stages.heat import read_peak
 from gracile.stages.landmark_heat import LandmarkHeatStage, bounds_mm
-from gracile.learning.fit import fit_stage
 from gracile.transforms import Prepared, prepare
 from tests.stages.spots import BASE, NAMES, SETTINGS, SHAPE, SMALL, SPACING, head, heat_at, read
 

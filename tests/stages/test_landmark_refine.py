@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from gracile.geometry.similarity import fit_similarity
+from gracile.learning.learners import build_learner
 from gracile.recipe import Recipe, read_recipe
 from gracile.result import Landmark
-from gracile.learning.learners import build_learner
 from gracile.stages import Finding
 from gracile.transforms import Prepared, prepare
 from tests.stages.spots import NAMES, SETTINGS, SHAPE, SPACING, head, heat_at, read

@@ -13,13 +13,13 @@ from gracile.case import Case
 from gracile.data import CaseFiles
 from gracile.errors import DataError, RecipeError
 from gracile.geometry import Grid
-from gracile.pipeline import Pipeline
-from gracile.recipe import Recipe, TrainSpec, read_recipe, recipe_from
-from gracile.learning.learners import build_learner
-from gracile.stages.landmark_windows import normals_of
 from gracile.learning.fit import fit_stage
+from gracile.learning.learners import build_learner
 from gracile.learning.lessons import require_lessons
 from gracile.learning.sampling import prepared_case
+from gracile.pipeline import Pipeline
+from gracile.recipe import Recipe, TrainSpec, read_recipe, recipe_from
+from gracile.stages.landmark_windows import normals_of
 from gracile.transforms import Prepared, prepare
 
 SETTINGS = [
@@ -165,7 +165,8 @@ def test_a_bundle_finds_the_same(trained, tmp_path):
 
     stage = trained.stages[0]
     folder = write_bundle(
-        Bundle(recipe=trained.recipe, weights={stage.name: stage.run.learner.bundle_weights()}, card={}), tmp_path / "bundle"
+        Bundle(recipe=trained.recipe, weights={stage.name: stage.run.learner.bundle_weights()}, card={}),
+        tmp_path / "bundle",
     )
     assert read_bundle(folder).recipe == trained.recipe
     case = head(12)

@@ -9,12 +9,12 @@ from scipy import ndimage
 
 from gracile.errors import UsageError
 from gracile.geometry.islands import largest_island
-from gracile.networks.smicnet import SMICNet
-from gracile.networks.smicnet_folded import FoldedSMICNet
 from gracile.learning import window_engines
-from gracile.stages.scanning import VolumeWindows, search
 from gracile.learning.window_engines import BATCH, build_engine, choose_engine
 from gracile.learning.window_scanners import DenseWindows, ExactWindows, cut_padded
+from gracile.networks.smicnet import SMICNet
+from gracile.networks.smicnet_folded import FoldedSMICNet
+from gracile.stages.scanning import VolumeWindows, search
 from gracile.transforms.column import Box
 from tests.networks.test_smicnet import small, trained_like
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from gracile.geometry import Centerline
-from gracile.recipe import read_recipe
 from gracile.learning.learners import build_learner
+from gracile.recipe import read_recipe
 from gracile.stages import Finding
 from gracile.stages.segment_volume import SegmentVolumeStage
-from gracile.transforms.evening import evened
 from gracile.transforms import Prepared
 from gracile.transforms.column import Column
+from gracile.transforms.evening import evened
 
 SETTINGS = [
     "stages.cord.network.options={width: 4}",

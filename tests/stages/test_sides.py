@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from gracile.case import Case
+from gracile.learning.learners import build_learner
 from gracile.pipeline import Pipeline
 from gracile.recipe import read_recipe
-from gracile.learning.learners import build_learner
 from gracile.stages.segment import delineated
 
 CLASSES = (
@@ -67,6 +67,8 @@ def test_a_gate_may_stand_behind_the_stage_that_delineates():
     assert turned.deciding.name == "structures"
     stages = [build_learner(spec, turned) for spec in turned.stages]
     stages[1].threshold.fill_(0.0)
-    result = Pipeline(turned, [stage.applied() for stage in stages])(Case.from_array(np.full((48, 64, 3), 90, np.uint8)))
+    result = Pipeline(turned, [stage.applied() for stage in stages])(
+        Case.from_array(np.full((48, 64, 3), 90, np.uint8))
+    )
     assert result.mask.shape == (48, 64)
     assert "presence" in "".join(result.seconds)

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from gracile.transforms.turning import turned
 from scipy.ndimage import gaussian_filter1d
 
 from gracile.api import load
 from gracile.case import Case
 from gracile.geometry import Grid
-from gracile.pipeline import Pipeline
-from gracile.recipe import Recipe, read_recipe
 from gracile.learning.learners import build_learner
 from gracile.learning.learners.centerline import LineHeat
-from gracile.transforms.turning import turned
+from gracile.pipeline import Pipeline
+from gracile.recipe import Recipe, read_recipe
 from gracile.transforms import Prepared, prepare
 
 SETTINGS = [

@@ -107,6 +107,11 @@ def predict(
     ],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     settings: Setting = None,
+    engine: Annotated[
+        str, typer.Option(help="auto, openvino, onnxruntime or torch: what computes the networks.")
+    ] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="Of the processor, for the networks; 0: all, videos half.")] = 0,
     device: Device = "auto",
     shard: Annotated[str | None, typer.Option(help="Only this part of the inputs, e.g. 2/8.")] = None,
     fov: Annotated[Path | None, typer.Option(help="Folder of field-of-view masks.")] = None,
@@ -163,8 +168,8 @@ def predict(
     options = Options(part, fov, probabilities, overwrite, measure, video, near, formats, dicom_seg)
     with _Progress("Predicting", quiet=as_json) as progress:
         summary = api.predict(
-            model, inputs, out, settings=settings or (), device=device, options=options, report=not no_report,
-            progress=progress.step,
+            model, inputs, out, settings=settings or (), device=device, engine=engine, precision=precision,
+            threads=threads, options=options, report=not no_report, progress=progress.step,
         )  # fmt: skip
     if as_json:
         typer.echo(summary.predictions.read_text(encoding="utf-8"))

@@ -14,10 +14,10 @@ from gracile.explain.feature_maps import feature_maps
 from gracile.explain.gradients import METHODS, explain
 from gracile.explain.layers import find_layer
 from gracile.io import read_picture, write_png
-from gracile.pages.case_page import CasePage, counted
-from gracile.pages.explanation import add_explanation
 from gracile.learning.learners.gate import GateLearner, framed
 from gracile.learning.runner import trained_learner
+from gracile.pages.case_page import CasePage, counted
+from gracile.pages.explanation import add_explanation
 from gracile.recipe import Recipe
 from gracile.report import ReportCase
 from gracile.report.heat import contact_sheet, draw_heat

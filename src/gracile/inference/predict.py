@@ -104,7 +104,7 @@ def predict(
                 case, result, told = _answer(pipeline, entry, region, out, options)
             else:
                 case, result, told = None, None, _answer_video(pipeline, entry, out, options)
-            record = record_of(entry, digest, given, told)
+            record = record_of(entry, digest, given, {**told, "computed": pipeline.computed})
             folder.add(record)
             remove_earlier_files(entry, out, kept=set(record["files"].values()))
             unseen = observe(case, result, record)

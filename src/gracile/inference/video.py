@@ -1,7 +1,6 @@
 """A video through a pipeline: decoded, answered, painted and encoded at once, a row of a table for each frame."""
 
 import csv
-import os
 import signal
 import threading
 import time
@@ -11,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
-
 
 from gracile.errors import DataError, UsageError
 from gracile.inference.conveyor import Conveyor
@@ -101,7 +99,10 @@ def predict_video(
                         rows.add(answer)
                         totals.add(answer)
                 totals.require_an_answer()
-    clip = {"frame_rate": round(float(video.rate), 3), "gates": [gate for stage in pipeline.stages if (gate := stage.gate())]}
+    clip = {
+        "frame_rate": round(float(video.rate), 3),
+        "gates": [gate for stage in pipeline.stages if (gate := stage.gate())],
+    }
     notes = [*video.notes, *writer.notes]
     return {**totals.record(files, video.flaws, notes, time.perf_counter() - begun), "clip": clip}
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
-from gracile.errors import DataError
+from gracile.errors import DataError, needs
 from gracile.plain_data import parse_json
+
+with needs("keras"):
+    import h5py
 
 
 @dataclass(frozen=True)

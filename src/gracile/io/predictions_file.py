@@ -34,6 +34,7 @@ NOTHING: Record = {
     "notes": [],
     "files": {},
     "seconds": {},
+    "computed": {},
 }
 """What the record of an input tells where nothing is known; see `gracile.inference.records.record_of`."""
 
@@ -73,6 +74,7 @@ class RecordShape(TypedDict):
     notes: NotRequired[list[Text]]
     files: NotRequired[dict[Text, FileName]]
     seconds: NotRequired[dict[Text, float | None]]
+    computed: NotRequired[dict[Text, Any]]
     finished: NotRequired[Text]
 
 

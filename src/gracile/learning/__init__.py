@@ -1,5 +1,6 @@
-"""Training: a recipe and labeled cases in, a bundle out."""
+"""Learning: a recipe and labeled cases in, a bundle out. All of this room needs PyTorch."""
 
-from gracile.learning.run import train
+from gracile.errors import needs
 
-__all__ = ["train"]
+with needs("train"):
+    import torch  # noqa: F401

@@ -7,13 +7,15 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
-from gracile.recipe import TrainSpec
 from gracile.learning.learners import Learner
 from gracile.learning.module import StageModule
+from gracile.recipe import TrainSpec
 
 
 class AdversarialModule(StageModule):
-    """Trains a stage whose two players, ``network`` and ``discriminator``, take turns: on each batch the discriminator takes a step, then the generators one against it.
+    """Trains a stage whose two players, ``network`` and ``discriminator``, take turns.
+
+    On each batch the discriminator takes a step, then the generators one against it.
 
     Both players use the recipe's optimizer and schedule. The updates are Lightning's manual optimization; precision,
     devices and checkpoints, with the state of both optimizers, are Lightning's as usual. Over several processes the

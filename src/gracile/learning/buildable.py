@@ -3,8 +3,9 @@
 import torch
 
 from gracile.errors import GracileError, RecipeError
-from gracile.recipe import Recipe, StageSpec
 from gracile.learning.learners import Learner, build_learner
+from gracile.learning.phases import Phases
+from gracile.recipe import Recipe, StageSpec
 
 _SIDE = {2: 64, 3: 32}
 """Samples along each axis of what a network is tried on."""
@@ -15,7 +16,7 @@ def require_buildable(recipe: Recipe) -> list[Learner]:
 
     Raises:
         RecipeError: A network or a loss does not exist, has not or cannot take one of its options, or does not answer
-            as its stage needs it; names the stage.
+            as its stage needs it, or a training phase names layers that it has not; names the stage.
     """
     stages = []
     for spec in recipe.stages:
@@ -25,6 +26,9 @@ def require_buildable(recipe: Recipe) -> list[Learner]:
             _try(stages[-1], spec, recipe)
         except GracileError as error:
             raise RecipeError(f"Stage {spec.name!r}: {error.message}", error.remedy) from None
+    for spec, stage in zip(recipe.stages, stages, strict=True):
+        if phases := recipe.train_of(spec).phases:
+            Phases(stage, phases)
     return stages
 
 

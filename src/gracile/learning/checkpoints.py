@@ -15,8 +15,8 @@ from typing_extensions import TypedDict
 
 from gracile.errors import DataError
 from gracile.io.atomic import writing
-from gracile.plain_data import require_shape
 from gracile.learning.learners import Learner
+from gracile.plain_data import require_shape
 
 
 class CheckpointShape(TypedDict):

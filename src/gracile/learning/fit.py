@@ -20,12 +20,12 @@ from torch.utils.data import DataLoader
 
 from gracile.devices import has_fast_bf16, in_fast_layout
 from gracile.errors import DataError
-from gracile.recipe import TrainerSpec, TrainSpec
-from gracile.learning.learners import Learner
 from gracile.learning.adversarial import AdversarialModule
 from gracile.learning.checkpoints import WholeCheckpoints, read_checkpoint, take_weights
+from gracile.learning.learners import Learner
 from gracile.learning.module import StageModule
 from gracile.learning.sampling import EpochSampler
+from gracile.recipe import TrainerSpec, TrainSpec
 from gracile.transforms import Prepared
 
 Observe = Callable[[int, dict[str, float]], None]

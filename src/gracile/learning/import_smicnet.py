@@ -13,9 +13,9 @@ from gracile.bundle import Bundle, write_bundle
 from gracile.errors import DataError, UsageError
 from gracile.io.atomic import require_writable
 from gracile.io.keras_weights import KerasLayer, read_keras_layers
+from gracile.learning.learners import build_learner
 from gracile.networks.smicnet import NORM_EPSILON, SLOPE, SMICNet, WindowBlock
 from gracile.recipe import read_recipe, recipe_from
-from gracile.learning.learners import build_learner
 
 RECIPE = "cochlea-landmarks-published"
 """What an imported network is applied by."""

@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from gracile.errors import RecipeError
+from gracile.learning.learners import Learner
 from gracile.networks.anatomy import PARTS, Axis, anatomy_of
 from gracile.networks.libraries import AnySize
-from gracile.learning.learners import Learner
 
 HEAD = "head"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from gracile.data import CaseFiles, check_cases, labeled, load_split, problem_lines, read_case, split_by_subject
 from gracile.errors import DataError
-from gracile.recipe import Recipe
 from gracile.learning.learners import Learner
 from gracile.learning.schedule import require_validation
+from gracile.recipe import Recipe
 from gracile.transforms import Prepared, prepare
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from gracile.devices import in_fast_layout
-from gracile.recipe import TrainSpec
 from gracile.learning.learners import Learner
 from gracile.learning.phases import Phases
 from gracile.learning.schedule import is_over, scheduled
+from gracile.recipe import TrainSpec
 
 
 class StageModule(lightning.LightningModule):

@@ -4,9 +4,9 @@ import difflib
 from collections.abc import Collection
 
 from gracile.errors import RecipeError
-from gracile.recipe import PhaseSpec
-from gracile.learning.learners import Learner
 from gracile.learning.layers import HEAD, layers_of
+from gracile.learning.learners import Learner
+from gracile.recipe import PhaseSpec
 
 
 class Phases:

@@ -16,11 +16,11 @@ from gracile.data import CaseFiles, fingerprint
 from gracile.data.splits import read_split
 from gracile.errors import DataError, UsageError
 from gracile.io.atomic import write_json, write_text
+from gracile.learning.transfer import Transfer
 from gracile.names import VERSION
 from gracile.plain_data import Text, read_json
 from gracile.recipe import Recipe, StageSpec, recipe_from
 from gracile.settings import read_mapping
-from gracile.learning.transfer import Transfer
 
 PACKAGES = ("torch", "torchvision", "monai", "lightning", "numpy", "scipy", "scikit-image", "safetensors")
 

@@ -12,9 +12,8 @@ import torch
 from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.data import CaseFiles, labeled, save_split
 from gracile.errors import BundleError, DataError, UsageError
-from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
-from gracile.learning.learners import Learner, build_learner
 from gracile.learning.fit import fit_stage
+from gracile.learning.learners import Learner, build_learner
 from gracile.learning.lessons import require_sound, sides_of
 from gracile.learning.ordinary import add_ordinary
 from gracile.learning.phases import Phases
@@ -28,6 +27,7 @@ from gracile.learning.record import (
 )
 from gracile.learning.sampling import prepared_case
 from gracile.learning.transfer import Transfer, begin_from
+from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
 from gracile.transforms import Prepared
 
 log = logging.getLogger(__name__)

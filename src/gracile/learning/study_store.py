@@ -12,8 +12,8 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from gracile.errors import UsageError
-from gracile.study import RangeSpec, SettingSpec, StudySpec, Value
 from gracile.learning.trial import Plan
+from gracile.study import RangeSpec, SettingSpec, StudySpec, Value
 
 HEARTBEAT_SECONDS = 10
 STALE_SECONDS = 60

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from gracile.bundle import Bundle
 from gracile.errors import BundleError, RecipeError
+from gracile.learning.layers import axes_of, layers_of, named_layers
+from gracile.learning.learners import Learner, build_learner
 from gracile.networks.anatomy import Axis
 from gracile.recipe import Recipe, TransferSpec
-from gracile.learning.learners import Learner, build_learner
-from gracile.learning.layers import axes_of, layers_of, named_layers
 
 log = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ from gracile.bundle import Bundle
 from gracile.data import CaseFiles, load_split
 from gracile.errors import DataError
 from gracile.io.atomic import remove_leftovers, write_text
-from gracile.recipe import Recipe, StageSpec, TrainerSpec, recipe_with
-from gracile.learning.learners import LEARNERS, Learner
-from gracile.study import StudySpec, Value
 from gracile.learning.fit import fit_stage
+from gracile.learning.learners import LEARNERS, Learner
 from gracile.learning.run import begin_stage, how_trained
 from gracile.learning.sampling import prepared_case
+from gracile.recipe import Recipe, StageSpec, TrainerSpec, recipe_with
+from gracile.study import StudySpec, Value
 from gracile.transforms import Prepared
 
 

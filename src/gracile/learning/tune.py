@@ -20,10 +20,6 @@ from gracile.bundle import read_bundle
 from gracile.data import CaseFiles, fingerprint, labeled, load_split, save_split, split_by_subject
 from gracile.errors import DataError, GracileError, UsageError, in_words
 from gracile.io.atomic import write_json, write_text
-from gracile.pages.tuning import short, shown
-from gracile.plain_data import Text, read_json
-from gracile.recipe import Recipe
-from gracile.study import StudySpec
 from gracile.learning.record import environment
 from gracile.learning.study_store import (
     HEARTBEAT_SECONDS,
@@ -39,6 +35,10 @@ from gracile.learning.study_store import (
 )
 from gracile.learning.trial import Plan, run_trial
 from gracile.learning.tune_outcome import write_outcome
+from gracile.pages.tuning import short, shown
+from gracile.plain_data import Text, read_json
+from gracile.recipe import Recipe
+from gracile.study import StudySpec
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from gracile.io.atomic import write_json, write_text
-from gracile.pages.tuning import write_tuning_page
 from gracile.learning.study_store import counted, expected_warnings
 from gracile.learning.trial import Plan
+from gracile.pages.tuning import write_tuning_page
 
 OPTIMISTIC = (
     "The held-back cases chose these settings, so that the best score is optimistic. Train the best setting and judge "

@@ -8,10 +8,10 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
+from gracile.learning.window_engines import BATCH, EngineName, build_engine, choose_engine
 from gracile.networks.smicnet import SMICNet
 from gracile.networks.smicnet_dense import dense_logits
 from gracile.networks.smicnet_folded import FoldedSMICNet
-from gracile.learning.window_engines import BATCH, EngineName, build_engine, choose_engine
 from gracile.transforms.column import Box
 
 LARGEST_MAPS = 16_000_000

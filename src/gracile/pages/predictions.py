@@ -4,7 +4,7 @@ import logging
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ class ReportWriter:
         return self.page.write(
             self.folder / (f"index.{part}.html" if part else "index.html"),
             title=self.recipe.title,
-            subtitle=[numbers or "nothing", f"model {self.model}"],
+            subtitle=[numbers or "nothing", f"model {self.model}", *_computed(self._records.values())],
             classes=classes,
             summary={status: count for status, count in {**counts, "flagged": flagged}.items() if count},
             charts=measurement_charts(cases, dict(classes)),
@@ -200,6 +200,17 @@ class ReportWriter:
         names, marks = self.recipe.class_names, record.get("marks", {})
         status = record["status"]
         return case, Result(case.id, status, case.grid, names, mask=labels, centerline=line, tables=tables, marks=marks)
+
+
+def _computed(records: Iterable[dict[str, Any]]) -> list[str]:
+    """By what networks were computed, each way once."""
+    ways: dict[str, None] = {}
+    for record in records:
+        told = record.get("computed") or {}
+        for one in [told] if "engine" in told else told.values():
+            threads = "1 thread" if one["threads"] == 1 else f"{one['threads']} threads"
+            ways[f"{one['engine']} {one['version']} in {one['precision']} on {one['device']}, {threads}"] = None
+    return [f"computed by {' and '.join(ways)}"] if ways else []
 
 
 def _headline(cases: Sequence[ReportCase]) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """The landmark stage that looks closely: a small patch about each landmark, in the pose of all of them together."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any

@@ -136,7 +136,7 @@ def _trained(
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """Train once and score the bundle; gives the row of the curve."""
-    from gracile.learning import train
+    from gracile.learning.run import train
 
     size, repeat = number
     folder = out / f"{size:03d}-shots-{repeat}"

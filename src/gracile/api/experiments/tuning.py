@@ -64,8 +64,8 @@ def tune(
     Returns:
         The page, ``out/index.html``.
     """
-    from gracile.study import read_study
     from gracile.learning.tune import begin, finish, work
+    from gracile.study import read_study
 
     if workers < 1:
         raise UsageError(f"{workers} workers do nothing.", "Give one at least.")

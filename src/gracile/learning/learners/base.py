@@ -182,7 +182,7 @@ class Learner(nn.Module, ABC):
 def network_of(
     spec: NetworkSpec, channels: int, answers: int, initialize: bool, *, dimensions: int, **more: Any
 ) -> nn.Module:
-    """The network that a recipe names, of pictures (``dimensions`` 2) or volumes (3); with its first weights if asked."""
+    """The network that a recipe names, for pictures (``dimensions`` 2) or volumes (3); with first weights if asked."""
     initial = spec.initial if initialize else ""
     return build_network(spec.name, channels, answers, initial=initial, dimensions=dimensions, **spec.options, **more)
 

@@ -63,7 +63,9 @@ class LandmarkWindowsLearner(Learner):
             own = case.spacing_mm
             spacing = np.array([wanted or n for wanted, n in zip(self.spec.spacing_mm, own, strict=True)])
             points = np.stack([case.points[name] for name in self.recipe.landmark_names])
-            sources.append(WindowSource(case.smoothed(spacing / own), shown_range(case, self.spec), own, spacing, points))
+            sources.append(
+                WindowSource(case.smoothed(spacing / own), shown_range(case, self.spec), own, spacing, points)
+            )
         return WindowSamples(sources, self.spec.size, normals, sampler, seed)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:

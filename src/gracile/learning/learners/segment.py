@@ -23,9 +23,7 @@ class SegmentLearner(Learner):
 
     def __init__(self, spec: Any, recipe: Recipe, initialize: bool = False) -> None:
         super().__init__(spec, recipe)
-        self.network = network_of(
-            spec.network, recipe.input.channels, len(recipe.classes), initialize, dimensions=2
-        )
+        self.network = network_of(spec.network, recipe.input.channels, len(recipe.classes), initialize, dimensions=2)
         self.terms = [(term, build_loss(term.name, recipe.structures, **term.options)) for term in spec.losses]
 
     def learns_from(self, case: Prepared) -> bool:

@@ -15,9 +15,9 @@ from gracile.learning.learners.segment import weighted_losses
 from gracile.losses import build_loss
 from gracile.networks.slices import SliceNetwork
 from gracile.recipe import Recipe
-from gracile.transforms.class_shares import ClassShares
 from gracile.samples.volume_samples import LineSamples, PointSamples, SampledVolume
 from gracile.transforms import Prepared
+from gracile.transforms.class_shares import ClassShares
 from gracile.transforms.evening import column_of, evened, levels
 from gracile.transforms.prepared import named_by_steps
 from gracile.transforms.stored import Array

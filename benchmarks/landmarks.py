@@ -38,11 +38,12 @@ from one_volume import in_its_own_process
 from gracile.case import Case
 from gracile.geometry import Grid
 from gracile.learning.fit import fit_stage
-from gracile.learning.learners import build_learner
+from gracile.learning.learners import Learner, build_learner
 from gracile.learning.window_engines import choose_engine
 from gracile.learning.window_scanners import Box, DenseWindows, ExactWindows
 from gracile.networks.smicnet import build_window_network
 from gracile.recipe import Recipe, TrainSpec, read_recipe
+from gracile.stages.landmark_windows import LandmarkWindowsStage, shown_range
 from gracile.stages.scanning import VolumeWindows, search
 from gracile.transforms import Prepared, prepare
 
@@ -72,12 +73,12 @@ def main() -> None:
     stage = taught(recipe, arguments.teach)
     networks = {"published": build_window_network("smicnet", 4).eval(), "without padding": stage.network.eval()}
     case = prepare(drawn(1000), recipe)[0]
-    volume = stage._shown(case).apply(case.image[0])
+    volume = shown_range(case, recipe.stages[0]).apply(case.image[0])
     start = np.round(np.mean(list(case.points.values()), axis=0)).astype(int)
     low = np.clip(start - SIDE // 2, 0, np.array(SHAPE) - SIDE)
     box: Box = tuple(slice(int(n), int(n) + SIDE) for n in low)  # type: ignore[assignment]
     figures = timed(arguments, networks, volume, box, clock)
-    figures |= points(stage, networks["without padding"], volume, box, case)
+    figures |= points(stage.applied(), networks["without padding"], volume, box, case)
     if arguments.model is not None:
         figures["whole volume, heat maps"] = whole_volume(arguments)
     for name, value in figures.items():
@@ -143,11 +144,10 @@ def drawn(seed: int) -> Case:
     return Case(f"drawn{seed}", image[None].astype(np.float32), Grid(SHAPE, affine=affine), points=points_mm)
 
 
-def taught(recipe: Recipe, epochs: int) -> LandmarkWindowsStage:
-    """A stage trained for a moment on four drawn volumes."""
+def taught(recipe: Recipe, epochs: int) -> Learner:
+    """A learner trained for a moment on four drawn volumes."""
     torch.manual_seed(0)
     stage = build_learner(recipe.stages[0], recipe)
-    assert isinstance(stage, LandmarkWindowsStage)
     train = TrainSpec(epochs=epochs, batch_size=16, learning_rate=0.003, average_weights=0.9, weight_decay=0)
     cases = [prepare(drawn(seed), recipe)[0] for seed in range(4)]
     with tempfile.TemporaryDirectory() as folder:

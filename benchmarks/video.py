@@ -28,9 +28,9 @@ import gracile
 from gracile.devices import has_fast_bf16
 from gracile.inference import VideoOptions, predict_video
 from gracile.io.video_writing import write_video
+from gracile.learning.learners import build_learner
 from gracile.pipeline import Pipeline
 from gracile.recipe import read_recipe
-from gracile.stages import GateStage
 
 RECIPES = ("nerve-video", "nerve-video-published")
 """The light recipe, and the published pair of DenseNet201 and DoubleU-Net."""
@@ -49,7 +49,7 @@ def main() -> None:
         for model, pipeline in pipelines(arguments).items():
             for label, clip in clips.items():
                 tried = [
-                    timed(pipeline, clip, folder, VideoOptions(threads=threads, **shown), arguments.rounds)
+                    timed(pipeline, clip, folder, VideoOptions(**shown), arguments.rounds)
                     for threads in arguments.threads
                 ]
                 best = max(tried, key=lambda row: row["frames_per_second"])
@@ -80,11 +80,14 @@ def pipelines(arguments: argparse.Namespace) -> dict[str, Pipeline]:
     if arguments.model:
         return {Path(model).name: gracile.load(model, device="cpu").pipeline for model in arguments.model}
     torch.manual_seed(0)
-    found = {name: Pipeline(read_recipe(name)) for name in arguments.recipe}
-    for pipeline in found.values():
-        for stage in pipeline.stages:
-            if isinstance(stage, GateStage):
-                stage.threshold.fill_(0.0)  # always open: the slowest case
+    found = {}
+    for name in arguments.recipe:
+        recipe = read_recipe(name)
+        learners = [build_learner(spec, recipe) for spec in recipe.stages]
+        for learner in learners:
+            if hasattr(learner, "threshold"):
+                learner.threshold.fill_(0.0)  # always open: the slowest case
+        found[name] = Pipeline(recipe, [learner.applied() for learner in learners])
     return found
 
 

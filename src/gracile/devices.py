@@ -20,6 +20,11 @@ def resolve_device(name: str) -> torch.device:
         raise UsageError(f"There is no device {name!r}.", "Use auto, cpu or cuda.") from None
 
 
+def graphics_cards() -> int:
+    """How many CUDA devices there are."""
+    return torch.cuda.device_count()
+
+
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether bfloat16 is worth using: processors with AVX512-BF16 or AMX instructions, and GPUs that support it."""
     if device.type == "cuda":
@@ -42,8 +47,3 @@ def in_fast_layout(what: Laid) -> Laid:
 
 
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
-
-
-def with_threads(number: int) -> None:
-    """Let PyTorch take so many threads."""
-    torch.set_num_threads(number)

@@ -66,7 +66,7 @@ class MissingPartError(UsageError):
 
 @contextmanager
 def needs(part: str) -> Iterator[None]:
-    """Around imports of a part of `PARTS`. Raises MissingPartError, with what to install, where a package is missing."""
+    """Around imports of a part of `PARTS`. Raises MissingPartError, with what to install, where one is missing."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -74,8 +74,8 @@ def train(
     Returns:
         The folder of the bundle.
     """
-    from gracile.learning.run import train as train_recipe
     from gracile.learning.record import is_first, read_run_recipe
+    from gracile.learning.run import train as train_recipe
 
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
     if resume:

@@ -9,6 +9,7 @@ from gracile.bundle import Bundle
 from gracile.data import CaseFiles, read_case
 from gracile.errors import DataError, UsageError
 from gracile.evaluation.class_scores import Classified, class_scores
+from gracile.stages.views import softmax
 from gracile.transforms import prepare
 
 AVERAGES = ("macro", "micro", "weighted")
@@ -30,8 +31,7 @@ def score_windows(bundle: Bundle, cases: Sequence[CaseFiles]) -> dict[str, Any]:
         DataError: No case has points.
         UsageError: The model classifies no windows.
     """
-    import torch
-
+    from gracile.learning.learners import TorchRunner
     from gracile.learning.runner import trained_learner
 
     recipe = bundle.recipe
@@ -39,6 +39,7 @@ def score_windows(bundle: Bundle, cases: Sequence[CaseFiles]) -> dict[str, Any]:
     if spec is None:
         raise UsageError(f"The recipe {recipe.name} classifies no windows.", "Leave --windows out.")
     learner = trained_learner(bundle, spec)
+    score = TorchRunner(learner, "float32")
     pointed = [files for files in cases if files.points]
     if not pointed:
         raise DataError("No case has points to cut windows around.", "Name a folder of volumes and their points.")
@@ -46,9 +47,7 @@ def score_windows(bundle: Bundle, cases: Sequence[CaseFiles]) -> dict[str, Any]:
     for files in pointed:
         prepared = prepare(read_case(files, recipe), recipe)[0]
         samples = learner.held_back([prepared])[0]
-        with torch.inference_mode():
-            logits = learner.logits(samples["image"]).float()
-        answers.append(logits.softmax(dim=1).numpy())
+        answers.append(softmax(score(samples["image"].numpy()), axis=1))
         targets.append(samples["target"].numpy())
     probabilities, truth = np.concatenate(answers), np.concatenate(targets)
     names = learner.answer_names()

@@ -1,7 +1,9 @@
 """A bundle's network computed by PyTorch: for what has no graph, and where it is asked for."""
 
+import torch
+
 from gracile.bundle import Bundle
-from gracile.devices import resolve_device, with_threads
+from gracile.devices import resolve_device
 from gracile.learning.learners import Learner, build_learner
 from gracile.recipe import StageSpec
 from gracile.runners.base import Computing, Runner
@@ -16,7 +18,7 @@ def open_torch_runner(bundle: Bundle, stage: str, computing: Computing) -> Runne
     """
     spec = next(spec for spec in bundle.recipe.stages if spec.name == stage)
     if computing.threads:
-        with_threads(computing.threads)
+        torch.set_num_threads(computing.threads)
     return trained_learner(bundle, spec, computing.device).runner(computing.precision)
 
 

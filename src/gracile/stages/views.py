@@ -63,8 +63,10 @@ def tiled(
             answered = answers.shape[2:]
             steps = [side // own for side, own in zip(tile, answered, strict=True)]
             weights = _weights(answered)
-            total = np.zeros((answers.shape[1], *(n // s for n, s in zip(padded.shape[1:], steps, strict=True))))
-            counted = np.zeros(total.shape[1:])
+            total = np.zeros(
+                (answers.shape[1], *(n // s for n, s in zip(padded.shape[1:], steps, strict=True))), dtype=np.float32
+            )
+            counted = np.zeros(total.shape[1:], dtype=np.float32)
         for start, one in zip(some, answers, strict=True):
             box = _box([at // step for at, step in zip(start, steps, strict=True)], answered)
             total[(slice(None), *box)] += weights * one

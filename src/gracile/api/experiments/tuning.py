@@ -115,9 +115,9 @@ def work_as_told() -> None:
 
 def _device(number: int) -> dict[str, str]:
     """What gives each worker a graphics card of its own, where there are several."""
-    import torch
+    from gracile.devices import graphics_cards
 
-    count = torch.cuda.device_count()
+    count = graphics_cards()
     if count < 2:
         return {}
     cards = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(str(index) for index in range(count))

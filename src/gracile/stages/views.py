@@ -73,9 +73,7 @@ def tiled(
             counted[box] += weights
     total /= counted
     before = [missing // 2 // step for missing, step in zip(wider, steps, strict=True)]
-    return total[(slice(None), *_box(before, [-(-n // s) for n, s in zip(sizes, steps, strict=True)]))].astype(
-        np.float32
-    )
+    return total[(slice(None), *_box(before, [-(-n // s) for n, s in zip(sizes, steps, strict=True)]))]
 
 
 def _starts(length: int, side: int, overlap: float) -> list[int]:

@@ -15,7 +15,6 @@ from gracile.errors import DataError, RecipeError
 from gracile.geometry import Grid
 from gracile.learning.fit import fit_stage
 from gracile.learning.learners import build_learner
-from gracile.learning.lessons import require_lessons
 from gracile.learning.sampling import prepared_case
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, TrainSpec, read_recipe, recipe_from
@@ -235,8 +234,8 @@ def test_cases_without_points_teach_nothing(recipe):
     prepared = prepare(case, recipe)[0]
     assert not stage.learns_from(prepared)
     with pytest.raises(DataError, match="No case can train"):
-        require_lessons(stage, [prepared])
-    require_lessons(stage, [prepare(head(0), recipe)[0]])
+        stage.require_lessons([prepared])
+    stage.require_lessons([prepare(head(0), recipe)[0]])
 
 
 @pytest.mark.parametrize(

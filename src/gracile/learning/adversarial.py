@@ -56,7 +56,10 @@ class AdversarialModule(StageModule):
     def scores(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Validation scores of one whole prepared case, in the network's frame."""
         frame = Frame.around(batch["image"].shape[-2:], self.stage.spec.size)
-        framed = {name: frame.place(maps) for name, maps in batch.items()}
+        framed = {
+            name: torch.from_numpy(frame.place(maps.float().cpu().numpy())).to(maps.device)
+            for name, maps in batch.items()
+        }
         return self.stage.scores(framed)
 
     def _update(self, optimizer: LightningOptimizer, loss: Tensor) -> None:

@@ -106,12 +106,12 @@ class FuseStage(Stage):
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         frame = Frame.around(prepared.region.shape, self.spec.size)
-        image = torch.from_numpy(np.asarray(prepared.image, dtype=np.float32))[None].to(self.device)
+        image = torch.from_numpy(frame.place(np.asarray(prepared.image, dtype=np.float32)))[None].to(self.device)
         height, width = self.spec.size
-        probabilities = predict_probabilities(self, frame.place(image), self.spec.flips, height * width)
+        probabilities = predict_probabilities(self, image, self.spec.flips, height * width)
         if self.spec.keep_network_size:
             finding.extras[NETWORK_SIZE] = probabilities
-        finding.probabilities = frame.restore(torch.from_numpy(probabilities)[None])[0].numpy()
+        finding.probabilities = frame.restore(probabilities)
         return finding
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:

@@ -132,7 +132,8 @@ class GateStage(Stage):
 
     def framed(self, image: Tensor) -> Tensor:
         """``(batch, channels, height, width)`` prepared images in the network's size."""
-        return Frame.around(image.shape[-2:], self.spec.size).place(image).contiguous(memory_format=torch.channels_last)
+        placed = Frame.around(image.shape[-2:], self.spec.size).place(image.float().cpu().numpy())
+        return torch.from_numpy(placed).to(image.device).contiguous(memory_format=torch.channels_last)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Calibrated probabilities ``(batch, classes)``, the training frames' shares as prior."""

@@ -18,10 +18,11 @@ from gracile.geometry.path_search import best_path
 from gracile.geometry.slices import axial_slices
 from gracile.networks.zoo import build_network
 from gracile.recipe import CenterlineSpec, Recipe
-from gracile.samples.volume_samples import PointSamples, SampledVolume
+from gracile.samples.volume_samples import PointSamples
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.transforms import Prepared
 from gracile.transforms.column import Box
+from gracile.transforms.posed import SampledVolume
 from gracile.transforms.stored import Array
 
 LARGEST_INPUT = 4_000_000

@@ -10,10 +10,10 @@ from torch import Tensor
 from gracile.networks.light_unet_3d import LightUNet3d
 from gracile.networks.zoo import build_network
 from gracile.recipe import AugmentSpec, LandmarkHeatSpec, LandmarkRefineSpec, Recipe
-from gracile.samples.landmark_samples import MarkedVolume
 from gracile.stages.base import Stage
 from gracile.stages.configuration import Configuration
 from gracile.transforms import Prepared
+from gracile.transforms.posed import MarkedVolume
 
 REACH = 2.5
 """Deviations around the warmest sample within which a point is averaged."""

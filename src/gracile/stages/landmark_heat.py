@@ -12,11 +12,11 @@ from gracile.devices import in_fast_layout
 from gracile.networks.light_unet_3d import pad_to_multiple_3d
 from gracile.recipe import LandmarkHeatSpec, Recipe
 from gracile.result import Landmark
-from gracile.samples.landmark_samples import MarkedVolume, ScatteredPatches
-from gracile.samples.volume_samples import SampledVolume
+from gracile.samples.landmark_samples import ScatteredPatches
 from gracile.stages.base import Batch, Finding
 from gracile.stages.heat import HeatStage, read_peak, target_heat
 from gracile.transforms import Prepared
+from gracile.transforms.posed import MarkedVolume, SampledVolume
 from gracile.transforms.volume import restore_spacing
 
 LARGEST_INPUT = 4_000_000

@@ -13,12 +13,12 @@ from gracile.devices import in_fast_layout
 from gracile.geometry.similarity import Similarity, fit_similarity
 from gracile.recipe import AugmentSpec, LandmarkRefineSpec, Recipe
 from gracile.result import Landmark
-from gracile.samples.landmark_samples import LandmarkPatches, MarkedVolume, cut_in_pose, mirrored_points
+from gracile.samples.landmark_samples import LandmarkPatches
 from gracile.samples.patches import CaseSamples
-from gracile.samples.volume_samples import SampledVolume
 from gracile.stages.base import Batch, Finding
 from gracile.stages.heat import HeatStage, target_heat
 from gracile.transforms import Prepared
+from gracile.transforms.posed import MarkedVolume, SampledVolume, cut_in_pose, mirrored_points
 from gracile.transforms.volume import sample
 
 AT_ONCE = 16
@@ -173,11 +173,11 @@ class LandmarkRefineStage(HeatStage):
             return None
         centers = self._centers(pose, points, agreeing, error_mm)
         spacing = self.spec.spacing_mm
-        offsets = _steps(self.spec.size, spacing)
+        offsets = _steps(self.spec.size, spacing).numpy()
         answers = []
         for some in torch.arange(len(centers), device=self.device).split(AT_ONCE):
             seen = [cut_in_pose(volume, pose, centers[number], offsets) for number in some.tolist()]
-            patches = torch.stack([image * region for image, region in seen])
+            patches = torch.from_numpy(np.stack([image * region for image, region in seen]))
             answers.append(self.own_logits(in_fast_layout(patches.to(self.device)), some).cpu())
         logits = torch.cat(answers)
         # Where a patch's own frame has the mean shape's point.
@@ -229,8 +229,7 @@ def _map_of(
     axes = [np.arange(a, b) for a, b in zip(low, high, strict=True)]
     voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     inside = (voxels * voxel_mm - center) @ pose.rotation / pose.scale
-    places = torch.from_numpy(inside / spacing_mm + (side - 1) / 2).float()
-    values = sample(torch.from_numpy(look.heat[number])[None], places)[0].numpy()
+    values = sample(look.heat[number][None], inside / spacing_mm + (side - 1) / 2)[0]
     x, y, z = (slice(a, b) for a, b in zip(low, high, strict=True))
     whole[x, y, z] = np.minimum(1.0, size * values)
     return whole

@@ -18,12 +18,13 @@ from gracile.losses import build_loss
 from gracile.networks.slices import SliceNetwork
 from gracile.networks.zoo import build_network
 from gracile.recipe import Recipe, SegmentVolumeSpec
-from gracile.samples.volume_samples import LineSamples, PointSamples, SampledVolume
+from gracile.samples.volume_samples import LineSamples, PointSamples
 from gracile.stages.base import Batch, Finding, Stage
 from gracile.stages.segment import decide, weighted_losses
 from gracile.transforms import Prepared
 from gracile.transforms.class_shares import ClassShares
 from gracile.transforms.column import Column
+from gracile.transforms.posed import SampledVolume
 from gracile.transforms.prepared import named_by_steps
 from gracile.transforms.stored import Array
 from gracile.transforms.volume import resample_to_spacing, restore_spacing, steps_to

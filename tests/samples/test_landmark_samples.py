@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 
 from gracile.geometry.similarity import Similarity
 from gracile.recipe import AugmentSpec
-from gracile.samples.landmark_samples import LandmarkPatches, MarkedVolume, ScatteredPatches, cut_in_pose
-from gracile.samples.volume_samples import SampledVolume
+from gracile.samples.landmark_samples import LandmarkPatches, ScatteredPatches
+from gracile.transforms.posed import MarkedVolume, SampledVolume
 
 QUIET = {"shear": 0, "gain": 0, "channel_gain": 0, "bias": 0, "channel_bias": 0, "curve": 0, "illumination": 0,
          "noise": 0, "blur": 0, "flip": False}  # fmt: skip
@@ -62,16 +61,6 @@ def test_the_light_about_a_landmark_is_where_its_own_patch_places_it(how):
             assert error < (0.6 if how["elastic"] else 0.2)
             seen += 1
     assert seen > 3
-
-
-def test_a_patch_is_the_same_under_autocast():
-    pose = Similarity(1.03, Rotation.from_euler("xyz", [10, 20, 30], degrees=True).as_matrix(), np.zeros(3))
-    at = torch.linspace(-4, 4, 21)
-    offsets = torch.stack(torch.meshgrid(at, at, at, indexing="ij"), dim=-1)
-    plain, _ = cut_in_pose(blob_volume(0).sampled, pose, POINTS[0], offsets)
-    with torch.autocast("cpu", torch.bfloat16):
-        cast, _ = cut_in_pose(blob_volume(0).sampled, pose, POINTS[0], offsets)
-    assert torch.equal(plain, cast)
 
 
 def test_beyond_the_volume_a_patch_is_zero_however_intensities_vary():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from gracile.recipe import AugmentSpec, JitterSpec
-from gracile.samples.volume_samples import LineSamples, SampledVolume
+from gracile.samples.volume_samples import LineSamples
+from gracile.transforms.posed import SampledVolume
 
 STILL = AugmentSpec(**dict.fromkeys(AugmentSpec.model_fields, 0))
 SPACING = np.array([0.5, 0.5, 2.0])

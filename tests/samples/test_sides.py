@@ -7,8 +7,9 @@ import torch
 from gracile.recipe import AugmentSpec, JitterSpec, SamplerSpec
 from gracile.samples.frames import WholeImageSamples
 from gracile.samples.patches import PatchSamples
-from gracile.samples.volume_samples import LineSamples, PointSamples, SampledVolume
+from gracile.samples.volume_samples import LineSamples, PointSamples
 from gracile.transforms import Placement, Prepared
+from gracile.transforms.posed import SampledVolume
 
 STILL = AugmentSpec(
     rotation=0, flip=True, scale=0, shear=0, elastic=0, gain=0, channel_gain=0, bias=0, channel_bias=0, curve=0,

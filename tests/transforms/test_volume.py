@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from gracile.errors import GeometryError
 from gracile.geometry import Grid, axial_slices
 from gracile.transforms import volume
-from gracile.transforms.volume import Orientation, resample_to_spacing, restore_spacing, smoothed_for
+from gracile.transforms.volume import Orientation, resample_to_spacing, restore_spacing, sample, smoothed_for
 
 SIZE = (5, 6, 7)
 CODES = ["LAS", "RAS", "PSR", "AIL", "SLP", "IPR"]
@@ -97,13 +97,13 @@ def test_what_is_finer_than_the_new_spacing_does_not_alias():
     assert coarse[0, 1:-1].mean() == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.mark.parametrize("at_once", [1, 200, 300])
-def test_maps_come_back_alike_however_many_voxels_are_interpolated_at_once(monkeypatch, at_once):
-    maps = np.random.default_rng(0).random((2, 5, 6, 4)).astype(np.float32)
-    steps, shape = np.array([2.0, 1.5, 3.0]), (11, 9, 12)
-    whole = restore_spacing(maps, steps, shape, [1.0, 0.0])
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_values_are_alike_however_many_places_are_sampled_at_once(monkeypatch, at_once):
+    random = np.random.default_rng(0)
+    values, places = random.random((2, 5, 6, 4)), random.uniform(-2, 7, (3, 4, 5, 3))
+    whole = sample(values, places)
     monkeypatch.setattr(volume, "AT_ONCE", at_once)
-    np.testing.assert_array_equal(restore_spacing(maps, steps, shape, [1.0, 0.0]), whole)
+    np.testing.assert_array_equal(sample(values, places), whole)
 
 
 def test_a_structure_that_reaches_the_far_border_is_not_thinned_there():

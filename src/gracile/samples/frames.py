@@ -65,7 +65,7 @@ def _shrunk(case: Prepared, frame: Frame) -> Prepared:
         return dataclasses.replace(case, truth=truth)
 
     def smaller(array: Array) -> np.ndarray:
-        return frame.shrink(torch.from_numpy(np.array(array, dtype=np.float32))[None])[0].numpy()
+        return frame.shrink(np.asarray(array, dtype=np.float32))
 
     region = smaller(case.region[None])[0] > 0.5
     truth = smaller(truth) if len(truth) else truth[:, : frame.inner[0], : frame.inner[1]]

@@ -1,7 +1,6 @@
 """Training samples for landmarks: patches of coarse volumes, and small patches around single landmarks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,47 +9,11 @@ from torch.utils.data import Dataset
 
 from gracile.geometry.similarity import Similarity
 from gracile.recipe import AugmentSpec
+from gracile.samples.interpolation import cut
 from gracile.samples.patches import vary_intensities
 from gracile.samples.randomness import sample_generator
-from gracile.samples.volume_samples import SampledVolume, warp
-
-
-@dataclass
-class MarkedVolume:
-    """A volume with its landmarks.
-
-    Args:
-        sampled: The volume.
-        points_mm: ``(landmarks, 3)`` mm from its first voxel along its axes; NaN where one is not known.
-    """
-
-    sampled: SampledVolume
-    points_mm: np.ndarray
-
-    def mirrored(self, opposites: Sequence[int | None]) -> "MarkedVolume":
-        """Along the first axis, each landmark where its opposite was; without those that have none."""
-        image = replace(self.sampled, mirrored=not self.sampled.mirrored)
-        return MarkedVolume(image, mirrored_points(self.sampled, self.points_mm, opposites))
-
-
-def mirrored_points(sampled: SampledVolume, points_mm: np.ndarray, opposites: Sequence[int | None]) -> np.ndarray:
-    """Where landmarks lie in a volume's mirror image along its first axis, and back.
-
-    Args:
-        sampled: The volume.
-        points_mm: ``(landmarks, 3)`` mm from its first voxel along its axes; NaN where one is not known.
-        opposites: Number of each landmark's opposite.
-
-    Returns:
-        Likewise; NaN where there is no opposite, or it is not known.
-    """
-    far = (sampled.shape[0] - 1) * sampled.spacing_mm[0]
-    points = np.full_like(points_mm, np.nan)
-    for number, opposite in enumerate(opposites):
-        if opposite is not None:
-            points[number] = points_mm[opposite]
-            points[number, 0] = far - points[number, 0]
-    return points
+from gracile.samples.volume_samples import warp
+from gracile.transforms.posed import MarkedVolume, places_in_pose
 
 
 class ScatteredPatches(Dataset[dict[str, Tensor]]):
@@ -95,7 +58,7 @@ class ScatteredPatches(Dataset[dict[str, Tensor]]):
         extent = torch.tensor(self.size) * torch.from_numpy(sampled.spacing_mm).float()
         middle = points.nanmean(dim=0) + self.augment.shift * extent * (2.0 * torch.rand(3, generator=generator) - 1.0)
         grid = warp(self.size, sampled.spacing_mm, self.augment, generator)
-        image, _, region = sampled.cut(grid.offsets + middle)
+        image, _, region = cut(sampled, grid.offsets + middle)
         image = vary_intensities(image, self.augment, generator) * region
         places = grid.samples_at(points - middle)
         if float(torch.rand((), generator=generator)) < self.empty:
@@ -167,24 +130,9 @@ class LandmarkPatches(Dataset[dict[str, Tensor]]):
         number = int(known[int(torch.randint(len(known), (), generator=generator))])
         off = (self.shift_mm * torch.randn(3, generator=generator)).clamp(-self.limit_mm, self.limit_mm)
         grid = warp((self.size,) * 3, np.full(3, self.spacing_mm), self.augment, generator)
-        image, region = cut_in_pose(volume.sampled, pose, volume.points_mm[number], grid.offsets + off)
+        # By NumPy, as autocast would round PyTorch's product to a hundredth of a voxel.
+        places = places_in_pose(pose, volume.points_mm[number], (grid.offsets + off).numpy())
+        image, _, region = cut(volume.sampled, torch.from_numpy(places))
         image = vary_intensities(image, self.augment, generator) * region
         place = grid.samples_at(-off[None])[0] - (self.size - 1) / 2
         return {"image": image, "place": place, "number": torch.tensor(number)}
-
-
-def cut_in_pose(
-    sampled: SampledVolume, pose: Similarity, point_mm: np.ndarray, offsets_mm: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Image ``(channels, *size)`` and region ``(1, *size)`` about a point, in the pose of the mean shape.
-
-    Args:
-        sampled: The volume.
-        pose: Where the mean shape lies in it.
-        point_mm: ``(3,)`` mm from the volume's first voxel along its axes.
-        offsets_mm: ``(*size, 3)`` mm from the point, in the mean shape's pose and size.
-    """
-    # By NumPy, as autocast would round PyTorch's product to a hundredth of a voxel.
-    places = offsets_mm.numpy() @ (pose.scale * pose.rotation).T + point_mm
-    image, _, region = sampled.cut(torch.from_numpy(places).float())
-    return image, region

@@ -11,65 +11,17 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from gracile.recipe import AugmentSpec, JitterSpec
+from gracile.samples.interpolation import cut
 from gracile.samples.patches import vary_intensities
 from gracile.samples.randomness import sample_generator, uniform
-from gracile.transforms.class_shares import Maps
-from gracile.transforms.column import Box
+from gracile.transforms.posed import SampledVolume
 from gracile.transforms.stored import Array
-from gracile.transforms.volume import sample
 
 ELASTIC_CELLS = 4
 """Control points of the elastic shifts along each side of a patch."""
 
 ROUNDS = 8
 """Corrections by which a warp is undone at a point."""
-
-
-@dataclass
-class SampledVolume:
-    """A volume that samples are cut from; of its arrays only what a sample needs is read.
-
-    Args:
-        image: ``(channels, x, y, z)`` float32.
-        spacing_mm: ``(3,)``.
-        truth: What is to be learned: shares of the foreground classes, or a heat map; None for nothing.
-        mirrored: Whether its mirror image along the first axis is meant, truth and all.
-    """
-
-    image: Array
-    spacing_mm: np.ndarray
-    truth: Maps | None = None
-    mirrored: bool = False
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the whole volume."""
-        return self.image.shape[1:]
-
-    def window(self, box: Box) -> np.ndarray:
-        """Image and truth of a part of the volume, ``(channels + maps, *box)`` float32."""
-        if self.mirrored:
-            length = self.shape[0]
-            box = (slice(length - box[0].stop, length - box[0].start), *box[1:])
-        parts = [self.image[(slice(None), *box)]]
-        if self.truth is not None:
-            parts.append(self.truth.window(box))
-        window = np.concatenate(parts)
-        return np.ascontiguousarray(window[:, ::-1]) if self.mirrored else window
-
-    def cut(self, points_mm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Image, truth and region at ``(a, b, c, 3)`` places in mm from the volume's first voxel, along its axes."""
-        voxels = points_mm / torch.from_numpy(self.spacing_mm.astype(np.float32))
-        low = voxels.reshape(-1, 3).amin(dim=0).floor().numpy() - 1
-        high = voxels.reshape(-1, 3).amax(dim=0).ceil().numpy() + 2
-        x, y, z = (slice(int(np.clip(a, 0, n - 1)), int(np.clip(b, 1, n)))
-                   for a, b, n in zip(low, high, self.shape, strict=True))  # fmt: skip
-        offset = torch.tensor([float(side.start) for side in (x, y, z)])
-        values = sample(torch.from_numpy(self.window((x, y, z))), voxels - offset)
-        limit = torch.tensor(self.shape, dtype=torch.float32)
-        region = ((voxels >= -0.5) & (voxels <= limit - 0.5)).all(dim=-1)[None].float()
-        channels = len(self.image)
-        return values[:channels], values[channels:], region
 
 
 class LineSamples(Dataset[dict[str, Tensor]]):
@@ -131,7 +83,7 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         ).float()
         middle = middle + self._moved(generator)
         points = way.offsets + functional.pad(middle, (0, 1)) + torch.tensor([0.0, 0.0, float(height)])
-        image, truth, region = self.volumes[number].cut(points)
+        image, truth, region = cut(self.volumes[number], points)
         levels = self.scales[number]
         mean, deviation = (
             torch.from_numpy(np.interp(heights.numpy(), levels[:, 0], levels[:, i])).float() for i in (1, 2)
@@ -199,7 +151,7 @@ class PointSamples(Dataset[dict[str, Tensor]]):
             whole = torch.tensor(volume.shape) * torch.from_numpy(volume.spacing_mm).float()
             center = whole * torch.rand(3, generator=generator)
         way = warp(self.size, volume.spacing_mm, self.augment, generator)
-        image, truth, region = volume.cut(way.offsets + center)
+        image, truth, region = cut(volume, way.offsets + center)
         truth = way.named_anew(truth, self.opposites)
         image = vary_intensities(image, self.augment, generator) * region
         return {"image": image, "truth": truth, "region": region}

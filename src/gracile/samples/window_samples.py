@@ -14,10 +14,10 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
 from gracile.recipe import WindowSamplerSpec
+from gracile.samples.interpolation import sample
 from gracile.samples.randomness import sample_generator
 from gracile.transforms.intensity import IntensityRange
 from gracile.transforms.stored import Array
-from gracile.transforms.volume import sample
 
 TRIES = 50
 """How often a place for the background is drawn before the last one is taken."""

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 from scipy import ndimage
 
 from gracile.transforms.column import Box
+from gracile.transforms.separable import on_grid
 from gracile.transforms.stored import Array
-from gracile.transforms.volume import anti_alias_sigmas, resampled_shape, sample
+from gracile.transforms.volume import anti_alias_sigmas, resampled_shape
 
 TRUNCATE = 4.0
 """Deviations after which SciPy cuts a Gaussian off, by its own default."""
@@ -58,12 +58,11 @@ class ClassShares:
         last = [int(np.floor((side.stop - 1) * step)) + 2 for side, step in zip(box, self.steps, strict=True)]
         x, y, z = (slice(a, min(b, n)) for a, b, n in zip(first, last, self.labels.shape, strict=True))
         voxels = self._on_voxels((x, y, z))
-        axes = [torch.arange(side.start, side.stop, dtype=torch.float64) * float(step) - start
+        axes = [np.arange(side.start, side.stop) * step - start
                 for side, step, start in zip(box, self.steps, first, strict=True)]  # fmt: skip
-        points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).float()
-        shares = np.zeros((len(voxels), *points.shape[:3]), dtype=np.float32)
+        shares = np.zeros((len(voxels), *(len(axis) for axis in axes)), dtype=np.float32)
         there = np.flatnonzero(voxels.any(axis=(1, 2, 3)))
-        shares[there] = sample(torch.from_numpy(voxels[there]), points).numpy()
+        shares[there] = on_grid(voxels[there], axes)
         return shares
 
     def _on_voxels(self, box: Box) -> np.ndarray:

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from gracile.geometry import Centerline
+from gracile.transforms.separable import on_grid
 from gracile.transforms.stored import Array
-from gracile.transforms.volume import sample, smoothed_for, steps_to
+from gracile.transforms.volume import smoothed_for, steps_to
 
 Box = tuple[slice, slice, slice]
+
+TOGETHER = 16
+"""Slices that are interpolated at once, on all pixels of the column's grid that one of them has."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +113,20 @@ class Column:
         return x, y, z
 
     def _sampled(self, window: np.ndarray) -> np.ndarray:
-        window, wider = smoothed_for(window, self.steps), self._wider
-        points = self.positions() - np.array([part.start for part in wider])
-        return sample(torch.from_numpy(window), torch.from_numpy(points.astype(np.float32))).numpy()
+        window = smoothed_for(window, self.steps)
+        starts = [part.start for part in self._wider]
+        result = np.empty((len(window), *self.size, self.length), dtype=np.float32)
+        for start in range(0, self.length, TOGETHER):
+            corners = self.corners[start : start + TOGETHER]
+            first = np.array([*corners.min(axis=0), self.first + start])
+            counts = [*(np.ptp(corners, axis=0) + self.size), len(corners)]
+            axes = [(low + np.arange(count)) * step - begin
+                    for low, count, step, begin in zip(first, counts, self.steps, starts, strict=True)]  # fmt: skip
+            grid = on_grid(window, axes)
+            for number, (x, y) in enumerate(corners - first[:2]):
+                part = grid[:, x : x + self.size[0], y : y + self.size[1], number]
+                result[..., start + number] = part
+        return result
 
     def restore(self, maps: np.ndarray, outside: Sequence[float]) -> np.ndarray:
         """``(channels, *size, length)`` maps to the voxels of `box`, linearly.
@@ -127,24 +141,22 @@ class Column:
         box = self.box
         x, y, z = (np.arange(part.start, part.stop) / step for part, step in zip(box, self.steps, strict=True))
         slices = np.clip(z - self.first, 0, self.length - 1)
-        low = np.floor(slices + 1e-6).astype(int)
-        high = np.minimum(low + 1, self.length - 1)
-        weight = np.clip(slices - low, 0.0, 1.0)
-        # Between two slices each is read at its own shift, and the two answers are mixed.
-        result = self._read(maps, x, y, low, outside) * (1.0 - weight)
-        if weight.any():
-            result = result + self._read(maps, x, y, high, outside) * weight
-        return result.astype(np.float32)
-
-    def _read(
-        self, maps: np.ndarray, x: np.ndarray, y: np.ndarray, numbers: np.ndarray, outside: Sequence[float]
-    ) -> np.ndarray:
-        corners = self.corners[numbers]
-        places = (
-            (x[:, None, None] - corners[None, None, :, 0]),
-            (y[None, :, None] - corners[None, None, :, 1]),
-            np.asarray(numbers, dtype=float)[None, None, :],
-        )
-        points = torch.from_numpy(np.stack(np.broadcast_arrays(*places), axis=-1).astype(np.float32))
         shift = np.asarray(outside, dtype=np.float32)[:, None, None, None]
-        return sample(torch.from_numpy(maps.astype(np.float32) - shift), points).numpy() + shift
+        result = np.empty((len(maps), len(x), len(y), len(z)), dtype=np.float32)
+        for start in range(0, len(slices), TOGETHER):
+            some = slices[start : start + TOGETHER]
+            low, high = int(np.floor(some[0])), int(np.ceil(some[-1])) + 1
+            grid, (left, top) = self._side_by_side(maps[..., low:high] - shift, low)
+            result[..., start : start + TOGETHER] = on_grid(grid, [x - left, y - top, some - low])
+        result += shift
+        return result
+
+    def _side_by_side(self, slices: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
+        """Neighboring slices ``(channels, *size, n)`` where they lie on one grid, 0 around them; and its corner."""
+        corners = self.corners[first : first + slices.shape[-1]]
+        corner = corners.min(axis=0)
+        size = np.ptp(corners, axis=0) + self.size
+        grid = np.zeros((len(slices), *size, slices.shape[-1]), dtype=np.float32)
+        for number, (x, y) in enumerate(corners - corner):
+            grid[:, x : x + self.size[0], y : y + self.size[1], number] = slices[..., number]
+        return grid, corner

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+
+from gracile.transforms.separable import resized
 
 
 @dataclass(frozen=True)
@@ -34,22 +36,24 @@ class Frame:
         """(row, column) of the picture's first pixel in the network's input."""
         return (self.size[0] - self.inner[0]) // 2, (self.size[1] - self.inner[1]) // 2
 
-    def shrink(self, maps: Tensor) -> Tensor:
-        """``(batch, channels, *prepared)`` to ``(batch, channels, *inner)``."""
-        if self.inner == self.prepared:
-            return maps
-        return functional.interpolate(maps, self.inner, mode="bilinear", align_corners=False, antialias=True)
+    def shrink(self, maps: np.ndarray) -> np.ndarray:
+        """``(..., *prepared)`` to ``(..., *inner)``, antialiased."""
+        return maps if self.inner == self.prepared else resized(maps, self.inner)
 
-    def place(self, maps: Tensor) -> Tensor:
-        """``(batch, channels, *prepared)`` to ``(batch, channels, *size)``, zero around it."""
-        top, left = self.corner
-        below, right = self.size[0] - top - self.inner[0], self.size[1] - left - self.inner[1]
-        return functional.pad(self.shrink(maps), (left, right, top, below))
+    def place(self, maps: np.ndarray) -> np.ndarray:
+        """``(..., *prepared)`` to ``(..., *size)``, zero around it."""
+        inner = self.shrink(maps)
+        placed = np.zeros((*inner.shape[:-2], *self.size), dtype=inner.dtype)
+        placed[self._inside] = inner
+        return placed
 
-    def restore(self, maps: Tensor) -> Tensor:
-        """``(batch, channels, *size)`` back to ``(batch, channels, *prepared)``."""
+    def restore(self, maps: np.ndarray) -> np.ndarray:
+        """``(..., *size)`` back to ``(..., *prepared)``, linearly."""
+        inner = maps[self._inside]
+        return np.ascontiguousarray(inner) if self.inner == self.prepared else resized(inner, self.prepared)
+
+    @property
+    def _inside(self) -> tuple[EllipsisType, slice, slice]:
+        """Where the picture lies in the network's input."""
         top, left = self.corner
-        inner = maps[..., top : top + self.inner[0], left : left + self.inner[1]]
-        if self.inner == self.prepared:
-            return inner.contiguous()
-        return functional.interpolate(inner, self.prepared, mode="bilinear", align_corners=False)
+        return ..., slice(top, top + self.inner[0]), slice(left, left + self.inner[1])

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch.nn import functional
+
+from gracile.transforms.separable import resized
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,3 @@ class Placement:
         full[:] = np.asarray(outside, dtype=np.float32)[:, None, None]
         full[:, top:bottom, left:right] = inner
         return full
-
-
-def resized(array: np.ndarray, shape: tuple[int, int], whole_levels: bool = False) -> np.ndarray:
-    """``(channels, height, width)`` to float32 of another size; half-pixel centers, antialiased when shrinking."""
-    if array.shape[1:] == shape:
-        return array.astype(np.float32)
-    shrinking = shape[0] < array.shape[1] or shape[1] < array.shape[2]
-    if shrinking and whole_levels and array.dtype == np.uint8:  # fast where the channels of a pixel lie together
-        tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, 0, -1))).permute(2, 0, 1)
-    else:
-        tensor = torch.from_numpy(np.ascontiguousarray(array)).float()
-    resized = functional.interpolate(
-        tensor[None], size=shape, mode="bilinear", align_corners=False, antialias=shrinking
-    )
-    return resized[0].float().contiguous().numpy()

@@ -9,9 +9,10 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.recipe import Recipe
 from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
-from gracile.transforms.placement import Placement, resized
+from gracile.transforms.placement import Placement
 from gracile.transforms.prepared import Prepared
 from gracile.transforms.scan import find_scan, why_not_ultrasound
+from gracile.transforms.separable import resized
 from gracile.transforms.volume import Orientation
 
 

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
 from scipy.ndimage import gaussian_filter
-from torch.nn import functional
 
 from gracile.errors import GeometryError
 from gracile.geometry import Grid, axis_codes
+from gracile.transforms.separable import on_grid
 
-AT_ONCE = 4_000_000
-"""Voxels that are interpolated at once."""
+AT_ONCE = 100_000
+"""Places that are sampled at once: what is computed for each takes many times the memory of its value."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,8 @@ def resample_to_spacing(
     result = smoothed_for(array, steps)
     if np.allclose(steps, 1.0):
         return result, np.ones(3)
-    axes = [torch.arange(n, dtype=torch.float32) * float(step)
-            for n, step in zip(resampled_shape(array.shape[1:], steps), steps, strict=True)]  # fmt: skip
-    return _on_grid(torch.from_numpy(result), axes), steps
+    axes = [np.arange(n) * step for n, step in zip(resampled_shape(array.shape[1:], steps), steps, strict=True)]
+    return on_grid(result, axes), steps
 
 
 def steps_to(target_mm: Sequence[float], spacing_mm: np.ndarray) -> np.ndarray:
@@ -112,23 +110,10 @@ def restore_spacing(
     """
     if np.allclose(steps, 1.0):
         return maps
-    axes = [torch.arange(n, dtype=torch.float32) / float(step) for n, step in zip(shape, steps, strict=True)]
-    axes = [axis.clamp(max=n - 1) for axis, n in zip(axes, maps.shape[1:], strict=True)]
+    axes = [np.minimum(np.arange(n) / step, m - 1) for n, step, m in zip(shape, steps, maps.shape[1:], strict=True)]
     shift = np.asarray(outside, dtype=np.float32)[:, None, None, None]
-    whole = _on_grid(torch.from_numpy(maps - shift), axes)
+    whole = on_grid(maps - shift, axes)
     whole += shift
-    return whole
-
-
-def _on_grid(values: torch.Tensor, axes: Sequence[torch.Tensor]) -> np.ndarray:
-    """``(channels, x, y, z)`` at all combinations of positions along the axes, linearly."""
-    shape = tuple(len(axis) for axis in axes)
-    whole = np.empty((len(values), *shape), dtype=np.float32)
-    slab = max(1, AT_ONCE // (shape[1] * shape[2]))  # places take many times the memory of a map
-    for start in range(0, shape[0], slab):
-        part = slice(start, start + slab)
-        points = torch.stack(torch.meshgrid(axes[0][part], *axes[1:], indexing="ij"), dim=-1)
-        whole[:, part] = sample(values, points).numpy()
     return whole
 
 
@@ -148,17 +133,45 @@ def anti_alias_sigmas(steps: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(0.0, steps**2 - 1.0) / 12.0)
 
 
-def sample(volume: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+def sample(volume: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Linear interpolation at voxel positions; outside, the value 0.
 
     Args:
-        volume: ``(channels, x, y, z)`` float32.
+        volume: ``(channels, x, y, z)``.
         points: ``(a, b, c, 3)`` positions in voxels of the volume.
 
     Returns:
         ``(channels, a, b, c)`` float32.
     """
-    size = torch.tensor(volume.shape[1:], dtype=torch.float32)
-    # Voxel centers in the convention of align_corners=False; grid_sample wants the last axis first.
-    normalized = ((2.0 * points + 1.0) / size - 1.0).flip(-1)
-    return functional.grid_sample(volume[None], normalized[None], align_corners=False, padding_mode="zeros")[0]
+    size = np.array(volume.shape[1:])
+    # One voxel of zeros around it: what lies farther out is clipped to there.
+    padded = np.zeros((len(volume), *(size + 2)), dtype=np.float32)
+    padded[:, 1:-1, 1:-1, 1:-1] = volume
+    flat, places = padded.reshape(len(volume), -1), points.reshape(-1, 3)
+    result = np.empty((len(volume), len(places)), dtype=np.float32)
+    for start in range(0, len(places), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        result[:, part] = _between(flat, size, places[part])
+    return result.reshape(len(volume), *points.shape[:-1])
+
+
+def _between(flat: np.ndarray, size: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """``(channels, n)`` of padded volumes ``(channels, voxels)`` of a size at ``(n, 3)`` places."""
+    strides = (int((size[1] + 2) * (size[2] + 2)), int(size[2] + 2), 1)
+    corner = np.zeros(len(places), dtype=np.intp)
+    shares = []
+    for position, length, stride in zip(places.T, size, strides, strict=True):
+        position = np.clip(position, -1, length)
+        low = np.minimum(np.floor(position), length - 1)
+        shares.append((position - low).astype(np.float32))
+        corner += (low.astype(np.intp) + 1) * stride
+    x, y, z = shares
+    result = np.empty((len(flat), len(places)), dtype=np.float32)
+    for number, values in enumerate(flat):
+        edges = []
+        for offset in (0, strides[1], strides[0], strides[0] + strides[1]):
+            near = values.take(corner + offset)
+            edges.append(near + (values.take(corner + (offset + 1)) - near) * z)
+        low, high = (edges[i] + (edges[i + 1] - edges[i]) * y for i in (0, 2))
+        result[number] = low + (high - low) * x
+    return result

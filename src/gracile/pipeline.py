@@ -12,6 +12,7 @@ from gracile.bundle import Bundle
 from gracile.case import Case
 from gracile.devices import has_fast_bf16, in_fast_layout, resolve_device
 from gracile.errors import BundleError
+from gracile.networks.weights import tensors_of
 from gracile.recipe import Recipe
 from gracile.result import LandmarkMaps, Result
 from gracile.stages import Finding, Stage, build_stage
@@ -53,7 +54,7 @@ class Pipeline:
         stages = [build_stage(spec, bundle.recipe) for spec in bundle.recipe.stages]
         for stage in stages:
             try:
-                stage.load_bundle_state(bundle.weights[stage.name])
+                stage.load_bundle_state(tensors_of(bundle.weights[stage.name]))
             except (KeyError, RuntimeError) as error:
                 raise BundleError(
                     f"The weights do not fit the recipe's stage {stage.name!r}: {error}.",

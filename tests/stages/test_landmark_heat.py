@@ -12,6 +12,7 @@ from gracile.case import Case
 from gracile.errors import RecipeError
 from gracile.geometry.similarity import Similarity
 from gracile.pipeline import Pipeline
+from gracile.networks.weights import tensors_of
 from gracile.recipe import Recipe, TrainSpec, read_recipe, recipe_from
 from gracile.stages import Finding, LandmarkHeatStage, build_stage, landmark_heat
 from gracile.stages.configuration import Configuration
@@ -294,7 +295,7 @@ def test_a_bundle_of_both_finds_the_same(trained, recipe, tmp_path):
     stages = []
     for spec in again.recipe.stages:
         stage = build_stage(spec, again.recipe)
-        stage.load_bundle_state(again.weights[spec.name])
+        stage.load_bundle_state(tensors_of(again.weights[spec.name]))
         stages.append(stage)
     case = head(40)
     first, second = (p(Case(case.id, case.image, case.grid)) for p in (pipeline, Pipeline(again.recipe, stages)))

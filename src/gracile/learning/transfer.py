@@ -11,10 +11,11 @@ from torch import Tensor
 
 from gracile.bundle import Bundle
 from gracile.errors import BundleError, RecipeError
+from gracile.learning.layers import axes_of, layers_of, named_layers
 from gracile.networks.anatomy import Axis
+from gracile.networks.weights import tensors_of
 from gracile.recipe import Recipe, TransferSpec
 from gracile.stages import Stage, build_stage
-from gracile.learning.layers import axes_of, layers_of, named_layers
 
 log = logging.getLogger(__name__)
 
@@ -133,11 +134,12 @@ def begin_from(stage: Stage, recipe: Recipe, source: Bundle, spec: TransferSpec)
         return transfer
     transfer.source = name
     trained = _untrained(source, name)
+    given_weights = tensors_of(source.weights[name])
     fit = _Fit(stage, trained, (source.recipe.input.channels, recipe.input.channels))
     state: dict[str, Tensor] = {}
     counted = {layer.name for layer in layers}
     for layer, weights in _by_layer(_own(stage.bundle_state())).items():
-        taken = _layer(layer, weights, source.weights[name], fit, requested, transfer)
+        taken = _layer(layer, weights, given_weights, fit, requested, transfer)
         transfer.carried += bool(taken) and layer in counted
         state |= taken
     if not transfer.carried and len(requested) < len(layers):
@@ -146,7 +148,7 @@ def begin_from(stage: Stage, recipe: Recipe, source: Bundle, spec: TransferSpec)
             "Use the network that they were trained with, and its options.",
         )
     stage.load_state_dict(state, strict=False)
-    stored, whole, given = (_by_layer(s) for s in (stage.bundle_state(), stage.state_dict(), source.weights[name]))
+    stored, whole, given = (_by_layer(s) for s in (stage.bundle_state(), stage.state_dict(), given_weights))
     transfer.left_out += [Remark(layer, "not stored in a bundle") for layer in whole if layer not in stored]
     transfer.unused += [Remark(layer, "absent here") for layer in given if layer not in stored]
     return transfer

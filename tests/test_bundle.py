@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from gracile.api import Model, load
-from gracile.bundle import Bundle, read_bundle, write_bundle
+from gracile.bundle import Bundle, add_graphs, read_bundle, write_bundle, write_card
 from gracile.case import Case
 from gracile.errors import BundleError, GracileError, RecipeError
 from gracile.learning.learners import build_learner
 from gracile.names import MODELS
 from gracile.pipeline import Pipeline
 from tests.conftest import draw_fundus
+from tests.runners.graphs import graph_content, some_weights, write_graph_bundle
 
 WEIGHTS = "vessels.safetensors"
 
@@ -41,7 +42,7 @@ def test_a_bundle_that_was_written_gives_the_same_answer(tiny_recipe, tmp_path):
     pipeline = Pipeline(tiny_recipe, [stage.applied()])
     expected = pipeline(Case.from_array(image), keep_probabilities=True)
     # By now the weights lie channels-last, as they do after training.
-    bundle = Bundle(recipe=tiny_recipe, weights={stage.name: stage.bundle_weights()}, card={"data": {"cases": 2}})
+    bundle = Bundle(recipe=tiny_recipe, weights={stage.name: stage.bundle_state()}, card={"data": {"cases": 2}})
     folder = write_bundle(bundle, tmp_path / "bundle")
     found = read_bundle(folder)
     assert found.recipe == tiny_recipe
@@ -89,7 +90,7 @@ def test_a_missing_weights_file_is_named(copy):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda m: m.update(format=2),
+        lambda m: m.update(format=3),
         lambda m: m.pop("recipe"),
         lambda m: m.update(run="import os"),
         lambda m: m["weights"]["vessels"].pop("sha256"),
@@ -169,3 +170,156 @@ def test_half_a_bundle_is_none(tiny_bundle, tmp_path, monkeypatch):
         write_bundle(read_bundle(tiny_bundle), tmp_path / "half")
     with pytest.raises(BundleError, match="no model"):
         read_bundle(tmp_path / "half")
+
+
+GRAPH = "vessels.onnx"
+
+
+@pytest.fixture
+def with_graph(tiny_recipe, tmp_path):
+    """A bundle of one small graph that a test may spoil."""
+    return write_graph_bundle(tiny_recipe, tmp_path / "graphs")
+
+
+def put_graph(folder, content):
+    """Another graph in a bundle, whose manifest knows it."""
+    (folder / GRAPH).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    change_manifest(folder, lambda m: m["weights"]["vessels"]["graph"].update(sha256=digest))
+
+
+def test_a_bundle_names_its_graphs_and_golden_answers(with_graph, tiny_bundle):
+    bundle = read_bundle(with_graph)
+    assert bundle.folder == with_graph
+    assert bundle.graphs == {"vessels": with_graph / GRAPH}
+    assert bundle.graph_checksums == {"vessels": hashlib.sha256((with_graph / GRAPH).read_bytes()).hexdigest()}
+    assert bundle.goldens == {"vessels": with_graph / "vessels.golden.safetensors"}
+    assert bundle.weights["vessels"]["count"] == 7
+    assert json.loads((with_graph / "bundle.json").read_text())["format"] == 2
+    plain = read_bundle(tiny_bundle)
+    assert (plain.graphs, plain.goldens) == ({}, {})
+
+
+def test_the_first_format_is_read(copy):
+    def older(manifest):
+        manifest["format"] = 1
+        manifest["weights"]["vessels"] = {k: manifest["weights"]["vessels"][k] for k in ("file", "sha256")}
+
+    expected = read_bundle(copy)
+    change_manifest(copy, older)
+    found = read_bundle(copy)
+    assert (found.checksums, found.graphs) == (expected.checksums, {})
+    assert load(copy, device="cpu").recipe == expected.recipe
+
+
+@pytest.mark.parametrize("name", [GRAPH, "vessels.golden.safetensors"])
+def test_a_graph_or_golden_answers_that_are_not_the_bundle_s_are_refused(name, with_graph):
+    content = (with_graph / name).read_bytes()
+    (with_graph / name).write_bytes(content[:-1] + b"x")
+    with pytest.raises(BundleError, match=f"{name} does not have the checksum"):
+        read_bundle(with_graph)
+    (with_graph / name).unlink()
+    with pytest.raises(BundleError, match=f"{name} cannot be read"):
+        read_bundle(with_graph)
+
+
+@pytest.mark.parametrize("name", ["../outside.onnx", "sub/inside.onnx", ".."])
+def test_a_graph_outside_the_bundle_is_refused(name, with_graph):
+    for place in ("..", "sub"):
+        (with_graph / place).mkdir(exist_ok=True)
+    shutil.copy(with_graph / GRAPH, with_graph / "../outside.onnx")
+    shutil.copy(with_graph / GRAPH, with_graph / "sub" / "inside.onnx")
+    change_manifest(with_graph, lambda m: m["weights"]["vessels"]["graph"].update(file=name))
+    with pytest.raises(BundleError):
+        read_bundle(with_graph)
+
+
+@pytest.mark.parametrize(
+    "file", ["../vessels.safetensors", "/etc/passwd", "other.safetensors", "./vessels.safetensors", ""]
+)
+def test_a_graph_that_takes_weights_from_elsewhere_is_refused(file, with_graph):
+    put_graph(with_graph, graph_content(some_weights(), file=file))
+    with pytest.raises(BundleError, match=r"vessels\.onnx takes 'head.weight' from elsewhere"):
+        read_bundle(with_graph)
+
+
+def place(key, value):
+    def change(model):
+        entry = next(e for e in model.graph.initializer[1].external_data if e.key == key)
+        entry.value = value(entry.value)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        place("offset", lambda offset: str(int(offset) + 4)),
+        place("offset", lambda offset: "-8"),
+        place("offset", lambda offset: "1000000000"),
+        place("length", lambda length: "4"),
+        place("length", lambda length: "0x10"),
+        lambda model: setattr(model.graph.initializer[1], "name", "head.other"),
+        lambda model: setattr(model.graph.initializer[1], "data_type", 6),
+        lambda model: model.graph.initializer[1].dims.append(1),
+    ],
+)
+def test_a_graph_that_disagrees_with_its_weights_is_refused(change, with_graph):
+    put_graph(with_graph, graph_content(some_weights(), change=change))
+    with pytest.raises(BundleError, match=r"vessels\.onnx and vessels\.safetensors disagree about the weight 'head\."):
+        read_bundle(with_graph)
+
+
+def test_a_place_told_in_other_words_is_refused(with_graph):
+    def add(model):
+        model.graph.initializer[0].external_data.add(key="checksum", value="1")
+
+    put_graph(with_graph, graph_content(some_weights(), change=add))
+    with pytest.raises(BundleError, match="from elsewhere"):
+        read_bundle(with_graph)
+
+
+def test_a_graph_of_other_weights_is_refused(with_graph):
+    other = {**some_weights(), "head.weight": np.zeros((3, 2, 5, 5), dtype=np.float32)}
+    put_graph(with_graph, graph_content(other))
+    with pytest.raises(BundleError, match="disagree"):
+        read_bundle(with_graph)
+
+
+def test_a_graph_that_is_none_is_refused(with_graph):
+    put_graph(with_graph, b"\xff" * 40)
+    with pytest.raises(BundleError, match=r"vessels\.onnx is damaged"):
+        read_bundle(with_graph)
+
+
+def test_graphs_that_disagree_are_not_added_and_the_bundle_stays(with_graph):
+    before = {file.name: file.read_bytes() for file in with_graph.iterdir()}
+    with pytest.raises(BundleError, match="disagree"):
+        add_graphs(with_graph, {"vessels": graph_content({**some_weights(), "before": np.zeros(9)})}, {})
+    assert {file.name: file.read_bytes() for file in with_graph.iterdir()} == before
+
+
+def test_graphs_are_known_when_all_are_there(with_graph, monkeypatch):
+    write_bundle(read_bundle(with_graph), with_graph)
+    assert not (with_graph / GRAPH).exists()  # those of the bundle that was here before
+
+    def full(*_):
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gracile.bundle.write_text", full)
+        with pytest.raises(OSError):  # noqa: PT011
+            add_graphs(with_graph, {"vessels": graph_content(some_weights())}, {})
+    assert read_bundle(with_graph).graphs == {}
+    add_graphs(with_graph, {"vessels": graph_content(some_weights())}, {})
+    assert read_bundle(with_graph).graphs
+
+
+def test_another_card_leaves_the_graphs(with_graph):
+    expected = read_bundle(with_graph)
+    write_card(with_graph, {"limits": ["None."]})
+    found = read_bundle(with_graph)
+    assert found.card == {"limits": ["None."]}
+    assert (found.graphs, found.graph_checksums, found.goldens) == (
+        expected.graphs, expected.graph_checksums, expected.goldens,
+    )  # fmt: skip

@@ -25,7 +25,7 @@ def bundle(folder: Path, settings: list[str], favored: int, strength: float = 5.
     with torch.random.fork_rng():
         torch.manual_seed(0)
         stage = build_learner(recipe.stages[0], recipe)
-    weights = dict(stage.bundle_weights())
+    weights = dict(stage.bundle_state())
     bias = weights["network.heads.1.bias"].reshape(len(recipe.classes), 4).copy()
     bias[favored] += strength
     weights["network.heads.1.bias"] = bias.ravel()

@@ -247,7 +247,7 @@ def test_the_command_line_predicts_a_clip(recipe, clip, tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         stage = build_learner(recipe.stages[0], recipe)
-    bundle = write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_weights()}, card={}), tmp_path / "b")
+    bundle = write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_state()}, card={}), tmp_path / "b")
     command = ["predict", str(bundle), str(clip), "--out", str(tmp_path / "out"), "--contour", "--smooth", "0.2"]
     done = CliRunner().invoke(app, [*command, "--video-format", "avi", "--overlay-opacity", "0.5", "--device", "cpu"])
     assert done.exit_code == 0, done.output

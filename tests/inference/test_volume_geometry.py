@@ -54,7 +54,7 @@ class Bright(Drawn):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> gracile.Model:
     recipe = read_recipe("spinal-cord", ["stages.cord.flips=true"])
-    weights = {spec.name: build_learner(spec, recipe).bundle_weights() for spec in recipe.stages}
+    weights = {spec.name: build_learner(spec, recipe).bundle_state() for spec in recipe.stages}
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
     loaded = gracile.load(write_bundle(Bundle(recipe=recipe, weights=weights, card={}), folder))
     for stage, network in zip(loaded.pipeline.stages, (Warm(), Bright()), strict=True):

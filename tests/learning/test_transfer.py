@@ -9,6 +9,7 @@ from gracile.errors import BundleError, RecipeError
 from gracile.learning.layers import layers_of, named_layers
 from gracile.learning.learners import build_learner
 from gracile.learning.transfer import Transfer, begin_from
+from gracile.networks.weights import tensors_of
 from gracile.recipe import Recipe, TransferSpec, read_recipe
 
 NETWORKS = {
@@ -67,7 +68,9 @@ def reasons(transfer: Transfer) -> dict[str, tuple[str, str]]:
 def test_equal_stages_are_taken_over_whole(network):
     recipe = recipe_of(network, ["background", "nerve", "vessel"])
     source, stage, transfer = carried(recipe, recipe)
-    assert all(torch.equal(stage.state_dict()[name], value) for name, value in source.weights["segment"].items())
+    assert all(
+        torch.equal(stage.state_dict()[name], value) for name, value in tensors_of(source.weights["segment"]).items()
+    )
     assert transfer.carried == transfer.layers == len(layers_of(stage))
     assert not transfer.left_out + transfer.adapted + transfer.unused
 
@@ -90,7 +93,7 @@ def test_a_class_keeps_its_answer_wherever_it_stands(network):
 
 def _loaded(recipe: Recipe, source: Bundle):
     stage = stage_of(recipe, 3)
-    stage.load_bundle_state(source.weights[stage.name])
+    stage.load_bundle_state(tensors_of(source.weights[stage.name]))
     return stage
 
 
@@ -110,7 +113,7 @@ def test_a_refining_network_keeps_its_answer_when_a_class_goes():
     assert {r.layer for r in transfer.unused} == {
         "network.heads.0", "network.heads.1", "network.feedback.0.0",
     }  # fmt: skip
-    kept = source.weights["segment"]["network.feedback.0.0.weight"].unflatten(1, (3, 4))[:, [0, 2]]
+    kept = tensors_of(source.weights["segment"])["network.feedback.0.0.weight"].unflatten(1, (3, 4))[:, [0, 2]]
     torch.testing.assert_close(stage.state_dict()["network.feedback.0.0.weight"].unflatten(1, (2, 4)), kept)
 
 
@@ -134,7 +137,7 @@ def test_parts_and_patterns_begin_anew():
     anew = {"network.encoder.2", "network.decoder.1", "network.head"}
     for name, value in stage.state_dict().items():
         other = fresh.state_dict() if name.startswith(tuple(f"{block}." for block in anew)) else None
-        assert torch.equal(value, (source.weights["segment"] if other is None else other)[name]), name
+        assert torch.equal(value, (tensors_of(source.weights["segment"]) if other is None else other)[name]), name
     assert {reason for reason, _ in reasons(transfer).values()} == {"re-initialized on request"}
     assert {detail for _, detail in reasons(transfer).values()} == {"bottleneck", "decoder.1", "*.he?d"}
     assert transfer.carried == transfer.layers - len(transfer.left_out)
@@ -195,7 +198,7 @@ def test_a_gate_takes_rows_by_the_kind_of_frame_and_chooses_its_threshold_anew()
     )
     source, stage, transfer = carried(there, here)
     rows = stage.state_dict()["classifier.fc.weight"]
-    torch.testing.assert_close(rows[[2, 0]], source.weights["gate"]["classifier.fc.weight"][[0, 2]])
+    torch.testing.assert_close(rows[[2, 0]], tensors_of(source.weights["gate"])["classifier.fc.weight"][[0, 2]])
     assert reasons(transfer) == {
         **dict.fromkeys(("log_prior", "temperature", "threshold"), ("chosen anew after training", "")),
         "classifier.fc": ("new class", "Vessel"),
@@ -224,7 +227,7 @@ def test_blocks_registered_twice_begin_anew_as_one():
     fresh = stage_of(recipe, 2)
     name = "network.network.input_block.conv1.conv.weight"
     assert torch.equal(stage.state_dict()[name], fresh.state_dict()[name])
-    assert not torch.equal(stage.state_dict()[name], source.weights["segment"][name])
+    assert not torch.equal(stage.state_dict()[name], tensors_of(source.weights["segment"])[name])
     assert not transfer.unused
 
 

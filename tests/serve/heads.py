@@ -27,7 +27,7 @@ def train_heads(folder: Path) -> Path:
         stage = build_learner(spec, recipe)
         train = TrainSpec(epochs=epochs, batch_size=batch, learning_rate=0.003, average_weights=0.8, validate_every=50)
         fit_stage(stage, cases, [], train, recipe.trainer, folder / "runs" / spec.name)
-        weights[stage.name] = stage.bundle_weights()
+        weights[stage.name] = stage.bundle_state()
     return write_bundle(Bundle(recipe=recipe, weights=weights, card={}), folder / "heads")
 
 

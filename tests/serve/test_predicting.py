@@ -74,7 +74,7 @@ def test_a_clip_becomes_a_scene_with_a_timeline_and_tells_its_frames(tmp_path: P
     quick = ["prepare.diameter=64", "stages.segment.network.name=light-unet"]
     recipe = read_recipe("structure-2d", [*quick, "stages.segment.network.options={width: 16}"])
     stage = build_learner(recipe.stages[0], recipe)
-    write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_weights()}, card={}), tmp_path / "clips")
+    write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_state()}, card={}), tmp_path / "clips")
     (tmp_path / "job").mkdir()
     with write_video(tmp_path / "job/input.mp4", (64, 64), Fraction(10), Fraction(1, 10)) as writer:
         for frame in range(4):

@@ -296,7 +296,7 @@ def test_a_volume_of_something_else_has_no_landmarks(trained, kind):
 
 def test_a_bundle_of_both_finds_the_same(trained, recipe, tmp_path):
     pipeline, _ = trained
-    weights = {stage.name: stage.run.learner.bundle_weights() for stage in pipeline.stages}
+    weights = {stage.name: stage.run.learner.bundle_state() for stage in pipeline.stages}
     write_bundle(Bundle(recipe=recipe, weights=weights, card={}), tmp_path / "bundle")
     again = Pipeline.from_bundle(read_bundle(tmp_path / "bundle"))
     case = head(40)

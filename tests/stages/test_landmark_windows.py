@@ -164,7 +164,7 @@ def test_a_bundle_finds_the_same(trained, tmp_path):
 
     stage = trained.stages[0]
     folder = write_bundle(
-        Bundle(recipe=trained.recipe, weights={stage.name: stage.run.learner.bundle_weights()}, card={}),
+        Bundle(recipe=trained.recipe, weights={stage.name: stage.run.learner.bundle_state()}, card={}),
         tmp_path / "bundle",
     )
     assert read_bundle(folder).recipe == trained.recipe

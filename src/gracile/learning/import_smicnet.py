@@ -65,7 +65,7 @@ def import_smicnet(path: Path, out: Path, landmarks: Sequence[str] = ()) -> Path
             "Imported, not trained here: spacing, axes and intensities of its training are not in the file.",
         ],
     }
-    return write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_weights()}, card=card), out)
+    return write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_state()}, card=card), out)
 
 
 def network_from(layers: Sequence[KerasLayer], path: Path) -> SMICNet:

@@ -108,7 +108,7 @@ def train(
         )
         if not prepared[1] and spec.parts_judged:
             figures[stage.name] |= _crossfit(stage, spec, prepared[0], recipe, out / stage.name, source)
-        weights[stage.name] = stage.bundle_weights()
+        weights[stage.name] = stage.bundle_state()
     if is_first():
         card = model_card(trained, out, figures, transfers.values())
         write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")

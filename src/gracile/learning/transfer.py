@@ -14,6 +14,7 @@ from gracile.errors import BundleError, RecipeError
 from gracile.learning.layers import axes_of, layers_of, named_layers
 from gracile.learning.learners import Learner, build_learner
 from gracile.networks.anatomy import Axis
+from gracile.networks.weights import tensors_of
 from gracile.recipe import Recipe, TransferSpec
 
 log = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ def begin_from(stage: Learner, recipe: Recipe, source: Bundle, spec: TransferSpe
     trained = _untrained(source, name)
     fit = _Fit(stage, trained, (source.recipe.input.channels, recipe.input.channels))
     state: dict[str, Tensor] = {}
-    given = {name: torch.as_tensor(weight) for name, weight in source.weights[name].items()}
+    given = tensors_of(source.weights[name])
     counted = {layer.name for layer in layers}
     for layer, weights in _by_layer(_own(stage.bundle_state())).items():
         taken = _layer(layer, weights, given, fit, requested, transfer)

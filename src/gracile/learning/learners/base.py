@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from gracile.devices import has_fast_bf16, in_fast_layout
 from gracile.errors import BundleError, DataError
+from gracile.networks.weights import tensors_of
 from gracile.networks.zoo import build_network
 from gracile.recipe import NetworkSpec, Recipe
 from gracile.runners.base import Computed, Runner
@@ -138,21 +139,17 @@ class Learner(nn.Module, ABC):
         """The weights that a bundle stores: all that is needed to apply the stage."""
         return self.state_dict()
 
-    def bundle_weights(self) -> dict[str, np.ndarray]:
-        """`bundle_state` as arrays."""
-        return {name: weight.detach().cpu().contiguous().numpy() for name, weight in self.bundle_state().items()}
-
-    def load_bundle_state(self, weights: Mapping[str, np.ndarray | Tensor]) -> None:
-        """Take over the weights of a bundle. Raises BundleError when they do not fit."""
-        expected = self.bundle_state()
+    def load_bundle_state(self, weights: Mapping[str, Any]) -> None:
+        """Take over the weights of a bundle, arrays or tensors. Raises BundleError when they do not fit."""
+        weights, expected = tensors_of(weights), self.bundle_state()
         wrong = sorted(set(expected) ^ set(weights))
-        wrong += [k for k in expected if k in weights and tuple(expected[k].shape) != tuple(weights[k].shape)]
+        wrong += [k for k in expected if k in weights and expected[k].shape != weights[k].shape]
         if wrong:
             raise BundleError(
                 f"The weights do not fit the stage {self.name!r} in {len(wrong)} places, such as {wrong[0]}.",
                 "Use the recipe they were trained with.",
             )
-        self.load_state_dict({name: torch.as_tensor(weight) for name, weight in weights.items()}, strict=False)
+        self.load_state_dict(weights, strict=False)
 
     def exported(self) -> Exported | None:
         """What becomes its graph; None where no other engine than PyTorch can take it."""

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -173,7 +174,8 @@ class Learner(nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
-        return next(self.parameters()).device
+        some = next(chain(self.parameters(), self.buffers()), None)
+        return torch.device("cpu") if some is None else some.device
 
 
 def network_of(

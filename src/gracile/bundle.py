@@ -19,6 +19,9 @@ from gracile.recipe import Recipe, recipe_from
 FORMAT = 2
 """Version of the bundle's layout on disk. Since 2 a stage may have a graph and golden answers; 1 is read as well."""
 
+LEARNED_FROM = "learned_from"
+"""Under this a card has the checksums of the images that it was trained on, by `gracile.data.image_checksum`."""
+
 AGAIN = "Copy the bundle again."
 
 
@@ -268,6 +271,8 @@ def card_text(recipe: Recipe, card: dict[str, Any]) -> str:
     """The model card as Markdown, for people."""
     lines = [f"# {recipe.title}", "", recipe.summary, ""]
     for heading, content in card.items():
+        if heading == LEARNED_FROM:
+            continue  # for machines
         lines += [f"## {heading.replace('_', ' ').capitalize()}", ""]
         if isinstance(content, dict) and content and all(isinstance(row, dict) for row in content.values()):
             lines += _table(content)

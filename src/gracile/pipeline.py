@@ -1,13 +1,13 @@
 """A pipeline: the stages of a recipe in order, from a case to a result."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 
-from gracile.bundle import Bundle
+from gracile.bundle import LEARNED_FROM, Bundle
 from gracile.case import Case
 from gracile.errors import BundleError
 from gracile.recipe import Recipe
@@ -29,15 +29,17 @@ class Pipeline:
         recipe: What to do.
         stages: Its stages with their weights.
         ordinary: What is ordinary of its inputs and answers; by fixed rules alone when None.
+        learned_from: Checksums of the images that it was trained on, as far as that is known.
 
     Attributes:
         progress: Told the name of each stage before it looks at a case.
     """
 
-    def __init__(self, recipe: Recipe, stages: Sequence[Stage], ordinary: Ordinary | None = None) -> None:
+    def __init__(self, recipe: Recipe, stages: Sequence[Stage], ordinary: Ordinary | None = None, learned_from: Collection[str] = ()) -> None:
         self.recipe = recipe
         self.stages = list(stages)
         self.ordinary = ordinary or Ordinary()
+        self.learned_from = frozenset(learned_from)
         self.progress: Callable[[str], None] = lambda stage: None
 
     @classmethod
@@ -57,7 +59,7 @@ class Pipeline:
                 )
             run = open_runner(bundle, spec.name, computing)
             stages.append(build_stage(spec, bundle.recipe, run, bundle.weights[spec.name]))
-        return cls(bundle.recipe, stages, Ordinary.from_card(bundle.card))
+        return cls(bundle.recipe, stages, Ordinary.from_card(bundle.card), bundle.card.get(LEARNED_FROM, ()))
 
     @property
     def computed(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Landmarks by heat, coarse then fine: read between the samples, checked against their shape, and learned from few."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from gracile.geometry.similarity import Similarity
 from gracile.learning.fit import fit_stage
 from gracile.learning.learners import build_learner
 from gracile.learning.learners.heat import target_heat
+from gracile.learning.learners import landmark_heat as learner_of_heat
 from gracile.learning.learners.landmark_heat import steps_between
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, TrainSpec, read_recipe, recipe_from
@@ -156,19 +158,20 @@ def test_a_landmark_that_the_others_place_outside_of_the_volume_is_not_found(loc
 @pytest.mark.parametrize(("z", "inside"), [(-0.2, True), (-0.3, False), (17.7, True), (17.8, False)])
 def test_a_volume_ends_where_its_outer_voxels_do(locate, monkeypatch, z, inside):
     monkeypatch.setattr(
-        locate.configuration, "pose", lambda *_: (Similarity(1.0, np.eye(3), np.zeros(3)), np.arange(6) < 5)
+        Configuration, "pose", lambda *_: (Similarity(1.0, np.eye(3), np.zeros(3)), np.arange(6) < 5)
     )
-    monkeypatch.setattr(Configuration, "mean", np.vstack([BASE[:5], [8, 12, z]]))
+    locate.configuration = replace(locate.configuration, mean=np.vstack([BASE[:5], [8, 12, z]]))
     assert (read(locate, heat_at(BASE))[5].point_mm is not None) == inside
 
 
-def test_an_axis_may_keep_the_volume_s_spacing(locate, prepared):
+def test_an_axis_may_keep_the_volume_s_spacing(recipe, prepared):
+    locate = build_learner(recipe.stages[0], recipe)
     locate.spec = locate.spec.model_copy(update={"spacing_mm": (1.0, 0.0, 1.0)})
     batch = next(iter(torch.utils.data.DataLoader(locate.samples(prepared[:1], 0))))
     np.testing.assert_allclose(batch["spacing"], [[1, 0.5, 1]])
     seen = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(landmark_heat, "target_heat", lambda *inputs: seen.setdefault("heat", target_heat(*inputs)))
+        patch.setattr(learner_of_heat, "target_heat", lambda *inputs: seen.setdefault("heat", target_heat(*inputs)))
         locate.losses(batch)
     heat = seen["heat"][0, 4]  # far from the ends of the patch
     for axis, apart in enumerate((2.0, 1.0, 2.0)):  # mm between answers

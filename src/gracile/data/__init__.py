@@ -2,7 +2,7 @@
 
 from gracile.data.case_files import CaseFiles, labeled, read_case, select
 from gracile.data.check import Problem, Report, check_cases, check_data
-from gracile.data.fingerprint import fingerprint
+from gracile.data.fingerprint import fingerprint, image_checksum
 from gracile.data.layouts import LAYOUTS, find_cases
 from gracile.data.problem_lines import problem_lines
 from gracile.data.splits import load_split, save_split, split_by_subject
@@ -16,6 +16,7 @@ __all__ = [
     "check_data",
     "find_cases",
     "fingerprint",
+    "image_checksum",
     "labeled",
     "load_split",
     "problem_lines",

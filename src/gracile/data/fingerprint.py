@@ -6,6 +6,8 @@ from typing import Any
 
 from gracile.data.case_files import CaseFiles, size_text
 from gracile.io import read_case_file, volume_parts
+from gracile.io.checksums import file_checksum
+from gracile.names import Kind
 from gracile.recipe import InputSpec
 
 
@@ -19,7 +21,7 @@ def fingerprint(cases: list[CaseFiles], wanted: InputSpec | None = None) -> dict
     Returns:
         ``cases`` and ``subjects`` (how many), ``labeled`` and ``with_region`` (how many), ``sizes`` (number of images
         of each ``width x height``, of volumes in the order of the file), ``ids``, ``files`` (per id its SHA-256 over
-        image, label, region and points, and its subject) and ``sha256`` over all of these.
+        image, label, region and points, that of its image alone, and its subject) and ``sha256`` over all of these.
 
     Raises:
         DataError: An image is unreadable.
@@ -34,7 +36,7 @@ def fingerprint(cases: list[CaseFiles], wanted: InputSpec | None = None) -> dict
         size = size_text(shape)
         sizes[size] = sizes.get(size, 0) + 1
         checksum = _case_checksum(case, wanted.kind == "volume")
-        files[case.id] = {"sha256": checksum, "subject": case.subject}
+        files[case.id] = {"sha256": checksum, "subject": case.subject, "image": image_checksum(case.image, wanted.kind)}
         whole.update(f"{case.id}\0{case.subject}\0{checksum}\n".encode("utf-8", "surrogateescape"))
     return {
         "cases": len(ordered),
@@ -54,10 +56,10 @@ def _case_checksum(case: CaseFiles, of_volumes: bool) -> str:
     roles = [("image", case.image), ("label", case.label), ("region", case.region)]
     for role, path in (*roles, *(("points", path) for path in case.points)):
         parts = [] if path is None else volume_parts(path) if of_volumes and role != "points" else [path]
-        digest.update(f"{role} {' '.join(map(_file_checksum, parts)) or '-'}\n".encode())
+        digest.update(f"{role} {' '.join(map(file_checksum, parts)) or '-'}\n".encode())
     return digest.hexdigest()
 
 
-def _file_checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def image_checksum(path: Path, kind: Kind) -> str:
+    """SHA-256 of the files of an image, as the card of a model names those that it was trained on. Raises OSError."""
+    return file_checksum(*(volume_parts(path) if kind == "volume" else [path]))

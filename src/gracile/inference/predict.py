@@ -104,7 +104,8 @@ def predict(
                 case, result, told = _answer(pipeline, entry, region, out, options)
             else:
                 case, result, told = None, None, _answer_video(pipeline, entry, out, options)
-            record = record_of(entry, digest, given, {**told, "computed": pipeline.computed})
+            told |= {"computed": pipeline.computed, "learned": _was_learned(pipeline, entry)}
+            record = record_of(entry, digest, given, told)
             folder.add(record)
             remove_earlier_files(entry, out, kept=set(record["files"].values()))
             unseen = observe(case, result, record)
@@ -149,6 +150,16 @@ def _answer(
             files |= add_segmentation(entry, result, pipeline.recipe, out)
     result.seconds = {"read": read, **result.seconds, "write": written + time.perf_counter() - judged}
     return case, result, {**result.summary(), "files": files}
+
+
+def _was_learned(pipeline: Pipeline, entry: Input) -> bool:
+    """Whether an input is one of the images that the model was trained on, whatever its name."""
+    if not pipeline.learned_from or entry.kind not in ("picture", "volume"):
+        return False
+    try:
+        return image_checksum(entry.path, pipeline.recipe.input.kind) in pipeline.learned_from
+    except (OSError, DataError):
+        return False
 
 
 def _answer_video(pipeline: Pipeline, entry: Input, out: Path, options: Options) -> Record:

@@ -35,6 +35,7 @@ NOTHING: Record = {
     "files": {},
     "seconds": {},
     "computed": {},
+    "learned": False,
 }
 """What the record of an input tells where nothing is known; see `gracile.inference.records.record_of`."""
 
@@ -75,6 +76,7 @@ class RecordShape(TypedDict):
     files: NotRequired[dict[Text, FileName]]
     seconds: NotRequired[dict[Text, float | None]]
     computed: NotRequired[dict[Text, Any]]
+    learned: NotRequired[bool]
     finished: NotRequired[Text]
 
 

@@ -11,7 +11,7 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from typing_extensions import TypedDict
 
-from gracile.bundle import Bundle
+from gracile.bundle import LEARNED_FROM, Bundle
 from gracile.data import CaseFiles, fingerprint
 from gracile.data.splits import read_split
 from gracile.errors import DataError, UsageError
@@ -32,6 +32,7 @@ class FileShape(TypedDict):
 
     sha256: Text
     subject: Text
+    image: NotRequired[Text]
 
 
 class DataShape(TypedDict):
@@ -187,5 +188,6 @@ def model_card(recipe: Recipe, out: Path, figures: dict[str, Any], transfers: It
         **({"fine_tuning": lines} if (lines := [line for some in transfers for line in some.sentences()]) else {}),
         **({"gate": f"none: {recipe.ungated}"} if recipe.ungated else {}),
         "validation": figures,
+        LEARNED_FROM: sorted({entry["image"] for entry in data["files"].values() if "image" in entry}),
         "limits": ["Not a medical device. Check every result in its picture before it is used."],
     }

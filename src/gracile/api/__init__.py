@@ -30,7 +30,7 @@ from gracile.inference import predict as predict_inputs
 from gracile.inference.predict import Observer
 from gracile.io.atomic import require_writable, require_writable_file
 from gracile.io.naming import VOLUME_SUFFIXES, image_files
-from gracile.io.predictions_file import PREDICTIONS, read_predictions
+from gracile.io.predictions_file import PREDICTIONS, learned_notes, read_predictions
 from gracile.io.run_tables import CASES, MEASUREMENTS, join_runs
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
 from gracile.result import Result
@@ -312,6 +312,7 @@ def evaluate(
         runs, labels, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing, groups=groups,
         min_area=min_area,
     )  # fmt: skip
+    evaluation.notes += learned_notes(runs)
     if report is not None and classifies:
         from gracile.pages.classification_scores import write_classification_scores
 

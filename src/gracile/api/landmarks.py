@@ -15,6 +15,7 @@ from gracile.evaluation.point_sources import read_true_points
 from gracile.io import image_files, read_volume, stem
 from gracile.io.naming import VOLUME_SUFFIXES
 from gracile.io.nnlandmark import ALL_LANDMARKS, is_nnlandmark, nnlandmark_cases
+from gracile.io.predictions_file import learned_notes
 from gracile.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def evaluate_points(
     true = _truth(truth, recipe, images)
     names = recipe.landmark_names if recipe is not None else []
     evaluation = evaluate_landmarks(runs, true.points, names, missing=missing, groups=groups)
+    evaluation.notes += learned_notes(runs)
     if windows is not None:
         from gracile.inference.window_scores import score_windows
 

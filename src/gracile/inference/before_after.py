@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gracile.case import Case
-from gracile.data import CaseFiles, read_case
+from gracile.data import CaseFiles, image_checksum, read_case
 from gracile.errors import DataError, GracileError, UsageError
 from gracile.evaluation import Protocol, find_protocol
 from gracile.evaluation.comparison import worst_scores
@@ -16,6 +16,7 @@ from gracile.evaluation.metrics import CaseScores
 from gracile.evaluation.paired import Paired, pair_scores
 from gracile.inference.result_files import write_result
 from gracile.io import write_json
+from gracile.io.checksums import learned_note
 from gracile.pages.comparison import ComparisonPage
 from gracile.pipeline import Pipeline
 from gracile.recipe import ClassSpec
@@ -102,7 +103,7 @@ def compare_models(
         page.add(case, truth, results, {side: scores[side][case.id] for side in models})
     subjects = {files.id: files.subject for files in masked}
     paired = pair_scores(terms.rules.name, scores["before"], scores["after"], subjects, terms.rules.headline)
-    paired.notes = [*terms.notes, *notes]
+    paired.notes = [*terms.notes, *notes, *_learned(models, masked)]
     identities = {
         side: {"name": model.name, "recipe": model.pipeline.recipe.name, "weights": dict(model.checksums)}
         for side, model in models.items()
@@ -111,6 +112,17 @@ def compare_models(
     paired.to_csv(out / "comparison.csv")
     carried = after.card.get("fine_tuning", [])
     return Compared(paired, page.write(out / "index.html", paired, identities, carried))
+
+
+def _learned(models: Mapping[str, Contender], cases: Sequence[CaseFiles]) -> list[str]:
+    """What must be said where a model was trained on some of the cases."""
+    notes = []
+    for side, model in models.items():
+        kind = model.pipeline.recipe.input.kind
+        learned = model.pipeline.learned_from
+        note = learned_note([image_checksum(files.image, kind) in learned for files in cases] if learned else [])
+        notes += [f"The model {side}, {model.name}: {note}"] if note else []
+    return notes
 
 
 def _terms(before: Contender, after: Contender, protocol: str) -> _Terms:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gracile.case import Case
-from gracile.errors import GracileError, WriteError, in_words
+from gracile.data import image_checksum
+from gracile.errors import DataError, GracileError, WriteError, in_words
 from gracile.inference.answering import judge
 from gracile.inference.given import digest_of, given_for
 from gracile.inference.inputs import Input

@@ -9,6 +9,7 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from gracile.io.atomic import writing
+from gracile.io.checksums import learned_note
 from gracile.plain_data import FileName, Text, read_json
 
 FORMAT = 1
@@ -134,6 +135,17 @@ def read_predictions(path: Path) -> dict[str, Any]:
     content = read_json(path, "Delete it and predict again.", shape=PredictionsShape)
     content["inputs"] = [completed(record) for record in content["inputs"]]
     return {"key": "", "model": {"name": ""}, "settings": {}, **content}
+
+
+def learned_notes(folders: Sequence[Path]) -> list[str]:
+    """What must be said of the scores of run folders whose model was trained on some of their images."""
+    notes = []
+    for folder in folders:
+        if (folder / PREDICTIONS).is_file():
+            records = read_predictions(folder / PREDICTIONS)["inputs"]
+            note = learned_note([bool(record["learned"]) for record in records])
+            notes += [f"{folder}: {note}"] if note else []
+    return notes
 
 
 def completed(record: Record) -> Record:

@@ -109,6 +109,7 @@ def few_shot(
         "protocol": rules.name, "order": [files.id for files in pool] if order else None,
         "start": None if start is None else str(start),
     }  # fmt: skip
+    notes = [*notes, *_learned(start, tested, chosen)]
     rows = begun(out, plan)
     for size in sorted(set(shots)):
         for repeat in range(1, repeats + 1):
@@ -122,6 +123,13 @@ def few_shot(
                 say(f"{size} shots, repeat {repeat}: " + ", ".join(_words(row, rules.headline[:3])))
     write_table(out / "few_shot.csv", [{k: v for k, v in row.items() if k != "cases"} for row in rows])
     return FewShot(rows, write_few_shot_page(rows, chosen, rules, len(tested), out / "index.html", notes))
+
+
+def _learned(start: str | Path | None, tested: Sequence[CaseFiles], recipe: Recipe) -> list[str]:
+    """What must be said where the model that trainings start from was trained on test cases."""
+    learned = read_bundle(start).card.get(LEARNED_FROM, ()) if start is not None else ()
+    note = learned_note([image_checksum(files.image, recipe.input.kind) in learned for files in tested])
+    return [f"The model to start from: {note}"] if note else []
 
 
 def _trained(

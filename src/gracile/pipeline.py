@@ -35,7 +35,13 @@ class Pipeline:
         progress: Told the name of each stage before it looks at a case.
     """
 
-    def __init__(self, recipe: Recipe, stages: Sequence[Stage], ordinary: Ordinary | None = None, learned_from: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        stages: Sequence[Stage],
+        ordinary: Ordinary | None = None,
+        learned_from: Collection[str] = (),
+    ) -> None:
         self.recipe = recipe
         self.stages = list(stages)
         self.ordinary = ordinary or Ordinary()

@@ -14,8 +14,8 @@ from gracile.errors import RecipeError
 from gracile.geometry.similarity import Similarity
 from gracile.learning.fit import fit_stage
 from gracile.learning.learners import build_learner
-from gracile.learning.learners.heat import target_heat
 from gracile.learning.learners import landmark_heat as learner_of_heat
+from gracile.learning.learners.heat import target_heat
 from gracile.learning.learners.landmark_heat import steps_between
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, TrainSpec, read_recipe, recipe_from
@@ -157,9 +157,7 @@ def test_a_landmark_that_the_others_place_outside_of_the_volume_is_not_found(loc
 
 @pytest.mark.parametrize(("z", "inside"), [(-0.2, True), (-0.3, False), (17.7, True), (17.8, False)])
 def test_a_volume_ends_where_its_outer_voxels_do(locate, monkeypatch, z, inside):
-    monkeypatch.setattr(
-        Configuration, "pose", lambda *_: (Similarity(1.0, np.eye(3), np.zeros(3)), np.arange(6) < 5)
-    )
+    monkeypatch.setattr(Configuration, "pose", lambda *_: (Similarity(1.0, np.eye(3), np.zeros(3)), np.arange(6) < 5))
     locate.configuration = replace(locate.configuration, mean=np.vstack([BASE[:5], [8, 12, z]]))
     assert (read(locate, heat_at(BASE))[5].point_mm is not None) == inside
 

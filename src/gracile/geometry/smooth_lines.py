@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.interpolate import CubicSpline, make_smoothing_spline
 
 from gracile.errors import GeometryError
 
@@ -33,6 +32,8 @@ def smooth_curve(along: np.ndarray, values: np.ndarray, bandwidth: float, weight
     Source: Silverman, "Spline smoothing: the equivalent variable kernel method", Annals of Statistics 12 (1984)
     898-916.
     """
+    from scipy.interpolate import CubicSpline, make_smoothing_spline  # slow to import, and pictures need none
+
     along, values = np.asarray(along, dtype=np.float64), np.asarray(values, dtype=np.float64)
     if not len(along) or (np.diff(along) <= 0).any():
         raise GeometryError("A curve needs at least one point, and points in order.")

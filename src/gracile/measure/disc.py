@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage, signal
+from scipy import fft, ndimage
 from skimage import morphology, transform
 
 _WORK_DIAMETER = 300.0
@@ -126,14 +126,23 @@ def _circle_contrast(bright: np.ndarray, inside: np.ndarray) -> np.ndarray:
         means = []
         for part in (distance <= 0.5 * diameter, (distance > 0.55 * diameter) & (distance <= 0.85 * diameter)):
             kernel = part.astype(np.float32)
-            total = signal.fftconvolve(bright, kernel, mode="same")
-            number = signal.fftconvolve(inside.astype(np.float32), kernel, mode="same")
+            total = _summed(bright, kernel)
+            number = _summed(inside.astype(np.float32), kernel)
             means.append((total / np.maximum(number, 1), number / kernel.sum()))
         (middle, filled), (ring, around) = means
         contrast = np.where((filled > 0.8) & (around > 0.4), middle - ring, 0)
         best = np.maximum(best, np.maximum(contrast, 0))
     best[~inside] = 0
     return (best / max(float(best.max()), 1e-6)).astype(np.float32)
+
+
+def _summed(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Sum under a symmetric kernel of odd sides about each pixel; what lies outside of the image is 0."""
+    sizes = [a + b - 1 for a, b in zip(image.shape, kernel.shape, strict=True)]
+    fast = [fft.next_fast_len(size, real=True) for size in sizes]
+    whole = fft.irfft2(fft.rfft2(image, fast) * fft.rfft2(kernel, fast), fast)
+    top, left = (side // 2 for side in kernel.shape)
+    return whole[top : top + image.shape[0], left : left + image.shape[1]]
 
 
 def _convergence(vessels: np.ndarray, inside: np.ndarray) -> np.ndarray:

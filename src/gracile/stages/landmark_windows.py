@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from nibabel.orientations import aff2axcodes
 
 from gracile.geometry.islands import largest_island
 from gracile.recipe import LandmarkWindowsSpec
@@ -104,5 +103,7 @@ def shown_range(case: Prepared, spec: LandmarkWindowsSpec) -> IntensityRange:
 
 def normals_of(case: Prepared, spec: LandmarkWindowsSpec) -> list[int]:
     """Axes across the recipe's planes."""
+    from nibabel.orientations import aff2axcodes  # slow to import, and not for pictures
+
     codes = aff2axcodes(case.affine)
     return [next(i for i, code in enumerate(codes) if code in ACROSS[plane]) for plane in spec.planes]

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
 from scipy.ndimage import gaussian_filter
 
 from gracile.errors import GeometryError
@@ -40,6 +39,8 @@ class Orientation:
             raise GeometryError("A volume needs three axes and an affine.", "Export it with its geometry.")
         if not np.linalg.norm(grid.affine[:3, :3], axis=0).all():
             raise GeometryError("The affine of the volume has an axis without length.", "Export it again.")
+        from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform  # slow, and not for pictures
+
         # By the rule that slices are seen by: nibabel's own differs on volumes tilted by 45 degrees and more.
         forward = ornt_transform(axcodes2ornt(axis_codes(grid.affine)), axcodes2ornt(codes))
         shape = tuple(int(grid.shape[i]) for i in np.argsort(forward[:, 0]))
@@ -58,6 +59,8 @@ class Orientation:
         return self._turn(array, back)
 
     def _turn(self, array: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        from nibabel.orientations import apply_orientation
+
         if array.ndim == 3:
             return np.ascontiguousarray(apply_orientation(array, turn))
         return np.stack([apply_orientation(part, turn) for part in array])

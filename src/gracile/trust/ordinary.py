@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from scipy import stats
+from scipy.special import stdtrit
 
 from gracile.errors import BundleError
 from gracile.trust.figures import FIGURES, Figure, Figures
@@ -92,7 +92,7 @@ def _range(figure: Figure, values: Sequence[float], subjects: int) -> Range:
         return Range(low=float(np.mean(values) >= ALWAYS), middle=middle, high=1.0, cases=len(values))
     scaled = np.array([figure.scaled(value) for value in values])
     freedom = max(1, min(subjects, len(values)) - 1)
-    factor = float(stats.t.ppf(1 - RARE / 2, freedom)) * math.sqrt(1 + 1 / len(values))
+    factor = float(stdtrit(freedom, 1 - RARE / 2)) * math.sqrt(1 + 1 / len(values))
     spread = min(WIDEST, factor) * float(scaled.std(ddof=1))
     least, most = float(min(values)), float(max(values))
     low = figure.unscaled(min(scaled.min() - figure.slack, scaled.mean() - spread))

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 
 from gracile.bundle import read_bundle
 from gracile.learning.module import StageModule
+from gracile.networks.weights import tensors_of
 from tests.conftest import TINY
 
 HELD_BACK = [*TINY, "train.validation=0.25", "train.validate_every=1", "train.average_weights=0.8", "measure=[]"]
@@ -22,9 +23,9 @@ def logged(out: Path, name: str) -> list[float]:
         return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
 
 
-def weights_of(bundle: Path) -> dict[str, np.ndarray]:
+def weights_of(bundle: Path) -> dict[str, torch.Tensor]:
     """What the vessels' stage has learned."""
-    return read_bundle(bundle).weights["vessels"]
+    return tensors_of(read_bundle(bundle).weights["vessels"])
 
 
 def assert_same_weights(first: Path, second: Path) -> None:
@@ -32,7 +33,7 @@ def assert_same_weights(first: Path, second: Path) -> None:
     one, other = weights_of(first), weights_of(second)
     assert one.keys() == other.keys()
     for name, value in one.items():
-        np.testing.assert_array_equal(value, other[name], err_msg=name)
+        assert torch.equal(value, other[name]), name
 
 
 @contextmanager

@@ -165,7 +165,7 @@ def test_the_card_holds_the_scores_of_the_weights_that_were_chosen(fundus_folder
     batch = {name: torch.from_numpy(getattr(prepared, name).astype(np.float32))[None] for name in ("image", "truth")}
     batch["region"] = torch.from_numpy(prepared.region.astype(np.float32))[None, None]
     with torch.inference_mode():
-        scores = model.pipeline.stages[0].scores(batch)
+        scores = model.pipeline.stages[0].run.learner.scores(batch)
     for name, score in scores.items():
         assert card[name] == pytest.approx(float(score), abs=1e-3), name
 

@@ -127,7 +127,7 @@ def test_around_a_given_point_the_rest_is_not_looked_at(trained):
 
 
 def test_what_is_not_there_is_not_found_and_the_reason_says_how_probable_it_was(trained):
-    bias = trained.stages[0].network.classes.bias
+    bias = trained.stages[0].run.learner.network.classes.bias
     before = bias.detach().clone()
     with torch.no_grad():
         bias[1] -= 100

@@ -95,6 +95,7 @@ class WindowRunner:
     def __init__(self, learner: LandmarkWindowsLearner) -> None:
         scan, size, network = learner.spec.scan, learner.spec.size, learner.network
         dense = scan.mode == "dense" or (scan.mode == "auto" and not network.padded)
+        self.learner = learner
         self.windows = DenseWindows(network, size) if dense else ExactWindows(network, size, scan.engine)
         engine = "torch" if dense else self.windows.engine_name
         self.computed = Computed(engine, "", "float32", torch.get_num_threads(), str(learner.device))

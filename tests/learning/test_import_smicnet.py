@@ -82,7 +82,7 @@ def network() -> SMICNet:
 def test_a_bundle_answers_as_the_keras_model(network, tmp_path, whole):
     file = write_keras(tmp_path / "model.h5", keras_content(network), whole)
     out = import_smicnet(file, tmp_path / "bundle")
-    stage = gracile.load(out, device="cpu").pipeline.stages[0]
+    stage = gracile.load(out, device="cpu").pipeline.stages[0].run.learner
     windows = torch.rand(4, 1, 81, 81)
     with torch.inference_mode():
         torch.testing.assert_close(stage.logits(windows), network(windows), atol=1e-5, rtol=1e-5)
@@ -99,7 +99,7 @@ def test_landmarks_stay_in_the_order_of_the_last_layer(network, tmp_path):
     model = gracile.load(out, device="cpu")
     assert model.recipe.landmark_names == ["a", "b", "c"]
     with torch.inference_mode():
-        assert model.pipeline.stages[0].logits(torch.rand(1, 1, 81, 81))[0].tolist() == [1.0, 2.0, 3.0, 4.0]
+        assert model.pipeline.stages[0].run.learner.logits(torch.rand(1, 1, 81, 81))[0].tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_more_than_ten_layers_of_a_kind_keep_their_order(network, tmp_path):
@@ -182,7 +182,7 @@ def reference(real_data: Path) -> Path:
 def test_the_published_networks_answer_as_under_keras(reference, tmp_path, volumes):
     expected = np.load(reference / "reference_outputs.npz")
     file = reference / f"model_{volumes}volumes.h5"
-    stage = gracile.load(import_smicnet(file, tmp_path / "bundle"), device="cpu").pipeline.stages[0]
+    stage = gracile.load(import_smicnet(file, tmp_path / "bundle"), device="cpu").pipeline.stages[0].run.learner
     with torch.inference_mode():
         logits = stage.logits(torch.from_numpy(expected["patches"]).permute(0, 3, 1, 2))
     assert np.abs(logits.softmax(dim=1).numpy() - expected[f"volumes_{volumes}"]).max() < 1e-4

@@ -8,7 +8,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
-from gracile.learning.window_engines import BATCH, EngineName, build_engine, choose_engine
+from gracile.learning.window_engines import BATCH, EngineName, build_engine
 from gracile.networks.smicnet import SMICNet
 from gracile.networks.smicnet_dense import dense_logits
 from gracile.networks.smicnet_folded import FoldedSMICNet
@@ -37,8 +37,7 @@ class ExactWindows:
         self.network = FoldedSMICNet(network, size)
         self.classes = network.classes.out_features
         self.device = network.classes.weight.device
-        self.engine_name = choose_engine(engine, self.device)
-        self.engine = build_engine(self.network, self.engine_name, self.device)
+        self.engine = build_engine(self.network, engine, self.device)
 
     def grid(self, planes: np.ndarray, box: Box, step: int) -> np.ndarray:
         """Probabilities of the windows around every ``step``-th place of a box.

@@ -29,8 +29,12 @@ class Windows(Protocol):
 class WindowRunner(Protocol):
     """A network that tells windows apart, as a stage takes it."""
 
-    windows: Windows
     computed: Computed
+
+    @property
+    def windows(self) -> Windows:
+        """What tells windows apart."""
+        ...
 
 
 @dataclass

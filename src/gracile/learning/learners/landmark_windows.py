@@ -1,5 +1,6 @@
 """How the landmark stage learns that classifies small windows (SMICNet), and how its network is applied."""
 
+import importlib.metadata
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.utils.data import Dataset
 
 from gracile.errors import RecipeError
 from gracile.learning.learners.base import Batch, Learner
+from gracile.learning.window_engines import choose_engine
 from gracile.learning.window_scanners import DenseWindows, ExactWindows
 from gracile.networks.smicnet import SMICNet, build_window_network
 from gracile.recipe import Recipe, WindowSamplerSpec
@@ -18,6 +20,7 @@ from gracile.runners.base import Computed
 from gracile.samples.patches import CaseSamples
 from gracile.samples.window_samples import WindowSamples, WindowSource
 from gracile.stages.landmark_windows import normals_of, shown_range
+from gracile.stages.scanning import Windows
 from gracile.transforms import Prepared
 
 HELD_BACK_WINDOWS = 24
@@ -90,12 +93,23 @@ class LandmarkWindowsLearner(Learner):
 
 
 class WindowRunner:
-    """A trained network with the windows that it tells apart: dense where it can, else exact."""
+    """A learner's network with the windows that it tells apart: dense where it can, else exact."""
 
     def __init__(self, learner: LandmarkWindowsLearner) -> None:
-        scan, size, network = learner.spec.scan, learner.spec.size, learner.network
-        dense = scan.mode == "dense" or (scan.mode == "auto" and not network.padded)
         self.learner = learner
-        self.windows = DenseWindows(network, size) if dense else ExactWindows(network, size, scan.engine)
-        engine = "torch" if dense else self.windows.engine_name
-        self.computed = Computed(engine, "", "float32", torch.get_num_threads(), str(learner.device))
+        engine = "torch" if self._dense else choose_engine(learner.spec.scan.engine, learner.device)
+        version = importlib.metadata.version(engine)
+        self.computed = Computed(engine, version, "float32", torch.get_num_threads(), str(learner.device))
+
+    @property
+    def _dense(self) -> bool:
+        scan = self.learner.spec.scan
+        return scan.mode == "dense" or (scan.mode == "auto" and not self.learner.network.padded)
+
+    @property
+    def windows(self) -> Windows:
+        """Of the network as it is now."""
+        spec, network = self.learner.spec, self.learner.network
+        if self._dense:
+            return DenseWindows(network, spec.size)
+        return ExactWindows(network, spec.size, spec.scan.engine)

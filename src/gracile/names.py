@@ -1,6 +1,7 @@
 """The tables of names as data: what the help, the choices and the listings show. Needs no torch."""
 
 import importlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -255,8 +256,11 @@ def demo_folder(name: str) -> Path:
 
 
 def docs_page(name: str) -> str:
-    """Where a page of the documents lies, for messages; pages come with the package as well."""
-    return str(_shipped("docs") / name)
+    """Where a page of the documents lies, for messages: it comes with the package as well as with a checkout."""
+    page = _shipped("docs") / name
+    with suppress(OSError, ValueError):
+        return str(page.relative_to(Path.cwd()))
+    return str(page)
 
 
 def _shipped(folder: str) -> Path:

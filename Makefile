@@ -1,4 +1,4 @@
-# make install · make demo · make test · make test-export · make lint · make types
+# make install · make demo · make test · make test-export · make wheel · make test-wheel · make lint · make types
 # The packages of the lock file are built once in a cache outside the checkout; .venv is a thin layer over them that
 # holds this checkout alone, so that several checkouts share one cache.
 
@@ -10,7 +10,7 @@ PACKAGES := $(CACHE)/packages-$(KEY)
 READY := $(PACKAGES)/.ready
 RUN := .venv/bin/python -m
 
-.PHONY: install demo test test-export lint types check clean
+.PHONY: install demo test test-export wheel test-wheel lint types check clean
 
 install: .venv/.ready-$(KEY)
 
@@ -38,6 +38,14 @@ test: install
 
 test-export: install
 	@$(RUN) pytest -q -m export
+
+wheel: install
+	@rm -f dist/*.whl && $(RUN) hatchling build -t wheel
+	@du -m dist/*.whl
+
+# What comes with the wheel is as the lock file has it, so that it is tried as it was tested.
+test-wheel: wheel
+	@.venv/bin/python benchmarks/wheel.py dist/*.whl --constraints requirements.lock
 
 lint: install
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && .venv/bin/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'

@@ -1,5 +1,6 @@
 """The pages of docs/ do what they say."""
 
+import ast
 import json
 import re
 import shlex
@@ -16,12 +17,13 @@ from typer.testing import CliRunner
 
 from gracile import api
 from gracile.cli import app
-from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, STUDIES
+from gracile.names import MODELS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, docs_page
 from gracile.recipe import recipe_from
 from gracile.serve.app import create_app
 from gracile.serve.jobs import JobStore
 from gracile.serve.settings import ServeSettings
 from tests.conftest import TINY
+from tests.installed import PLUGIN, install, plugin_paths
 from tests.serve.conftest import listening
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -134,6 +136,38 @@ def test_tuning_goes_as_its_page_says(tmp_path: Path, monkeypatch: pytest.Monkey
     assert counts == {"rate": 12, "frozen": 5, "mine": 4}
     page = (DOCS / "tuning.md").read_text(encoding="utf-8")
     assert all(f"| `{name}` |" in page for name in STUDIES)
+
+
+def test_a_package_of_ones_own_goes_as_its_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (DOCS / "adding.md").read_text(encoding="utf-8")
+    for file in ("pyproject.toml", *(f"gracile_example/{name}.py" for name in ("networks", "losses", "measures"))):
+        assert f"\n{(PLUGIN / file).read_text(encoding='utf-8')}```\n" in page, file
+    monkeypatch.chdir(tmp_path)
+    install(monkeypatch, plugin_paths(tmp_path / "site"))
+    write_tendons(Path("my-data/training"), 0, 4)
+    write_tendons(Path("my-data/test"), 100, 2)
+    (recipe,) = blocks("adding.md", "yaml")
+    Path("my-structure.yaml").write_text(recipe, encoding="utf-8")
+    quick = [setting for setting in QUICK if "network" not in setting]
+    for command in commands("adding.md"):
+        settings = [part for setting in quick for part in ("--set", setting)] if command[0] == "train" else []
+        outcome = CliRunner().invoke(app, [*command, *settings])
+        assert outcome.exit_code == 0, (command, outcome.output, outcome.exception)
+    assert "largest_island" in Path("predictions/measurements.csv").read_text(encoding="utf-8")
+
+
+def test_every_page_that_a_message_names_is_there() -> None:
+    """Each is told by `docs_page`, whose path is true in a checkout and in an installed package."""
+    named = set()
+    for file in (DOCS.parent / "src").rglob("*.py"):
+        code = file.read_text(encoding="utf-8")
+        for constant in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)):
+            if isinstance(constant.value, str) and (pages := re.findall(r"[\w/.-]+\.md\b", constant.value)):
+                named |= {(page, file.name) for page in pages}
+    others = {"card.md", "CREDITS.md"}  # of bundles and of demo pictures
+    assert {page for page, _ in named} > {"recipes.md", "tuning.md"}
+    for page, file in named:
+        assert page in others or Path(docs_page(page)).is_file(), f"{file} names {page}"
 
 
 def test_getting_started_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fundus_folder: Path) -> None:

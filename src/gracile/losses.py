@@ -4,6 +4,7 @@ Every loss is called with ``logits`` ``(batch, classes, *spatial)``, ``truth`` o
 a pixel or voxel) and ``region`` ``(batch, 1, *spatial)`` (1 where it counts), and gives a scalar.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gracile.errors import RecipeError, nearest, require_options
-from gracile.names import LOSSES
+from gracile.extensions import ALL_LOSSES, Added
 
 Structures = Mapping[str, tuple[int, ...]]
 """Class indices of each structure; classes may be shared, as crossings are by both vessel trees."""
@@ -250,9 +251,10 @@ def joined(shares: Tensor, structures: Structures) -> Tensor:
 
 def build_loss(name: str, structures: Structures, **options: Any) -> nn.Module:
     """The loss of that name. Raises RecipeError for an unknown name, or an option that it has not or cannot take."""
-    if name not in LOSSES:
-        raise RecipeError(f"There is no loss {name!r}.", nearest(name, LOSSES))
-    loss = LOSSES[name].load()
-    require_options(f"loss {name!r}", loss, options, ("structures",))
+    if name not in ALL_LOSSES:
+        raise RecipeError(f"There is no loss {name!r}.", nearest(name, ALL_LOSSES))
+    entry = ALL_LOSSES[name]
+    loss = entry.require_kind(nn.Module) if isinstance(entry, Added) else entry.load()
+    require_options(f"loss {name!r}", loss, options, list(inspect.signature(loss).parameters)[:1])
     module: nn.Module = loss(structures, **options)
     return module

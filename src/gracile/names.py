@@ -1,6 +1,7 @@
 """The tables of names as data: what the help, the choices and the listings show. Needs no torch."""
 
 import importlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +40,14 @@ class Named:
         """Its code; imported now, and not before."""
         module, _, attribute = self.place.partition(":")
         return getattr(importlib.import_module(module), attribute)
+
+    def sees(self) -> tuple[Kind, ...]:
+        """What it can be used on; what other packages add is imported to tell."""
+        return self.inputs
+
+    def problem(self) -> str:
+        """Why it cannot be used, as far as that is seen without its code; empty where nothing is."""
+        return ""
 
 
 NETWORKS: dict[str, Named] = {
@@ -88,7 +97,8 @@ NETWORKS: dict[str, Named] = {
     ),
 }
 """Networks of our own, by name; each takes ``in_channels`` and ``out_channels`` first. ``smp:DECODER:ENCODER`` and
-``monai:CLASS`` name those of the libraries."""
+``monai:CLASS`` name those of the libraries. `gracile.extensions` adds those of other packages, also of losses and
+measures."""
 
 
 def takes_first_weights(network: str) -> bool:
@@ -243,6 +253,14 @@ def models_folder() -> Path:
 def demo_folder(name: str) -> Path:
     """The folder of a shipped model's demo pictures."""
     return _shipped("demo") / name
+
+
+def docs_page(name: str) -> str:
+    """Where a page of the documents lies, for messages: it comes with the package as well as with a checkout."""
+    page = _shipped("docs") / name
+    with suppress(OSError, ValueError):
+        return str(page.relative_to(Path.cwd()))
+    return str(page)
 
 
 def _shipped(folder: str) -> Path:

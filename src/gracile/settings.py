@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gracile.errors import RecipeError, nearest
+from gracile.names import docs_page
 from gracile.plain_data import parse_yaml, read_yaml
 
 
@@ -19,10 +20,10 @@ def named_file(source: str, kind: str, folder: Path, shipped: Collection[str]) -
 
 
 def read_mapping(path: Path, kind: str, page: str) -> dict[str, Any]:
-    """The YAML mapping of a file; ``kind`` and the document ``page`` are named in the RecipeError that it may raise."""
+    """The YAML mapping of a file; ``kind`` and a ``page`` of docs/ are named in the RecipeError that it may raise."""
     data = read_yaml(path, "Check its path and its YAML.", RecipeError, f"The {kind} {path}")
     if not isinstance(data, dict):
-        raise RecipeError(f"{path} is not a {kind}.", f"A {kind} is a YAML mapping; see {page}.")
+        raise RecipeError(f"{path} is not a {kind}.", f"A {kind} is a YAML mapping; see {docs_page(page)}.")
     return data
 
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from gracile.errors import RecipeError
-from gracile.names import PACKAGE, STUDIES
+from gracile.names import PACKAGE, STUDIES, docs_page
 from gracile.recipe import Recipe, Spec, StageSpec, recipe_with
 from gracile.settings import named_file, read_mapping
 
@@ -201,12 +201,12 @@ def stored(choice: Any) -> Value:
 def read_study(source: str | Path) -> StudySpec:
     """Read a study by name or from a YAML file. Raises RecipeError."""
     path = study_path(str(source))
-    data = read_mapping(path, "study", "docs/tuning.md")
+    data = read_mapping(path, "study", "tuning.md")
     try:
         return StudySpec.model_validate({"name": path.stem, **data})
     except ValidationError as error:
         problems = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
-        raise RecipeError(f"The study is not valid: {'; '.join(problems)}.", "See docs/tuning.md.") from None
+        raise RecipeError(f"The study is not valid: {'; '.join(problems)}.", f"See {docs_page('tuning.md')}.") from None
 
 
 def study_path(source: str) -> Path:

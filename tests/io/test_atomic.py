@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gracile.errors import DataError, WriteError
-from gracile.io import write_bytes, write_json, write_png, write_text, writing
+from gracile.io import atomic, write_bytes, write_json, write_png, write_text, writing
 from gracile.io.atomic import remove_leftovers, require_writable, require_writable_file
 from tests.io.full import full_disk_beyond
 
@@ -200,3 +200,18 @@ def test_rights_that_are_missing_are_told_before_anything_is_made(tmp_path, monk
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(WriteError, match="Choose a folder that you may write to"):
         require_writable(tmp_path)
+
+
+def test_without_the_locks_of_unix_files_are_written_and_only_old_leftovers_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "fcntl", None)
+    write_text(tmp_path / "a.txt", "whole")
+    require_writable(tmp_path, "b.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "whole"
+    killed_while_writing(tmp_path / "old.png")
+    (old,) = tmp_path.glob(".part-*")
+    os.utime(old, (0, 0))
+    killed_while_writing(tmp_path / "new.png")
+    remove_leftovers(tmp_path)
+    assert not old.exists()
+    assert len(list(tmp_path.glob(".part-*"))) == 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gracile.serve import worker
 from gracile.serve.process import WorkerError, WorkerProcess
 from gracile.serve.worker import News
 
@@ -172,3 +173,9 @@ def test_every_line_of_a_worker_bears_the_id_of_its_request() -> None:
     command = [sys.executable, "-m", "gracile.serve.worker", "tests.serve.test_process:EchoEngine"]
     said = subprocess.run(command, input=requests, capture_output=True, text=True, check=True).stdout.splitlines()
     assert [json.loads(line).get("id") for line in said] == [None, 7, 7, 9, 9]
+
+
+def test_where_the_system_knows_no_limits_a_worker_works_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "resource", None)
+    worker._limit_memory(1, whole=True)
+    bytearray(64 * 1024 * 1024)

@@ -16,6 +16,7 @@ from gracile.io import image_files, read_volume, stem
 from gracile.io.naming import VOLUME_SUFFIXES
 from gracile.io.nnlandmark import ALL_LANDMARKS, is_nnlandmark, nnlandmark_cases
 from gracile.io.predictions_file import learned_notes
+from gracile.names import docs_page
 from gracile.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _truth(source: Path, recipe: Recipe | None, images: Path | None) -> _Truth:
     if recipe is not None and _is_data_set(source, recipe):
         files = [files for files in find_cases(source, recipe) if files.points]
         if not files:
-            raise DataError(f"{source} has volumes, but no points.", "See docs/data-layouts.md.")
+            raise DataError(f"{source} has volumes, but no points.", f"See {docs_page('data-layouts.md')}.")
         points = {each.id: true_points(each, recipe) for each in files}
         return _Truth(points, {each.id: each.image for each in files}, files)
     names = recipe.landmark_names if recipe is not None else []

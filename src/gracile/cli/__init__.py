@@ -11,7 +11,16 @@ import typer
 from typer.core import TyperGroup
 
 from gracile.cli import data, experiments, models, service
-from gracile.cli.options import EXIT_CODES, AsJson, Device, Setting, numbers
+from gracile.cli.options import (
+    EXIT_CODES,
+    AsJson,
+    Device,
+    Setting,
+    complete_model,
+    complete_protocol,
+    complete_recipe,
+    numbers,
+)
 from gracile.errors import GracileError, UsageError
 from gracile.names import MODELS, PROTOCOLS, RECIPES, VERSION, demo_folder
 
@@ -36,7 +45,6 @@ app = typer.Typer(
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
@@ -69,11 +77,14 @@ class _State:
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.", autocompletion=complete_recipe)],
     data: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths.")],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     settings: Setting = None,
-    start: Annotated[str | None, typer.Option("--from", help="Start from this bundle's weights.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Start from this bundle's weights.", autocompletion=complete_model),
+    ] = None,
     cases: Annotated[str, typer.Option(help="Only these cases: comma-separated ids or file stems.")] = "",
     exclude: Annotated[str, typer.Option(help="Without these cases.")] = "",
     split: Annotated[Path | None, typer.Option(help="A split.json to use instead of drawing one.")] = None,
@@ -98,7 +109,9 @@ def train(
 
 @app.command(epilog=EXIT_CODES)
 def predict(
-    model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
+    model: Annotated[
+        str, typer.Argument(help="A shipped model's name or a bundle folder.", autocompletion=complete_model)
+    ],
     inputs: Annotated[
         list[str],
         typer.Argument(
@@ -181,7 +194,12 @@ def predict(
 
 @app.command(epilog=EXIT_CODES)
 def explain(
-    model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder; its recipe has a gate.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A shipped model's name or a bundle folder; its recipe has a gate.", autocompletion=complete_model
+        ),
+    ],
     inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     method: Annotated[str, typer.Option(help="gradcam, guided or saliency.")] = "gradcam",
@@ -206,9 +224,12 @@ def explain(
 @app.command(epilog=EXIT_CODES)
 def evaluate(
     predictions: Annotated[list[Path], typer.Argument(help="Folder of masks (several: runs), then folder of labels.")],
-    protocol: Annotated[str, typer.Option(help=" | ".join(PROTOCOLS))],
+    protocol: Annotated[str, typer.Option(help=" | ".join(PROTOCOLS), autocompletion=complete_protocol)],
     recipe: Annotated[
-        str | None, typer.Option(help="Recipe, by name or .yaml file, that names the classes of the labels.")
+        str | None,
+        typer.Option(
+            help="Recipe, by name or .yaml file, that names the classes of the labels.", autocompletion=complete_recipe
+        ),
     ] = None,
     fov: Annotated[Path | None, typer.Option(help="Folder of field-of-view masks.")] = None,
     probabilities: Annotated[list[Path] | None, typer.Option(help="Folder of probability maps, one per run.")] = None,
@@ -222,7 +243,11 @@ def evaluate(
     groups: Annotated[Path | None, typer.Option(help="CSV name,group: intervals are then by group (patient).")] = None,
     min_area: Annotated[int, typer.Option(min=0, help="Pixels beyond which a mask's structure is present.")] = 0,
     windows: Annotated[
-        str | None, typer.Option(help="Landmarks: a model; score how it classifies windows of the truth as well.")
+        str | None,
+        typer.Option(
+            help="Landmarks: a model; score how it classifies windows of the truth as well.",
+            autocompletion=complete_model,
+        ),
     ] = None,
 ) -> None:
     """Score masks, classes or points against the truth: gracile evaluate PREDICTIONS... TRUTH --protocol NAME."""
@@ -264,7 +289,10 @@ def evaluate(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo-output"),
-    model: Annotated[str, typer.Option(help="Which shipped model to show; all of them by default.")] = "",
+    model: Annotated[
+        str,
+        typer.Option(help="Which shipped model to show; all of them by default.", autocompletion=complete_model),
+    ] = "",
 ) -> None:
     """Predict the bundled pictures, clips and volumes of the shipped models and write a report for each."""
     from gracile import api
@@ -294,7 +322,7 @@ def demo(
 
 @app.command()
 def recipe(
-    name: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.")],
+    name: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.", autocompletion=complete_recipe)],
     settings: Setting = None,
 ) -> None:
     """Check a recipe and print it as YAML, to start one of your own from."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gracile.cli.options import AsJson, Setting, numbers
+from gracile.cli.options import AsJson, Setting, complete_recipe, numbers
 from gracile.errors import UsageError
 
 app = typer.Typer(help="Look at data before anything long.", no_args_is_help=True)
@@ -15,7 +15,9 @@ app = typer.Typer(help="Look at data before anything long.", no_args_is_help=Tru
 @app.command("check")
 def check(
     sources: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths.")],
-    recipe: Annotated[str, typer.Option(help="Recipe that names the classes.")] = "retina-av",
+    recipe: Annotated[
+        str, typer.Option(help="Recipe that names the classes.", autocompletion=complete_recipe)
+    ] = "retina-av",
     settings: Setting = None,
     split: Annotated[Path | None, typer.Option(help="A split.json whose sides must share nothing.")] = None,
     as_json: AsJson = False,
@@ -45,7 +47,9 @@ def export_rle(
     predictions: Annotated[Path, typer.Argument(help="Folder of masks.")],
     out: Annotated[Path, typer.Argument(help="CSV to write: img,pixels.")],
     structure: Annotated[str, typer.Option(help="Which class or tree.")],
-    recipe: Annotated[str | None, typer.Option(help="Recipe that names the classes.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe that names the classes.", autocompletion=complete_recipe)
+    ] = None,
 ) -> None:
     """Write masks as run lengths: column by column, counted from 1, as Kaggle takes them."""
     from gracile.data.kaggle import export_run_lengths

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gracile.cli.options import Device, complete_model, complete_protocol, complete_recipe, complete_study
 from gracile.errors import UsageError
 from gracile.names import STUDIES
 
@@ -13,14 +14,22 @@ app = typer.Typer()
 
 @app.command()
 def compare(
-    before: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
-    after: Annotated[str, typer.Argument(help="Likewise, such as what was fine-tuned from the first.")],
+    before: Annotated[
+        str, typer.Argument(help="A shipped model's name or a bundle folder.", autocompletion=complete_model)
+    ],
+    after: Annotated[
+        str,
+        typer.Argument(help="Likewise, such as what was fine-tuned from the first.", autocompletion=complete_model),
+    ],
     data: Annotated[list[Path], typer.Argument(help="Labeled data that neither was trained on.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
-    protocol: Annotated[str, typer.Option(help="How to score; by default as the recipe of AFTER says.")] = "",
+    protocol: Annotated[
+        str,
+        typer.Option(help="How to score; by default as the recipe of AFTER says.", autocompletion=complete_protocol),
+    ] = "",
     cases: Annotated[str, typer.Option(help="Only these cases: comma-separated ids or file stems.")] = "",
     exclude: Annotated[str, typer.Option(help="Without these cases.")] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Set two models side by side on the same cases: differences with intervals, OUT/index.html with both overlays."""
     from rich.console import Console
@@ -36,15 +45,21 @@ def compare(
 
 @app.command()
 def tune(
-    study: Annotated[str, typer.Argument(help=f"A .yaml file, or one of: {', '.join(STUDIES)}.")],
+    study: Annotated[
+        str,
+        typer.Argument(help=f"A .yaml file, or one of: {', '.join(STUDIES)}.", autocompletion=complete_study),
+    ],
     data: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths, without the test data.")],
     out: Annotated[Path, typer.Option(help="Folder of the study.")],
-    recipe: Annotated[str, typer.Option(help="A recipe's name or a .yaml file.")],
+    recipe: Annotated[str, typer.Option(help="A recipe's name or a .yaml file.", autocompletion=complete_recipe)],
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe in every trial."),
     ] = None,
-    start: Annotated[str | None, typer.Option("--from", help="Start every trial from this bundle's weights.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Start every trial from this bundle's weights.", autocompletion=complete_model),
+    ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, those of earlier calls included.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that work side by side.")] = 1,
     minutes: Annotated[float, typer.Option(min=0, help="Begin no trial after this time; 0: no limit.")] = 0,
@@ -66,7 +81,9 @@ def tune(
 
 
 @app.command()
-def study(name: Annotated[str, typer.Argument(help="A study's name or a .yaml file.")]) -> None:
+def study(
+    name: Annotated[str, typer.Argument(help="A study's name or a .yaml file.", autocompletion=complete_study)],
+) -> None:
     """Print a study as YAML, to start one of your own from."""
     from gracile.study import study_path
 
@@ -75,7 +92,7 @@ def study(name: Annotated[str, typer.Argument(help="A study's name or a .yaml fi
 
 @app.command("few-shot")
 def few_shot(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.", autocompletion=complete_recipe)],
     data: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths, test cases included.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     test: Annotated[str, typer.Option(help="Test cases: comma-separated ids or file stems, or a .txt or .json list.")],
@@ -87,10 +104,15 @@ def few_shot(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")
     ] = None,
-    start: Annotated[str | None, typer.Option("--from", help="Start every training from this bundle.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Start every training from this bundle.", autocompletion=complete_model),
+    ] = None,
     exclude: Annotated[str, typer.Option(help="Without these cases.")] = "",
-    protocol: Annotated[str, typer.Option(help="How to score; by default as the recipe says.")] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    protocol: Annotated[
+        str, typer.Option(help="How to score; by default as the recipe says.", autocompletion=complete_protocol)
+    ] = "",
+    device: Device = "auto",
     note: Annotated[list[str] | None, typer.Option(help="What the reports must say of the data.")] = None,
 ) -> None:
     """Train on more and more cases, scored each time: OUT/index.html. The same command again goes on, or adds sizes."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gracile.cli.options import AsJson
+from gracile.extensions import ALL_LOSSES, ALL_MEASURES, ALL_NETWORKS, Known
 from gracile.names import MODELS, MONAI_NETWORKS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, WINDOW_NETWORKS
 
 app = typer.Typer(invoke_without_command=True)
@@ -14,25 +15,33 @@ app = typer.Typer(invoke_without_command=True)
 
 @app.callback()
 def listing(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the shipped models, recipes, networks and studies; or import a model."""
+    """List the shipped models, recipes, networks, losses, measures and studies; or import a model."""
     if context.invoked_subcommand:
         return
     networks = {name: entry.summary for name, entry in NETWORKS.items()} | WINDOW_NETWORKS
-    networks |= {f"monai:{name}": text for name, text in MONAI_NETWORKS.items()}
+    networks |= {f"monai:{name}": text for name, text in MONAI_NETWORKS.items()} | _summaries(ALL_NETWORKS)
+    losses, measures = _summaries(ALL_LOSSES), _summaries(ALL_MEASURES)
     if as_json:
         content = {
             "models": [vars(model) for model in MODELS.values()], "recipes": RECIPES, "networks": networks,
-            "protocols": PROTOCOLS, "studies": STUDIES,
+            "losses": losses, "measures": measures, "protocols": PROTOCOLS, "studies": STUDIES,
         }  # fmt: skip
         typer.echo(json.dumps(content, indent=1))
         return
     for title, rows in (
         ("Models", {m.name: m.summary for m in MODELS.values()}), ("Recipes", RECIPES), ("Networks", networks),
-        ("Studies", STUDIES),
+        ("Losses", losses), ("Measures", measures), ("Studies", STUDIES),
     ):  # fmt: skip
         typer.echo(title)
         for name, text in rows.items():
             typer.echo(f"  {name:24} {text}")
+    for known in (ALL_NETWORKS, ALL_LOSSES, ALL_MEASURES):
+        for name, packages in known.passed_over().items():
+            typer.echo(f"The {known.what} {name!r} of {' and '.join(packages)} is not used: Gracile has the name.")
+
+
+def _summaries(known: Known) -> dict[str, str]:
+    return {name: entry.problem() or entry.summary for name, entry in known.items()}
 
 
 @app.command("import-smicnet")

@@ -1,19 +1,39 @@
 """Options that several commands have."""
 
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 
 from gracile.errors import UsageError
+from gracile.names import MODELS, PROTOCOLS, RECIPES, STUDIES
 
 EXIT_CODES = (
     "Exit codes: 0 all went well; 1 an input failed (the others are written), or the data or model named cannot be "
     "used; 2 wrong usage; 130 interrupted."
 )
 
+Complete = Callable[[str], list[tuple[str, str]]]
+
+
+def completing(names: Mapping[str, str]) -> Complete:
+    """What a shell offers for names with their summaries; where none begins so, it offers files."""
+
+    def offered(incomplete: str) -> list[tuple[str, str]]:  # typer goes by the parameter's name
+        return [(name, summary) for name, summary in names.items() if name.startswith(incomplete)]
+
+    return offered
+
+
+complete_model = completing({name: model.summary for name, model in MODELS.items()})
+complete_recipe = completing(RECIPES)
+complete_study = completing(STUDIES)
+complete_protocol = completing(PROTOCOLS)
+complete_device = completing({"auto": "", "cpu": "", "cuda": ""})
+
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=complete_device)]
 
 
 def numbers(text: str, count: int, option: str) -> list[float]:

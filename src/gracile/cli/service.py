@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gracile.cli.options import complete_model
 from gracile.names import MODELS
 
 app = typer.Typer()
@@ -23,7 +24,8 @@ TrustedProxies = Annotated[
 @app.command()
 def serve(
     models: Annotated[
-        list[str] | None, typer.Argument(help="Shipped names or bundle folders; all shipped ones.")
+        list[str] | None,
+        typer.Argument(help="Shipped names or bundle folders; all shipped ones.", autocompletion=complete_model),
     ] = None,
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8765,

@@ -29,6 +29,7 @@ from gracile.errors import DataError
 from gracile.io import image_files, stem
 from gracile.io.naming import REGION_FOLDERS, numbered_subjects
 from gracile.io.nnlandmark import ALL_LANDMARKS
+from gracile.names import docs_page
 from gracile.plain_data import read_json
 from gracile.recipe import Recipe
 from gracile.recipe.stages import ABSENT, PRESENT
@@ -112,7 +113,7 @@ def list_files(source: Path, recipe: Recipe) -> Listing:
         raise DataError(f"{source} is no data set.", "Name a folder or a .csv file of paths.")
     raise DataError(
         f"{source} matches no layout. Looked for: {'; '.join(layouts)}. {_contents(source)}",
-        "Lay the files out in one of these ways, or list them in a CSV; see docs/data-layouts.md.",
+        f"Lay the files out in one of these ways, or list them in a CSV; see {docs_page('data-layouts.md')}.",
     )
 
 

@@ -10,6 +10,7 @@ from gracile.inference.result_files import POINT_FORMATS, USUAL_POINTS
 from gracile.inference.segmentation_objects import is_dicom_input
 from gracile.inference.start_points import start_point
 from gracile.inference.video import VideoOptions
+from gracile.io.dicom.segmentations import require_segmentations
 from gracile.io.naming import image_files, pair_files
 from gracile.measure import require_known_settings
 from gracile.names import VERSION
@@ -80,6 +81,8 @@ def require_fitting(options: Options, inputs: list[Input], recipe: Recipe, out: 
     require_known_settings(options.measure)
     if "disc" in options.measure and len(inputs) > 1:
         raise UsageError("An optic disc belongs to one picture.", "Predict one picture, or leave the disc to be found.")
+    if options.dicom_seg:
+        require_segmentations()
     if options.dicom_seg and not recipe.structures:
         raise UsageError(f"The recipe {recipe.name} gives no masks.", "Leave --dicom-seg out.")
     if options.dicom_seg and not any(is_dicom_input(entry) for entry in inputs):

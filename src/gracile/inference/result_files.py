@@ -137,7 +137,7 @@ def volume_result_files(name: str, out: Path) -> list[str]:
     maps = [f"{name}.nii.gz", f"probabilities/{name}.nii.gz", f"network_size/{name}.npz", f"{name}{SUFFIX}"]
     lines = [f"centerline/{name}{suffix}" for suffix in _LINES.values()]
     points = [pattern.format(name) for _, pattern in _POINTS.values()]
-    maps += [str(path.relative_to(out)) for path in (out / "probabilities").glob(f"*/{glob.escape(name)}.nii.gz")]
+    maps += [path.relative_to(out).as_posix() for path in (out / "probabilities").glob(f"*/{glob.escape(name)}.nii.gz")]
     return [*maps, *lines, *points, *(f"{name}_{table}.csv" for table in _TABLES)]
 
 

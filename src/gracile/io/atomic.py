@@ -1,9 +1,9 @@
 """Write files whole or not at all, so that an interrupted run never leaves half a file under a good name."""
 
 import errno
-import fcntl
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,10 +12,18 @@ from typing import Any
 
 from gracile.errors import DataError, WriteError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_NAME = (errno.EINVAL, errno.EILSEQ)
 _PART = ".part-"
+
+_OLD_SECONDS = 24 * 3600.0
+"""Age from which a part is taken for a leftover where the system has no locks to tell it by."""
 
 
 @contextmanager
@@ -48,7 +56,7 @@ def writing(path: Path | str) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _held(part):
             yield part
-            with part.open("rb") as file:
+            with part.open("rb+") as file:  # Windows syncs only what may be written
                 os.fsync(file.fileno())
             part.replace(path)
     except OSError as error:
@@ -61,6 +69,10 @@ def writing(path: Path | str) -> Iterator[Path]:
 @contextmanager
 def _held(part: Path) -> Iterator[None]:
     """Make a part and hold its lock as long as it is written: the system lets go of it when the process is killed."""
+    if fcntl is None:  # Windows, which would not move a file that is held
+        part.touch()
+        yield
+        return
     while True:
         descriptor = os.open(part, os.O_CREAT | os.O_RDWR, 0o666)
         try:
@@ -77,11 +89,16 @@ def _held(part: Path) -> Iterator[None]:
 def remove_leftovers(folder: Path, depth: int = 0) -> None:
     """Remove what killed processes left half written in a folder, and in those within it to some depth.
 
-    What a process that goes on is writing stays, on this machine or on another that shares the disk.
+    What a process that goes on is writing stays, on this machine or on another that shares the disk. Where the system
+    has no locks, on Windows, what is less than a day old stays.
     """
     for level in range(depth + 1):
         for part in folder.glob("*/" * level + f"{_PART}*"):
             with suppress(OSError):
+                if fcntl is None:
+                    if time.time() - part.stat().st_mtime > _OLD_SECONDS:
+                        part.unlink()
+                    continue
                 descriptor = os.open(part, os.O_RDWR)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -121,7 +121,7 @@ def read_run_recipe(out: Path) -> Recipe:
     """The resolved recipe of a run. Raises UsageError when ``out`` holds none."""
     if not (out / "recipe.yaml").is_file():
         raise UsageError(f"{out} holds no run to resume.", "Leave --resume out to start one.")
-    return recipe_from(read_mapping(out / "recipe.yaml", "recipe", "docs/own-structure.md"))
+    return recipe_from(read_mapping(out / "recipe.yaml", "recipe", "own-structure.md"))
 
 
 def require_same_data(cases: list[CaseFiles], recipe: Recipe, record: Path) -> None:

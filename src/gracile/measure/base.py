@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gracile.case import Case
 from gracile.errors import RecipeError, nearest
+from gracile.names import ANY, Kind
 from gracile.recipe import Recipe, Spec
 from gracile.result import Result
 
@@ -17,8 +18,11 @@ MicrometersPerPixel = Annotated[float | None, Field(gt=0, description="pixel siz
 class Measure(Spec, ABC):
     """One measure. Its fields are its options, by their names in a recipe; some of them are given at prediction.
 
-    What it can be used on stands in `gracile.names.MEASURES`, beside its name.
+    What one of Gracile's can be used on stands in `gracile.names.MEASURES`, beside its name.
     """
+
+    inputs: ClassVar[tuple[Kind, ...]] = ANY
+    """What one of another package can be used on."""
 
     of: ClassVar[Literal["mask", "landmarks"]] = "mask"
     """What it measures; without a mask the measures of masks are passed over."""

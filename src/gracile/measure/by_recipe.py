@@ -6,9 +6,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from gracile.case import Case
 from gracile.errors import RecipeError, UsageError, nearest
+from gracile.extensions import ALL_MEASURES, Added
 from gracile.measure.base import Measure
 from gracile.measure.vertebral_levels import level_range
-from gracile.names import MEASURES
+from gracile.names import docs_page
 from gracile.recipe import MeasureSpec, Recipe
 from gracile.recipe.wording import joined, sentences
 from gracile.result import Result
@@ -56,16 +57,17 @@ def declared(spec: MeasureSpec, settings: Settings | None = None) -> Measure:
     Raises:
         RecipeError: There is none of that name, or an option that it has not or cannot take.
     """
-    if spec.name not in MEASURES:
-        raise RecipeError(f"There is no measure {spec.name!r}.", nearest(spec.name, MEASURES))
-    kind: type[Measure] = MEASURES[spec.name].load()
+    if spec.name not in ALL_MEASURES:
+        raise RecipeError(f"There is no measure {spec.name!r}.", nearest(spec.name, ALL_MEASURES))
+    entry = ALL_MEASURES[spec.name]
+    kind: type[Measure] = entry.require_kind(Measure) if isinstance(entry, Added) else entry.load()
     given = {name: value for name, value in (settings or {}).items() if name in kind.model_fields}
     try:
         return kind.model_validate({**spec.options, **given})
     except ValidationError as error:
         said = joined(sentences(error, kind))
         raise RecipeError(
-            f"The options of the measure {spec.name!r} are not valid: {said}", "See docs/recipes.md."
+            f"The options of the measure {spec.name!r} are not valid: {said}", f"See {docs_page('recipes.md')}."
         ) from None
 
 

@@ -140,7 +140,7 @@ _MONAI: dict[str, dict[Part, list[str]]] = {
 
 
 def _library_blocks(network: nn.Module) -> list[tuple[str, Part]]:
-    kind = type(network).__name__
+    kind = type(network).__name__ if type(network).__module__.startswith("monai.") else ""
     if hasattr(network, "segmentation_head"):  # every network of segmentation-models-pytorch
         return [*in_part("contracting", ["encoder"]), *in_part("expanding", ["decoder", "segmentation_head"])]
     if kind in _MONAI:

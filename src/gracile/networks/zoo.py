@@ -5,7 +5,9 @@ from typing import Any
 from torch import nn
 
 from gracile.errors import GracileError, RecipeError, nearest, require_options
+from gracile.extensions import ALL_NETWORKS, Added
 from gracile.names import MONAI_NETWORKS, NETWORKS, PICTURES, Kind, takes_first_weights
+from gracile.networks.added import added_network
 from gracile.networks.libraries import monai_network, smp_network
 
 
@@ -15,8 +17,8 @@ def build_network(
     """Build a network that maps images to logits.
 
     Args:
-        name: A name of `gracile.names.NETWORKS`; ``smp:Unet:resnet18`` for a decoder and encoder of
-            segmentation-models-pytorch; ``monai:UNet`` for a class of `gracile.names.MONAI_NETWORKS`.
+        name: A name of `gracile.names.NETWORKS`, or one that a package adds; ``smp:Unet:resnet18`` for a decoder and
+            encoder of segmentation-models-pytorch; ``monai:UNet`` for a class of `gracile.names.MONAI_NETWORKS`.
         in_channels: Channels of the image.
         out_channels: Number of classes, the background included.
         initial: Weights to begin with: a file for ``double-unet``, a name of segmentation-models-pytorch such as
@@ -29,9 +31,9 @@ def build_network(
             where a volume is seen; or weights that this network does not take or that cannot be had.
     """
     library, _, rest = name.partition(":")
-    if name not in NETWORKS and library not in ("smp", "monai"):
+    if library not in ("smp", "monai") and name not in ALL_NETWORKS:
         libraries = ["smp:Unet:resnet18", *(f"monai:{known}" for known in MONAI_NETWORKS)]
-        raise RecipeError(f"There is no network {name!r}.", nearest(name, [*NETWORKS, *libraries]))
+        raise RecipeError(f"There is no network {name!r}.", nearest(name, [*ALL_NETWORKS, *libraries]))
     if initial and not takes_first_weights(name):
         raise RecipeError(f"The network {name!r} takes no first weights.", "Leave `initial` out; --from takes bundles.")
     if dimensions and library != "monai" and _KINDS[dimensions] not in _inputs(name):
@@ -41,7 +43,10 @@ def build_network(
             return smp_network(rest, in_channels, out_channels, initial, options)
         if library == "monai":
             return monai_network(rest, in_channels, out_channels, dimensions, options)
-        kind = NETWORKS[name].load()
+        entry = ALL_NETWORKS[name]
+        if isinstance(entry, Added):
+            return added_network(entry, in_channels, out_channels, options)
+        kind = entry.load()
         require_options(f"network {name!r}", kind, options, ("in_channels", "out_channels"))
         return kind(in_channels, out_channels, **options, **({"weights": initial} if initial else {}))
     except GracileError:
@@ -67,5 +72,5 @@ _OTHERS = {
 
 
 def _inputs(name: str) -> tuple[Kind, ...]:
-    """What a network of ours sees; those of segmentation-models-pytorch see pictures."""
-    return NETWORKS[name].inputs if name in NETWORKS else PICTURES
+    """What a network sees; those of segmentation-models-pytorch see pictures."""
+    return PICTURES if name.startswith("smp:") else ALL_NETWORKS[name].sees()

@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from gracile.errors import nearest
+from gracile.errors import RecipeError, nearest
+from gracile.extensions import ALL_LOSSES, ALL_MEASURES, ALL_NETWORKS
 from gracile.names import (
-    LOSSES,
-    MEASURES,
     MONAI_NETWORKS,
-    NETWORKS,
     PROTOCOL_INPUTS,
     PROTOCOLS,
     WINDOW_NETWORKS,
@@ -31,6 +29,8 @@ RESERVED = {"bundle", "cache", "comparison"}
 """Folders of a training run that no stage may be named after."""
 
 _LOOKS_AT: dict[Kind, str] = {"image": "pictures", "volume": "volumes"}
+
+_ONE_IS_ENOUGH = "Uninstall all but one of them."
 
 
 def problems(recipe: "Recipe") -> list[str]:
@@ -86,12 +86,7 @@ def _inputs(recipe: "Recipe") -> list[str]:
                 f"There are: {fitting}."
             )
     for measure in recipe.measure:
-        if measure.name not in MEASURES:
-            found.append(f"there is no measure {measure.name!r}. {nearest(measure.name, MEASURES)}")
-        elif kind not in MEASURES[measure.name].inputs:
-            fitting = ", ".join(name for name, entry in MEASURES.items() if kind in entry.inputs)
-            what = _LOOKS_AT[MEASURES[measure.name].inputs[0]]
-            found.append(f"the measure {measure.name!r} is for {what}, and {looks}. There are: {fitting}.")
+        found += _measure(measure.name, kind, looks)
     inputs = PROTOCOL_INPUTS.get(recipe.protocol, (kind,))
     if recipe.protocol not in PROTOCOLS:
         found.append(f"there is no protocol {recipe.protocol!r}. {nearest(recipe.protocol, PROTOCOLS)}")
@@ -100,6 +95,19 @@ def _inputs(recipe: "Recipe") -> list[str]:
         what = _LOOKS_AT[inputs[0]]
         found.append(f"the protocol {recipe.protocol!r} is for {what}, and {looks}. There are: {fitting}.")
     return found
+
+
+def _measure(name: str, kind: Kind, looks: str) -> list[str]:
+    if name not in ALL_MEASURES:
+        return [f"there is no measure {name!r}. {nearest(name, ALL_MEASURES)}"]
+    try:
+        sees = ALL_MEASURES[name].sees()
+    except RecipeError as error:
+        return [f"{error.message[:1].lower()}{error.message[1:]} {error.remedy}"]
+    if kind in sees:
+        return []
+    fitting = ", ".join(other for other, entry in ALL_MEASURES.items() if kind in entry.inputs and other != name)
+    return [f"the measure {name!r} is for {_LOOKS_AT[sees[0]]}, and {looks}. There are: {fitting}."]
 
 
 def _lines(recipe: "Recipe") -> list[str]:
@@ -173,14 +181,15 @@ def _networks(recipe: "Recipe") -> list[str]:
         if spec.network.initial and not is_library_s and not takes_first_weights(inner):
             found.append(f"{where}: the network {name!r} takes no first weights: leave `initial` out")
         for term in getattr(spec, "losses", []):
-            if term.name not in LOSSES:
-                found.append(f"{where}: there is no loss {term.name!r}. {nearest(term.name, LOSSES)}")
+            if term.name not in ALL_LOSSES:
+                found.append(f"{where}: there is no loss {term.name!r}. {nearest(term.name, ALL_LOSSES)}")
+            elif problem := ALL_LOSSES[term.name].problem():
+                found.append(f"{where}: {problem}. {_ONE_IS_ENOUGH}")
     return found
 
 
 def _delineator(where: str, network: NetworkSpec, kind: Kind, role: str) -> list[str]:
     library, _, _ = network.name.partition(":")
-    fitting = [name for name, entry in NETWORKS.items() if kind in entry.inputs and entry.role == role]
     looks = _LOOKS_AT[kind]
     if library == "monai" and role == "delineates":
         wanted, dimensions = {"image": 2, "volume": 3}[kind], network.options.get("spatial_dims")
@@ -188,18 +197,27 @@ def _delineator(where: str, network: NetworkSpec, kind: Kind, role: str) -> list
             return [f"{where}: the network sees {looks}: spatial_dims is {wanted}, not {dimensions}"]
         return []
     if library == "smp" and role == "delineates":
-        return [] if kind == "image" else [f"{where}: networks of smp are for pictures. {nearest('', fitting)}"]
-    if network.name not in NETWORKS:
+        if kind == "image":
+            return []
+        return [f"{where}: networks of smp are for pictures. {nearest('', _fitting(kind, role))}"]
+    if network.name not in ALL_NETWORKS:
         libraries = [*["smp:Unet:resnet18"] * (kind == "image"), *(f"monai:{name}" for name in MONAI_NETWORKS)]
-        known = [*fitting, *(libraries if role == "delineates" else [])]
+        known = [*_fitting(kind, role), *(libraries if role == "delineates" else [])]
         return [f"{where}: there is no network {network.name!r}. {nearest(network.name, known)}"]
-    if network.name not in fitting:
-        entry = NETWORKS[network.name]
+    entry = ALL_NETWORKS[network.name]
+    if problem := entry.problem():
+        return [f"{where}: {problem}. {_ONE_IS_ENOUGH}"]
+    if kind not in entry.inputs or entry.role != role:
         why = (
             f"is for {_LOOKS_AT[entry.inputs[0]]}" if kind not in entry.inputs else f"{entry.role}, and here one {role}"
         )
-        return [f"{where}: the network {network.name!r} {why}. {nearest('', fitting)}"]
+        return [f"{where}: the network {network.name!r} {why}. {nearest('', _fitting(kind, role))}"]
     return []
+
+
+def _fitting(kind: Kind, role: str) -> list[str]:
+    """Networks that fit; of those of other packages it is not known what they see until they are built."""
+    return [name for name, entry in ALL_NETWORKS.items() if kind in entry.inputs and entry.role == role]
 
 
 def _landmarks(recipe: "Recipe") -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gracile.errors import RecipeError
-from gracile.names import PACKAGE, RECIPES
+from gracile.names import PACKAGE, RECIPES, docs_page
 from gracile.recipe.cascade import SETTINGS_FOLLOW, Recipe
 from gracile.recipe.wording import joined, sentences
 from gracile.settings import apply_setting, named_file, read_mapping, read_setting
@@ -23,7 +23,7 @@ def read_recipe(source: str | Path, settings: list[str] | None = None) -> Recipe
     Raises:
         RecipeError: Unknown name, unreadable file, unknown setting or a value of the wrong kind.
     """
-    return recipe_from(read_mapping(recipe_path(str(source)), "recipe", "docs/own-structure.md"), settings)
+    return recipe_from(read_mapping(recipe_path(str(source)), "recipe", "own-structure.md"), settings)
 
 
 def recipe_from(data: dict[str, Any], settings: list[str] | None = None) -> Recipe:
@@ -61,4 +61,4 @@ def _validated(data: dict[str, Any], *, settings_follow: bool = False) -> Recipe
         return Recipe.model_validate(data, context={SETTINGS_FOLLOW: settings_follow})
     except ValidationError as error:
         found = joined(sentences(error, Recipe))
-        raise RecipeError(f"The recipe is not valid: {found}", "See docs/recipes.md.") from None
+        raise RecipeError(f"The recipe is not valid: {found}", f"See {docs_page('recipes.md')}.") from None

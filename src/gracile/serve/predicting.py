@@ -15,6 +15,7 @@ from gracile.inference import Input, Options, predict
 from gracile.inference.result_files import POINT_FORMATS
 from gracile.inference.segmentation_objects import is_dicom_input
 from gracile.io.atomic import write_json, write_text
+from gracile.io.dicom.segmentations import has_segmentations
 from gracile.io.masks import read_labels
 from gracile.io.naming import stem
 from gracile.io.predictions_file import PREDICTIONS, read_predictions
@@ -49,7 +50,7 @@ class PredictingEngine:
             found = Input(source, _NAME, request["group"])
             options = Options(
                 probabilities=request["probabilities"], overwrite=True, points=POINT_FORMATS,
-                dicom_seg=is_dicom_input(found) and bool(model.recipe.structures),
+                dicom_seg=has_segmentations() and is_dicom_input(found) and bool(model.recipe.structures),
             )  # fmt: skip
             predict(model.pipeline, identity, [found], out, options, _observe)
         (record,) = read_predictions(out / PREDICTIONS)["inputs"]

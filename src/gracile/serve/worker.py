@@ -10,14 +10,19 @@ import importlib
 import json
 import os
 import re
-import resource
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from gracile.errors import DataError, GracileError
 from gracile.io.kinds import KINDS
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 News = Callable[[dict[str, Any]], None]
 
@@ -88,7 +93,7 @@ def _told(refusal: str) -> str:
 
 def without_paths(text: str, folder: Path) -> str:
     """A message without the server's own paths and its names for uploads, which are nobody's business."""
-    return re.sub(rf"{re.escape(str(folder))}/[^\s:,]+|\binput({_KEPT_NAMES})(?!\w|\.\w|=)", "The file", text)
+    return re.sub(rf"{re.escape(str(folder))}[/\\][^\s:,]+|\binput({_KEPT_NAMES})(?!\w|\.\w|=)", "The file", text)
 
 
 def _send(channel: TextIO, message: dict[str, Any]) -> None:
@@ -97,9 +102,15 @@ def _send(channel: TextIO, message: dict[str, Any]) -> None:
 
 
 def _limit_memory(megabytes: int, whole: bool) -> None:
-    """Limit the address space, or only the data: a GPU's driver claims far more addresses than memory."""
+    """Limit the address space, or only the data: a GPU's driver claims far more addresses than memory.
+
+    Where the system has no such limits, on Windows, or refuses them, as macOS may, it works without.
+    """
+    if resource is None:
+        return
     kind = resource.RLIMIT_AS if whole else resource.RLIMIT_DATA
-    resource.setrlimit(kind, (megabytes * 1024 * 1024,) * 2)
+    with suppress(OSError, ValueError) if sys.platform == "darwin" else nullcontext():
+        resource.setrlimit(kind, (megabytes * 1024 * 1024,) * 2)
 
 
 def _engine(name: str, models: list[str]) -> Engine:

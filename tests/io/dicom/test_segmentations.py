@@ -227,3 +227,17 @@ def test_frames_too_far_apart_for_a_volume_are_refused_before_memory_is_taken(tm
     dataset.save_as(path)
     with pytest.raises(DataError, match="more than the limit"):
         read_volume_labels(path, CLASSES)
+
+
+def test_without_highdicom_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    series = made(tmp_path / "series", affine_of((0, 0, 0)))
+    write_segmentation(tmp_path / "a.seg.dcm", mask_of(), CLASSES, series)
+    monkeypatch.setattr(segmentations, "find_spec", lambda name: None)
+    for refused in (
+        lambda: write_segmentation(tmp_path / "b.seg.dcm", mask_of(), CLASSES, series),
+        lambda: read_volume_labels(tmp_path / "a.seg.dcm", CLASSES),
+    ):
+        with pytest.raises(DataError, match=r"highdicom.*pip install 'gracile\[dicom-seg\]'"):
+            refused()
+    assert not (tmp_path / "b.seg.dcm").exists()
+    assert not segmentations.has_segmentations()

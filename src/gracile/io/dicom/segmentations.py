@@ -5,6 +5,7 @@ for it. Nothing of that comes into a message or a log.
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,6 +55,17 @@ class Segment(Protocol):
     def color(self) -> Sequence[int]: ...
 
 
+def has_segmentations() -> bool:
+    """Whether highdicom is installed, without which no segmentation is read or written."""
+    return find_spec("highdicom") is not None
+
+
+def require_segmentations() -> None:
+    """Raise DataError where highdicom is not installed."""
+    if not has_segmentations():
+        raise DataError("DICOM Segmentations need highdicom.", "Install it: pip install 'gracile[dicom-seg]'.")
+
+
 def write_segmentation(
     path: Path | str,
     mask: np.ndarray,
@@ -77,9 +89,10 @@ def write_segmentation(
         series: Number or UID of the series that is meant, where the folder holds several.
 
     Raises:
-        DataError: The images name no study or, of a volume, no frame of reference; the mask does not fit; or the file
-            cannot be written.
+        DataError: The images name no study or, of a volume, no frame of reference; the mask does not fit; the file
+            cannot be written; or highdicom is not installed.
     """
+    require_segmentations()
     path, source = Path(path), Path(source)
     if mask.ndim == 2:
         files, frames = [source], mask[None]
@@ -111,8 +124,9 @@ def read_segmentation(path: Path) -> Voxels:
     Axes are columns, rows and slices. It covers the slices that it has frames of, and those between them.
 
     Raises:
-        DataError: It is damaged, its segments overlap, or it does not lie in a volume.
+        DataError: It is damaged, its segments overlap, it does not lie in a volume, or highdicom is not installed.
     """
+    require_segmentations()
     import highdicom as hd
 
     with private_parsing(path):

@@ -177,7 +177,7 @@ def _listed(folder: Path, groups: list[list[Slice]]) -> str:
     for group in groups:
         first = group[0]
         name = f"number {first.number or 'unknown'}" + (f" ({first.description})" if first.description else "")
-        place = first.path.relative_to(folder)
+        place = first.path.relative_to(folder).as_posix()
         parts.append(f"{name} with {len(group)} images of {times(first.shape)}, such as {place}")
     return "; ".join(parts[:_SHOWN]) + (f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else "")
 

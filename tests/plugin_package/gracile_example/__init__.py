@@ -1,0 +1,1 @@
+"""A network, a loss and a measure for Gracile."""

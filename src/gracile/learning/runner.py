@@ -1,9 +1,7 @@
-"""A bundle's network computed by PyTorch: for what has no graph, and where it is asked for."""
-
-import torch
+"""A stage's network computed by PyTorch: for what has no graph, and where it is asked for."""
 
 from gracile.bundle import Bundle
-from gracile.devices import resolve_device
+from gracile.devices import in_fast_layout, resolve_device
 from gracile.learning.learners import Learner, build_learner
 from gracile.recipe import StageSpec
 from gracile.runners.base import Computing, Runner
@@ -17,13 +15,11 @@ def open_torch_runner(bundle: Bundle, stage: str, computing: Computing) -> Runne
         UsageError: There is no such device.
     """
     spec = next(spec for spec in bundle.recipe.stages if spec.name == stage)
-    if computing.threads:
-        torch.set_num_threads(computing.threads)
-    return trained_learner(bundle, spec, computing.device).runner(computing.precision)
+    return trained_learner(bundle, spec, computing.device).runner(computing.precision, computing.threads)
 
 
 def trained_learner(bundle: Bundle, spec: StageSpec, device: str = "cpu") -> Learner:
     """The learner of a stage with its trained weights. Raises BundleError where they do not fit."""
     learner = build_learner(spec, bundle.recipe)
     learner.load_bundle_state(bundle.weights[spec.name])
-    return learner.eval().to(resolve_device(device))
+    return in_fast_layout(learner.eval().to(resolve_device(device)))

@@ -1,5 +1,6 @@
 """How every stage learns: its network, the samples it draws, its losses, its scores, and what is chosen afterwards."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,20 +24,25 @@ from gracile.transforms import Prepared
 
 Batch = dict[str, Tensor]
 
+PICTURE, VOLUME = (65, 70), (33, 38, 35)
+"""Sizes of examples whose sizes may be any: no multiples of a network's steps, as it then looks at every case."""
+
 
 @dataclass(frozen=True)
 class Exported:
     """What becomes a graph of a stage: a module, what it is tried on, and which of their axes vary.
 
     Args:
-        module: From the inputs to the answer that the applied stage takes.
-        inputs: One example for each input.
-        varying: Of each input the axes whose lengths may differ from call to call.
+        module: From tensors to one tensor, the stage's own weights in it.
+        inputs: Examples of what it takes, the batch first. An axis of any length must have 2 or more here.
+        axes: For each input, its axes of any length.
+        names: Of the inputs in the graph.
     """
 
     module: nn.Module
     inputs: tuple[Tensor, ...]
-    varying: tuple[tuple[int, ...], ...]
+    axes: tuple[tuple[int, ...], ...]
+    names: tuple[str, ...] = ("images", "numbers")
 
 
 class Learner(nn.Module, ABC):
@@ -154,16 +160,17 @@ class Learner(nn.Module, ABC):
 
     def exported(self) -> Exported | None:
         """What becomes its graph; None where no other engine than PyTorch can take it."""
-        spatial = (self.example_side,) * self.example_axes
-        image = torch.zeros(1, self.recipe.input.channels, *spatial)
-        return Exported(Answering(self), (image,), (tuple(range(2, 2 + self.example_axes)),))
+        images = torch.zeros(self.example_batch, self.recipe.input.channels, *self.example_sizes)
+        axes = [0] * (self.example_batch > 1) + list(range(2, images.ndim))
+        return Exported(Answering(self), (images,), (tuple(axes),))
 
-    example_axes, example_side = 2, 64
-    """Axes and samples along each of an image that its network is tried on."""
+    example_batch: int = 1
+    example_sizes: tuple[int, ...] = PICTURE
+    """What its network is exported with: a batch of 1 stays 1, of more becomes any."""
 
-    def runner(self, precision: str = "auto") -> Runner:
-        """Its network as it is now as a function of arrays, computed by PyTorch."""
-        return TorchRunner(self, precision)
+    def runner(self, precision: str = "auto", threads: int = 0) -> Runner:
+        """Its network as a function of arrays, computed by PyTorch with the weights of the moment."""
+        return TorchRunner(self, precision, threads)
 
     def applied(self, precision: str = "auto") -> Stage:
         """The stage that applies what was learned until now."""
@@ -209,23 +216,30 @@ class TorchRunner:
     Args:
         learner: Its weights may change from call to call.
         precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the device computes fast in it.
+        threads: Of the processor; 0 takes as many as PyTorch has then.
     """
 
-    def __init__(self, learner: Learner, precision: str = "auto") -> None:
+    def __init__(self, learner: Learner, precision: str = "auto", threads: int = 0) -> None:
         device = learner.device
         self.learner = learner
-        self.half = precision == "bfloat16" or (precision == "auto" and has_fast_bf16(device))
+        self._calling = threading.Lock()
+        self._half = precision == "bfloat16" or (precision == "auto" and has_fast_bf16(device))
+        self._threads = threads
         self.computed = Computed(
-            "torch", torch.__version__, "bfloat16" if self.half else "float32", torch.get_num_threads(), str(device)
-        )
+            "torch", torch.__version__.split("+")[0], "bfloat16" if self._half else "float32",
+            threads or torch.get_num_threads(), device.type,
+        )  # fmt: skip
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
+        """As `gracile.runners.Runner`."""
         learner = self.learner
-        was_training = learner.training
-        learner.eval()
-        try:
-            tensors = [in_fast_layout(torch.from_numpy(np.ascontiguousarray(x)).to(learner.device)) for x in inputs]
-            with torch.inference_mode(), torch.autocast(learner.device.type, torch.bfloat16, enabled=self.half):
+        tensors = [in_fast_layout(torch.from_numpy(np.ascontiguousarray(x)).to(learner.device)) for x in inputs]
+        was_training, threads = learner.training, torch.get_num_threads()
+        with self._calling, torch.inference_mode(), torch.autocast(learner.device.type, torch.bfloat16, self._half):
+            learner.eval()
+            torch.set_num_threads(self._threads or threads)
+            try:
                 return learner.logits(*tensors).float().cpu().numpy()
-        finally:
-            learner.train(was_training)
+            finally:
+                torch.set_num_threads(threads)
+                learner.train(was_training)

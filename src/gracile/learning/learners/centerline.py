@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from gracile.geometry import Centerline
 from gracile.geometry.centerline import centerline_from_mask
-from gracile.learning.learners.base import Batch, Learner, network_of
+from gracile.learning.learners.base import VOLUME, Batch, Learner, network_of
 from gracile.recipe import Recipe
 from gracile.samples.volume_samples import PointSamples, SampledVolume
 from gracile.stages.centerline import CenterlineStage
@@ -28,7 +28,7 @@ class CenterlineLearner(Learner):
     """
 
     choosing = ("validation_error_mm", "min")
-    example_axes, example_side = 3, 32
+    example_sizes = VOLUME
 
     def __init__(self, spec: Any, recipe: Recipe, initialize: bool = False) -> None:
         super().__init__(spec, recipe)

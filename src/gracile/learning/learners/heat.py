@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gracile.learning.learners.base import Learner, final, network_of
+from gracile.learning.learners.base import VOLUME, Learner, final, network_of
 from gracile.networks.light_unet_3d import LightUNet3d
 from gracile.recipe import AugmentSpec, Recipe
 from gracile.samples.landmark_samples import MarkedVolume
@@ -46,7 +46,7 @@ class HeatLearner(Learner):
     """A network that answers a map of logits for each landmark, and how the landmarks lie to each other."""
 
     choosing = ("validation_error_mm", "min")
-    example_axes, example_side = 3, 32
+    example_sizes = VOLUME
 
     def __init__(self, spec: Any, recipe: Recipe, initialize: bool = False) -> None:
         super().__init__(spec, recipe)

@@ -58,7 +58,8 @@ class LandmarkRefineLearner(HeatLearner):
 
     def exported(self) -> Exported:
         patches = torch.zeros(2, self.recipe.input.channels, *(self.spec.size,) * 3)
-        return Exported(Answering(self), (patches, torch.zeros(2, dtype=torch.int64)), ((0,), (0,)))
+        numbers = torch.tensor([0, len(self.recipe.landmarks) - 1])
+        return Exported(Answering(self), (patches, numbers), ((0,), (0,)))
 
     def own_logits(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Logits of each patch's own landmark within the reach, ``(batch, n, n, n)``."""

@@ -88,7 +88,7 @@ class LandmarkWindowsLearner(Learner):
     def exported(self) -> None:
         """None: its windows share features, which a graph of one window cannot."""
 
-    def runner(self, precision: str = "auto") -> "WindowRunner":  # type: ignore[override]
+    def runner(self, precision: str = "auto", threads: int = 0) -> "WindowRunner":  # type: ignore[override]
         return WindowRunner(self)
 
 

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from gracile.geometry import Centerline
 from gracile.geometry.centerline import centerline_from_mask
-from gracile.learning.learners.base import Batch, Learner, network_of
+from gracile.learning.learners.base import VOLUME, Batch, Learner, network_of
 from gracile.learning.learners.segment import weighted_losses
 from gracile.losses import build_loss
 from gracile.networks.slices import SliceNetwork
@@ -27,7 +27,7 @@ from gracile.transforms.volume import resample_to_spacing, steps_to
 class SegmentVolumeLearner(Learner):
     """Learns to delineate the recipe's classes in a column along the true line, jittered, or in the whole volume."""
 
-    example_axes, example_side = 3, 32
+    example_batch, example_sizes = 2, VOLUME
 
     def __init__(self, spec: Any, recipe: Recipe, initialize: bool = False) -> None:
         super().__init__(spec, recipe)

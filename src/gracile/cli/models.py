@@ -1,4 +1,4 @@
-"""Commands on models: list them, import one."""
+"""Commands on models: list them, import one, bring one to the newest format, check what engines make of one."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gracile.cli.options import AsJson
+from gracile.errors import UsageError, nearest
 from gracile.extensions import ALL_LOSSES, ALL_MEASURES, ALL_NETWORKS, Known
 from gracile.names import MODELS, MONAI_NETWORKS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, WINDOW_NETWORKS
 
@@ -15,7 +16,7 @@ app = typer.Typer(invoke_without_command=True)
 
 @app.callback()
 def listing(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the shipped models, recipes, networks, losses, measures and studies; or import a model."""
+    """List the shipped models, recipes, networks, losses, measures and studies; or import, upgrade or verify one."""
     if context.invoked_subcommand:
         return
     networks = {name: entry.summary for name, entry in NETWORKS.items()} | WINDOW_NETWORKS
@@ -57,3 +58,40 @@ def import_smicnet(
 
     names = [name.strip() for name in landmarks.split(",") if name.strip()]
     typer.echo(f"Bundle: {import_smicnet(file, out, names)}")
+
+
+@app.command()
+def upgrade(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> None:
+    """Bring a bundle to the newest format in place: it gets graphs and golden answers, its weights stay as they are."""
+    from gracile.learning.graphs import upgrade_bundle
+
+    reasons = upgrade_bundle(bundle)
+    for stage, reason in reasons.items():
+        typer.echo(f"The stage {stage} has no graph, so that PyTorch computes it: {reason}")
+    typer.echo(f"Bundle: {bundle}")
+
+
+@app.command()
+def verify(
+    model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
+    engine: Annotated[str, typer.Option(help="One engine alone: openvino, onnxruntime or torch.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Compute a model's golden cases by every engine that is installed, and print the largest differences."""
+    from gracile.bundle import read_bundle
+    from gracile.runners.choice import ENGINES
+    from gracile.runners.verify import verify as verified
+
+    if engine and engine not in ENGINES:
+        raise UsageError(f"There is no engine {engine!r}.", nearest(engine, ENGINES))
+    rows = verified(read_bundle(model), [engine] if engine else [])
+    if as_json:
+        typer.echo(json.dumps([{**vars(row), "right": row.right} for row in rows], indent=1))
+    else:
+        typer.echo(f"{'stage':20} {'engine':12} {'version':12} {'numbers':10} largest difference")
+        for row in rows:
+            said = row.why if row.difference is None else f"{row.difference:.1e} of the range"
+            judged = "" if row.right else "  WRONG"
+            typer.echo(f"{row.stage:20} {row.engine:12} {row.version:12} {row.precision:10} {said}{judged}")
+    if not all(row.right for row in rows):
+        raise typer.Exit(1)

@@ -26,9 +26,9 @@ def bundle(folder: Path, settings: list[str], favored: int, strength: float = 5.
         torch.manual_seed(0)
         stage = build_learner(recipe.stages[0], recipe)
     weights = dict(stage.bundle_state())
-    bias = weights["network.heads.1.bias"].reshape(len(recipe.classes), 4).copy()
+    bias = weights["network.heads.1.bias"].clone().unflatten(0, (len(recipe.classes), 4))
     bias[favored] += strength
-    weights["network.heads.1.bias"] = bias.ravel()
+    weights["network.heads.1.bias"] = bias.flatten()
     card = {"fine_tuning": ["vessels: 1 of 2 layers carried over from the bundle's vessels"]}
     return write_bundle(Bundle(recipe=recipe, weights={stage.name: weights}, card=card), folder)
 

@@ -38,6 +38,8 @@ class Knowing:
             "cochlea-landmarks-published", ["landmarks=[{name: apex}, {name: deep/turn}]", "measure=[]"]
         )
         self.ordinary = Ordinary()
+        self.computed: dict[str, Any] = {}
+        self.learned_from: set[str] = set()
         self.missed = missed
         self.starts: list[Any] = []
         self.maps: list[weakref.ref[np.ndarray]] = []

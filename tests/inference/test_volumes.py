@@ -32,7 +32,8 @@ class Bright:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.ordinary = Ordinary()
-        self.computed = {}
+        self.computed: dict[str, Any] = {}
+        self.learned_from: set[str] = set()
 
     def __call__(self, case: Case, *, keep_probabilities: bool = False) -> Result:
         mask = (case.image[0] > 500).astype(np.uint8)

@@ -14,6 +14,7 @@ from gracile.inference import Options, VideoOptions, find_inputs, predict
 from gracile.io.video_writing import write_video
 from gracile.pages import case_page
 from gracile.pages.predictions import ReportWriter
+from gracile.learning.learners import build_learner
 from gracile.pipeline import Pipeline
 from gracile.recipe import read_recipe
 from gracile.result import Result
@@ -42,8 +43,9 @@ class Bright(Pipeline):
 
 @pytest.fixture(scope="module")
 def pipeline():
-    pipeline = Bright(read_recipe("surgical-tool", TINY))
-    pipeline.stages[0].threshold.fill_(0.31)
+    recipe = read_recipe("surgical-tool", TINY)
+    pipeline = Bright(recipe, [build_learner(spec, recipe).applied() for spec in recipe.stages])
+    pipeline.stages[0].threshold = 0.31
     return pipeline
 
 

@@ -1,5 +1,6 @@
 """What a graph takes, and what an engine says of one that it cannot take, in the user's words."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 
 from gracile.errors import BundleError
 from gracile.runners.base import Graph
+
+log = logging.getLogger(__name__)
 
 LONGEST = 240
 
@@ -49,6 +52,7 @@ def fitted(graph: Graph, ports: Sequence[Port], inputs: Sequence[np.ndarray]) ->
 
 def refused(graph: Graph, engine: str, error: BaseException) -> BundleError:
     """The error of an engine that cannot load or compute a graph: names file and engine, and keeps the reason."""
+    log.debug("%s and %s: %s", graph, engine, error)
     return BundleError(
         f"{graph} cannot be computed by {engine}: {_reason(error)}.",
         "Copy the bundle again, or take another engine (--engine).",

@@ -1,0 +1,113 @@
+"""The graphs and golden answers of a bundle, made from its stages."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from gracile.bundle import add_graphs, bundle_folder, graph_file, read_bundle
+from gracile.errors import BundleError, GracileError
+from gracile.learning.export import export_graph
+from gracile.learning.learners import Exported, Learner
+from gracile.learning.runner import trained_learner
+from gracile.runners.base import Computing, Graph, Runner
+from gracile.runners.choice import is_installed
+from gracile.runners.golden import Golden, golden_content, noise
+from gracile.runners.onnxruntime import OnnxRuntimeRunner
+from gracile.runners.openvino import OpenVINORunner
+
+log = logging.getLogger(__name__)
+
+FARTHEST = 1e-3
+"""Difference of an engine's answer from PyTorch's, as a share of its range, with which a graph is not kept."""
+
+GOLDEN_CASES = 2
+
+
+def write_graphs(learners: Sequence[Learner], folder: Path) -> dict[str, str]:
+    """Give a bundle the graphs and golden answers of its stages, each tried first in the engines that are installed.
+
+    Args:
+        learners: Of its stages, with the weights of the bundle.
+        folder: The bundle, whose weights stay as they are.
+
+    Returns:
+        Why a stage has no graph, by its name; PyTorch alone can compute it.
+    """
+    graphs: dict[str, bytes] = {}
+    goldens: dict[str, bytes] = {}
+    reasons: dict[str, str] = {}
+    for stage in learners:
+        own = stage.exported()
+        if own is None:
+            reasons[stage.name] = "its network is no graph"
+            continue
+        weights = (folder / f"{stage.name}.safetensors").read_bytes()
+        try:
+            graph = export_graph(own, weights, f"{stage.name}.safetensors")
+            cases = golden_cases(own, stage.name)
+            _try(graph, weights, stage.name, cases)
+        except GracileError as error:
+            reasons[stage.name] = error.message
+            log.warning("The stage %r has no graph, so that PyTorch alone computes it: %s", stage.name, error.message)
+            continue
+        graphs[stage.name], goldens[stage.name] = graph, golden_content(cases)
+    add_graphs(folder, graphs, goldens)
+    return reasons
+
+
+def golden_cases(own: Exported, name: str) -> list[Golden]:
+    """Inputs of some sizes and what PyTorch answers in float32; the same for the same stage."""
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+    module = own.module.float().eval()
+    cases = []
+    for number in range(GOLDEN_CASES):
+        inputs = []
+        for example, axes in zip(own.inputs, own.axes, strict=True):
+            shape = [
+                length if axis not in axes else 1 + number if axis == 0 else length + 5 * number
+                for axis, length in enumerate(example.shape)
+            ]
+            whole = not example.is_floating_point()
+            inputs.append(np.resize(example.numpy()[number:], shape) if whole else noise(shape, seed + number))
+        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+            answer = module(*(torch.from_numpy(values) for values in inputs))
+        cases.append(Golden.of(inputs, answer.numpy()))
+    return cases
+
+
+def _try(graph: bytes, weights: bytes, name: str, cases: Sequence[Golden]) -> None:
+    """Raise BundleError where an engine that is installed does not give a graph's golden answers."""
+    computing = Computing(precision="float32", threads=1)
+    engines: dict[str, Callable[[Graph, Computing], Runner]] = {
+        "openvino": OpenVINORunner, "onnxruntime": OnnxRuntimeRunner,
+    }  # fmt: skip
+    with TemporaryDirectory() as place:
+        path = Path(place) / graph_file(name)
+        path.write_bytes(graph)
+        (Path(place) / f"{name}.safetensors").write_bytes(weights)
+        for engine, opened in engines.items():
+            if not is_installed(engine):
+                continue
+            runner = opened(Graph(path, name=f"the graph of {name}"), computing)
+            far = max(case.difference(runner(*case.inputs)) for case in cases)
+            if not far <= FARTHEST:
+                raise BundleError(f"Its graph answers otherwise in {engine}, by {far:.2g} of the range.")
+
+
+def upgrade_bundle(name_or_folder: str) -> dict[str, str]:
+    """Bring a bundle to this format in place: it gets graphs and golden answers; its weights stay as they are.
+
+    Returns:
+        Why a stage has no graph, by its name.
+
+    Raises:
+        BundleError: It is damaged, or its weights do not fit its recipe; nothing is changed then.
+    """
+    folder = bundle_folder(name_or_folder)
+    bundle = read_bundle(folder)
+    return write_graphs([trained_learner(bundle, spec) for spec in bundle.recipe.stages], folder)

@@ -12,9 +12,9 @@ from PIL import Image
 from gracile.geometry import Grid
 from gracile.inference import Options, VideoOptions, find_inputs, predict
 from gracile.io.video_writing import write_video
+from gracile.learning.learners import build_learner
 from gracile.pages import case_page
 from gracile.pages.predictions import ReportWriter
-from gracile.learning.learners import build_learner
 from gracile.pipeline import Pipeline
 from gracile.recipe import read_recipe
 from gracile.result import Result

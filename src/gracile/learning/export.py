@@ -56,6 +56,7 @@ def export_graph(exported: Exported, weights: bytes, weights_file: str) -> bytes
     assert program is not None
     model = program.model_proto
     _forget_origin(model)
+    _drop_made_biases(model.graph)
     _refer(model.graph, _Weights(weights, weights_file))
     content: bytes = model.SerializeToString(deterministic=True)
     return content
@@ -73,6 +74,35 @@ def _forget_origin(model: onnx.ModelProto) -> None:
         for part in [graph, *graph.node, *graph.input, *graph.output, *graph.initializer]:
             del part.metadata_props[:]
             part.doc_string = ""
+
+
+def _drop_made_biases(graph: onnx.GraphProto) -> None:
+    """Leave out the zeros that PyTorch adds in a convolution without bias, and what only they needed.
+
+    Those of a 3D convolution have two axes, which no engine takes (torch 2.15).
+    """
+    made = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
+        if node.op_type == "Conv" and len(node.input) == 3:
+            maker = made.get(node.input[2])
+            if maker is not None and maker.op_type == "Expand":
+                del node.input[2]
+    kept: list[onnx.NodeProto] = []
+    used = {output.name for output in graph.output}
+    for node in reversed(graph.node):
+        if used.intersection(node.output):
+            kept.insert(0, node)
+            used.update(name for one in (node, *_within(node)) for name in one.input)
+    del graph.node[:]
+    graph.node.extend(kept)
+
+
+def _within(node: onnx.NodeProto) -> Iterable[onnx.NodeProto]:
+    """The nodes of the graphs in a node."""
+    for attribute in node.attribute:
+        for inner in [attribute.g, *attribute.graphs] if attribute.HasField("g") else attribute.graphs:
+            for graph in _graphs(inner):
+                yield from graph.node
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterable[onnx.GraphProto]:

@@ -205,9 +205,9 @@ class Answering(nn.Module):
         super().__init__()
         self.learner = learner
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """As `Learner.logits`, float32."""
-        return self.learner.logits(*inputs).float()
+    def forward(self, images: Tensor, numbers: Tensor | None = None) -> Tensor:
+        """As the learner's ``logits``, float32; ``numbers`` where it takes any."""
+        return (self.learner.logits(images) if numbers is None else self.learner.logits(images, numbers)).float()
 
 
 class TorchRunner:

@@ -1,13 +1,15 @@
 # make install · make demo · make test · make test-export · make wheel · make test-wheel · make lint · make types
-# The packages of the lock file are built once in a cache outside the checkout; .venv is a thin layer over them that
-# holds this checkout alone, so that several checkouts share one cache.
+# The packages of a lock file are built once in a cache outside the checkout; .venv is a thin layer over all of them that
+# holds this checkout alone, so that several checkouts share one cache. `make demo` needs the base alone, without torch.
 
 SHELL := /bin/bash
 PYTHON ?= python3
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gracile
-KEY := $(shell (sha256sum 2>/dev/null || shasum -a 256) < requirements.lock | cut -c1-16)
+key = $(shell (sha256sum 2>/dev/null || shasum -a 256) < $(1) | cut -c1-16)
+KEY := $(call key,requirements.lock)
 PACKAGES := $(CACHE)/packages-$(KEY)
 READY := $(PACKAGES)/.ready
+BASE := $(CACHE)/base-$(call key,requirements-base.lock)
 RUN := .venv/bin/python -m
 
 .PHONY: install demo test test-export wheel test-wheel lint types check clean
@@ -21,17 +23,22 @@ install: .venv/.ready-$(KEY)
 	@$(RUN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch "$@"
 
-$(READY):
+$(READY): LOCK = requirements.lock
+$(READY): SIZE = about 7 GB, a few minutes
+$(BASE)/.ready: LOCK = requirements-base.lock
+$(BASE)/.ready: SIZE = about 0.8 GB, a minute
+
+$(READY) $(BASE)/.ready:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is missing: install it, or run make PYTHON=/path/to/python3."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: run make PYTHON=/path/to/a/newer/python3."; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: on Debian, apt-get install python3-venv."; exit 1; }
-	@echo "Building the environment in $(PACKAGES): about 7 GB, a few minutes, once."
-	@rm -rf "$(PACKAGES)" && mkdir -p "$(CACHE)" && $(PYTHON) -m venv "$(PACKAGES)"
-	@"$(PACKAGES)/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@echo "Building the environment in $(@D): $(SIZE), once."
+	@rm -rf "$(@D)" && mkdir -p "$(CACHE)" && $(PYTHON) -m venv "$(@D)"
+	@"$(@D)/bin/python" -m pip install --quiet --disable-pip-version-check -r $(LOCK)
 	@touch "$@"
 
-demo: install
-	@.venv/bin/gracile demo --out demo-output
+demo: $(BASE)/.ready
+	@PYTHONPATH=src "$(BASE)/bin/python" -m gracile demo --out demo-output
 
 test: install
 	@$(RUN) pytest -q -n 2 --dist loadfile --max-worker-restart 2

@@ -60,7 +60,7 @@ print(result.status)
 
 QUICK = [
     "prepare.diameter=96", "stages.segment.network.options={widths: [4, 8, 12]}",
-    "stages.segment.sampler.patch=[32,32]", "train.epochs=1", "train.validation=0", "trainer.threads=1",
+    "stages.segment.sampler.patch=[32,32]", "train.epochs=1", "trainer.threads=1",
     "trainer.workers=0",
 ]  # fmt: skip
 

@@ -1,6 +1,7 @@
 """What many tests need: a synthetic fundus data set, a tiny recipe, and the way to the real data."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ TINY = [
     "train.average_weights=0",
     "trainer.precision=32-true",
     "trainer.threads=1",
+    "trainer.graphs=false",
     "trainer.workers=0",
 ]
 """Settings that make a recipe train in seconds."""
@@ -106,6 +108,16 @@ def tiny_bundle(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -
         weights = {k: (v + torch.randn(v.shape) if "heads." in k else v).numpy() for k, v in state}
     bundle = Bundle(recipe=tiny_recipe, weights={stage.name: weights}, card={"limits": ["Random weights."]})
     return write_bundle(bundle, tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_graphs() -> Iterator[None]:
+    """Trainings of tests make no graphs, which takes longer than they do; graphs have tests of their own."""
+    from gracile.learning import run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "write_graphs", lambda learners, folder: {})
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

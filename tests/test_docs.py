@@ -35,6 +35,7 @@ QUICK = [
     "train.epochs=12",
     "train.learning_rate=0.01",
     "trainer.threads=1",
+    "trainer.graphs=false",
     "trainer.workers=0",
 ]
 """What makes the page's training take seconds; the page's own command is otherwise run as it stands."""

@@ -39,6 +39,7 @@ TINY = [
     "prepare.diameter=48", "stages.vessels.network.options.widths=[4,4,4]", "stages.vessels.sampler.patch=[32,32]",
     "stages.vessels.sampler.per_case=2", "train.batch_size=2", "train.validation=0.5", "train.epochs=4",
     "train.validate_every=1", "train.average_weights=0.8", "trainer.precision=32-true", "trainer.threads=1",
+    "trainer.graphs=false",
     "trainer.workers=0", "measure=[]",
 ]  # fmt: skip
 

@@ -18,6 +18,7 @@ FAST = [
     "train={epochs: 1, batch_size: 6, validation: 0, average_weights: 0}",
     "trainer.precision=32-true",
     "trainer.threads=1",
+    "trainer.graphs=false",
 ]
 
 

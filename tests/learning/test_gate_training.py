@@ -30,6 +30,7 @@ QUICK = [
     "train.validation=0.3",
     "trainer.precision=32-true",
     "trainer.threads=1",
+    "trainer.graphs=false",
     "trainer.workers=0",
 ]
 

@@ -13,6 +13,7 @@ from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.data import CaseFiles, labeled, save_split
 from gracile.errors import BundleError, DataError, UsageError
 from gracile.learning.fit import fit_stage
+from gracile.learning.graphs import write_graphs
 from gracile.learning.learners import Learner, build_learner
 from gracile.learning.lessons import require_sound, sides_of
 from gracile.learning.ordinary import add_ordinary
@@ -91,29 +92,42 @@ def train(
     sides = [[prepared_case(files, recipe, out / "cache") for files in part] for part in (training, validation)]
     for stage in stages:
         stage.require_lessons(sides[0])
-    weights: dict[str, Any] = {}
+    trained, figures = _fit_stages(stages, sides, recipe, transfers, source, out)
+    if is_first():
+        taught = [stage for stage in stages if stage.name in figures]
+        weights = {stage.name: stage.bundle_state() for stage in taught}
+        card = model_card(trained, out, figures, transfers.values())
+        write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
+        if recipe.trainer.graphs:
+            write_graphs([stage.cpu() for stage in taught], out / "bundle")
+        add_ordinary(out / "bundle", [*training, *validation])
+    return out / "bundle"
+
+
+def _fit_stages(
+    stages: Sequence[Learner],
+    sides: Sequence[Sequence[Prepared]],
+    recipe: Recipe,
+    transfers: Mapping[str, Transfer],
+    source: Bundle | None,
+    out: Path,
+) -> tuple[Recipe, dict[str, Any]]:
+    """Train one stage after the other; gives the recipe without those that could not be, and the figures of the rest."""
     figures: dict[str, Any] = {}
     trained = recipe
     for spec, stage in zip(recipe.stages, stages, strict=True):
-        prepared = [[case for case in side if stage.learns_from(case)] for side in sides]
-        if reason := stage.why_left_out(prepared[0]):
+        learned, held_back = ([case for case in side if stage.learns_from(case)] for side in sides)
+        if reason := stage.why_left_out(learned):
             log.warning("The gate %r is not trained: %s. The bundle runs ungated and says so.", stage.name, reason)
-            trained = trained.model_copy(
-                update={"stages": [s for s in trained.stages if s.name != spec.name], "ungated": reason}
-            )
+            left = [other for other in trained.stages if other.name != spec.name]
+            trained = trained.model_copy(update={"stages": left, "ungated": reason})
             continue
         how = how_trained(spec, recipe, transfers.get(stage.name))
-        figures[stage.name] = fit_stage(
-            stage, prepared[0], prepared[1], how.train, recipe.trainer, out / stage.name, how.learning
-        )
-        if not prepared[1] and spec.parts_judged:
-            figures[stage.name] |= _crossfit(stage, spec, prepared[0], recipe, out / stage.name, source)
-        weights[stage.name] = stage.bundle_state()
-    if is_first():
-        card = model_card(trained, out, figures, transfers.values())
-        write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
-        add_ordinary(out / "bundle", [*training, *validation])
-    return out / "bundle"
+        folder = out / stage.name
+        figures[stage.name] = fit_stage(stage, learned, held_back, how.train, recipe.trainer, folder, how.learning)
+        if not held_back and spec.parts_judged:
+            figures[stage.name] |= _crossfit(stage, spec, learned, recipe, folder, source)
+    return trained, figures
 
 
 def _crossfit(

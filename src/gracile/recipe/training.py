@@ -134,7 +134,7 @@ class TrainSpec(Spec):
 
 
 class TrainerSpec(Spec):
-    """Settings handed to Lightning's Trainer."""
+    """What surrounds a training: settings handed to Lightning's Trainer, and whether graphs are made in the end."""
 
     accelerator: str = "auto"
     devices: int | str = 1
@@ -143,3 +143,4 @@ class TrainerSpec(Spec):
     precision: str = Field("auto", description="auto: bf16-mixed where the processor has it, else 32-true")
     workers: int = Field(1, ge=0, description="processes that cut training samples beside each training process")
     threads: int = Field(0, ge=0, description="processor threads per process; 0 leaves it to torch")
+    graphs: bool = Field(True, description="make the graphs by which other engines than torch compute the networks")

@@ -150,7 +150,7 @@ def _trained(
 
     size, repeat = number
     folder = out / f"{size:03d}-shots-{repeat}"
-    seeded = recipe_with(recipe, {"train.validation": 0, **_seeds(recipe, repeat - 1)})
+    seeded = recipe_with(recipe, {"train.validation": 0, "trainer.graphs": False, **_seeds(recipe, repeat - 1)})
     bundle = folder / "bundle"
     if not bundle.is_dir():
         bundle = train(seeded, cases, folder, start=start, resume=(folder / "recipe.yaml").is_file())

@@ -39,8 +39,8 @@ from gracile.study import read_study
 TINY = [
     "prepare.diameter=32", "stages.vessels.network.options.widths=[4,4,4]", "stages.vessels.sampler.patch=[32,32]",
     "stages.vessels.sampler.per_case=2", "train.batch_size=2", "train.validation=0.5", "train.epochs=1",
-    "train.validate_every=1", "trainer.precision=32-true", "trainer.threads=1", "trainer.graphs=false", "trainer.workers=0",
-    "measure=[]",
+    "train.validate_every=1", "trainer.precision=32-true", "trainer.threads=1", "trainer.graphs=false",
+    "trainer.workers=0", "measure=[]",
 ]  # fmt: skip
 
 

@@ -1,0 +1,97 @@
+"""What applies models works where PyTorch and what is built on it are not installed, and the rest says what to install."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gracile.names import MODELS, demo_folder
+
+ABSENT = ("torch", "torchvision", "lightning", "monai", "timm", "segmentation_models_pytorch", "captum", "optuna", "h5py")
+
+BLOCKED = f"""
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {ABSENT!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name.partition(".")[0])
+
+sys.meta_path.insert(0, Absent())
+"""
+
+EVERY_ROOM = """
+import importlib, json, pkgutil
+import gracile
+
+LEFT_OUT = ("networks", "losses", "samples", "learning", "explain", "devices")
+broken = []
+for module in pkgutil.walk_packages(gracile.__path__, "gracile."):
+    if module.name.split(".")[1] not in LEFT_OUT and module.name not in ("gracile.__main__", "gracile.io.keras_weights"):
+        try:
+            importlib.import_module(module.name)
+        except ImportError as error:
+            broken.append(f"{module.name}: {error}")
+print(json.dumps(broken))
+"""
+
+
+def without_torch(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", BLOCKED + code, *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment)
+
+
+def gracile_without_torch(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return without_torch("from gracile.cli import main\nmain()", *arguments)
+
+
+def test_every_room_that_applies_is_imported():
+    done = without_torch(EVERY_ROOM)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_shipped_model_answers(name, tmp_path):
+    folder = demo_folder(MODELS[name].demo)
+    source = next(path for path in sorted(folder.iterdir()) if path.suffix in (".jpg", ".png", ".gz", ".avi"))
+    done = gracile_without_torch("predict", name, source, "--out", tmp_path / "out", "--no-report")
+    assert done.returncode == 0, done.stderr
+    (record,) = json.loads((tmp_path / "out" / "predictions.json").read_text(encoding="utf-8"))["inputs"]
+    assert record["status"] == "found"
+    computed = record["computed"]
+    assert {one["engine"] for one in ([computed] if "engine" in computed else computed.values())} == {"openvino"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "structure-2d", "{data}", "--out", "{out}"], 'pip install "gracile[train]"'),
+        (["explain", "surgical-tool", "{data}", "--out", "{out}"], 'pip install "gracile[explain]"'),
+        (["tune", "structure-2d", "{data}", "--study", "learning-rate", "--out", "{out}"], 'pip install "gracile[train]"'),
+        (["models", "import-smicnet", "{data}/a.h5", "--out", "{out}"], 'pip install "gracile['),
+    ],
+)
+def test_what_needs_it_says_in_one_sentence_what_to_install(arguments, said, tmp_path):
+    places = {"data": demo_folder("ultrasound"), "out": tmp_path / "out"}
+    done = gracile_without_torch(*(part.format(**places) for part in arguments))
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_recipe_is_checked_as_far_as_it_can_be():
+    done = gracile_without_torch("recipe", "structure-2d")
+    assert done.returncode == 0, done.stderr
+    assert "The networks were not tried" in done.stderr
+    assert "kind: segment" in done.stdout
+
+
+def test_a_model_without_a_graph_says_what_it_needs(tiny_bundle: Path, tmp_path):
+    done = gracile_without_torch("predict", tiny_bundle, demo_folder("retina"), "--out", tmp_path / "out")
+    assert done.returncode != 0
+    assert 'pip install "gracile[train]"' in done.stderr

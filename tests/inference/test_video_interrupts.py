@@ -3,6 +3,7 @@
 import itertools
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,6 +11,14 @@ from gracile.inference import VideoOptions, conveyor, predict_video
 from gracile.io.frames import Frame, Video
 from gracile.recipe import read_recipe
 from tests.inference.clips import RATE, SETTINGS, Bright, frame, frames_of, measured, rows_of
+
+
+@pytest.fixture(autouse=True)
+def _heard() -> Iterator[None]:
+    """Ctrl-C is an interrupt, also where the tests were started in the background, which lets it pass unheard."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")

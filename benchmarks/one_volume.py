@@ -36,7 +36,8 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("volume", type=Path)
     parser.add_argument("--model", type=Path, required=True, help="a bundle for volumes")
-    parser.add_argument("--threads", type=int, default=0, help="0 leaves it to PyTorch")
+    parser.add_argument("--threads", type=int, default=0, help="0 takes all")
+    parser.add_argument("--engine", default="auto")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
     parser.add_argument("--from-stage", type=int, default=0, help="leave out the stages before this one")
@@ -45,14 +46,12 @@ def parse() -> argparse.Namespace:
 
 def timed(arguments: argparse.Namespace) -> dict[str, Any]:
     begun = time.perf_counter()
-    import torch
-
     import gracile
     from gracile.inference import Options
 
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    model = gracile.load(arguments.model, settings=arguments.settings)
+    model = gracile.load(
+        arguments.model, settings=arguments.settings, engine=arguments.engine, threads=arguments.threads
+    )
     model.pipeline.stages = model.pipeline.stages[arguments.from_stage :]
     loaded = time.perf_counter() - begun
     seconds = []

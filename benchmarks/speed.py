@@ -1,10 +1,12 @@
-"""Time the prediction of one picture, and the same network in float32 eager mode, in one run.
+"""Time the networks of the shipped models by each engine, and one whole prediction, in one run.
 
-    python benchmarks/speed.py PICTURE --model retina-av --json speed.json
+    python benchmarks/speed.py --json speed.json
+    python benchmarks/speed.py --model retina-av --picture PICTURE
 
-Prints the best and the median of several rounds in which both take turns: the whole prediction once the model is loaded
-(read, prepare, stages, restore; without measuring and writing), its network alone, and the network in float32 with
-PyTorch's default memory order. Ratios are those of the medians. Nothing else should run meanwhile.
+Each stage's network answers an input of the size that it has in use (`SIZES`). Engines and number formats take turns for
+several rounds; those that are not installed, or that the processor is not made for, are left out. Ratios are those of the
+medians to PyTorch in the numbers that it would take, bfloat16 where the processor computes in it. With ``--picture`` a
+whole prediction with the loaded model is timed too (read, prepare, stages, restore). Nothing else should run meanwhile.
 """
 
 import argparse
@@ -13,54 +15,83 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
 
 import gracile
-from gracile.devices import has_fast_bf16
+from gracile.bundle import read_bundle
+from gracile.errors import GracileError
 from gracile.io import read_case_file
-from gracile.transforms import prepare
+from gracile.names import MODELS
+from gracile.runners import Computing, Runner, open_runner
+from gracile.runners.processor import computes_bfloat16
+
+SIZES: dict[tuple[str, str], tuple[int, ...]] = {
+    ("retina-av", "vessels"): (1, 3, 608, 608),
+    ("nerve-ultrasound", "structures"): (1, 1, 192, 192),
+    ("surgical-tool", "presence"): (1, 3, 224, 224),
+    ("surgical-tool", "structures"): (1, 3, 256, 256),
+    ("spinal-cord", "centerline"): (1, 1, 96, 160, 52),
+    ("spinal-cord", "cord"): (2, 1, 64, 64, 48),
+    ("skull-landmarks", "locate"): (1, 1, 64, 96, 64),
+    ("skull-landmarks", "refine"): (16, 1, 32, 32, 32),
+}
+"""Of each stage's input; a gate's and a refining stage's sides are those of the recipe."""
+
+WAYS = [("torch", "float32"), ("torch", "bfloat16"), ("openvino", "float32"), ("openvino", "bfloat16"),
+        ("onnxruntime", "float32")]  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("picture", type=Path)
-    parser.add_argument("--model", default="retina-av")
+    parser.add_argument("--model", nargs="+", default=list(MODELS))
+    parser.add_argument("--picture", type=Path)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, dest="json_file")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    model = gracile.load(arguments.model, device="cpu")
-    stage = model.pipeline.deciding
-    eager = gracile.load(arguments.model, device="cpu").pipeline.deciding
-    eager.to(memory_format=torch.contiguous_format)
-    case = read_case_file(arguments.picture, "picture")
-    image = torch.from_numpy(prepare(case, model.recipe)[0].image)[None]
-    fast = image.contiguous(memory_format=torch.channels_last)
-    steps: dict[str, Callable[[], object]] = {
-        "prediction": lambda: model.pipeline(read_case_file(arguments.picture, "picture")),
-        "network": lambda: _answer(stage, fast, has_fast_bf16(torch.device("cpu"))),
-        "network, float32 eager": lambda: _answer(eager, image, False),
-    }
-    seconds = timed(steps, arguments.rounds)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    plain = medians["network, float32 eager"]
-    rest = medians["prediction"] - medians["network"]
-    figures = {
-        "picture": [int(n) for n in case.grid.shape],
-        "network_input": [int(n) for n in image.shape],
-        "threads": arguments.threads,
-        "bf16": has_fast_bf16(torch.device("cpu")),
-        "seconds": {name: {"median": medians[name], "best": min(values)} for name, values in seconds.items()},
-        "network_ratio": medians["network"] / plain,
-        "prediction_ratio": medians["prediction"] / (plain + rest),
-    }
-    for name, values in seconds.items():
-        print(f"{name:24} median {medians[name]:.3f} s, best {min(values):.3f} s")
-    print(f"network against float32 eager {figures['network_ratio']:.2f}, prediction {figures['prediction_ratio']:.2f}")
+    rows = []
+    for name in arguments.model:
+        bundle = read_bundle(name)
+        for spec in bundle.recipe.stages:
+            shape = list(SIZES[name, spec.name])
+            if hasattr(spec, "size") and not getattr(spec, "along", ""):
+                sides = spec.size if isinstance(spec.size, tuple) else (spec.size,) * 3
+                shape[2:] = sides
+            inputs: list[np.ndarray] = [np.random.default_rng(0).normal(size=shape).astype(np.float32)]
+            if spec.kind == "landmark-refine":
+                inputs.append(np.arange(shape[0]))
+            runners = opened(bundle, spec.name, arguments.threads)
+            seconds = timed({way: lambda run=run: run(*inputs) for way, run in runners.items()}, arguments.rounds)
+            rows.append(row_of(name, spec.name, shape, seconds))
+            print(" ".join(f"{key} {value}" for key, value in rows[-1].items()))
+    figures: dict[str, Any] = {"threads": arguments.threads, "bf16": computes_bfloat16(), "networks": rows}
+    if arguments.picture:
+        models = {engine: gracile.load(arguments.model[0], engine=engine, threads=arguments.threads)
+                  for engine in ("auto", "torch")}  # fmt: skip
+        steps = {engine: lambda model=model: model.pipeline(read_case_file(arguments.picture, "picture"))
+                 for engine, model in models.items()}  # fmt: skip
+        whole = {engine: statistics.median(values) for engine, values in timed(steps, arguments.rounds).items()}
+        figures["prediction"] = whole
+        print(
+            f"prediction {whole['auto']:.3f} s, by torch {whole['torch']:.3f} s: {whole['torch'] / whole['auto']:.2f}"
+        )
     if arguments.json_file:
-        arguments.json_file.write_text(json.dumps(figures, indent=1))
+        arguments.json_file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def opened(bundle: Any, stage: str, threads: int) -> dict[str, Runner]:
+    """The runners that can be had."""
+    runners = {}
+    for engine, precision in WAYS:
+        if precision == "bfloat16" and not computes_bfloat16():
+            continue
+        try:
+            runners[f"{engine} {precision}"] = open_runner(bundle, stage, Computing(engine, precision, threads, "cpu"))
+        except GracileError as error:
+            print(f"{stage}: {engine} in {precision} is left out: {error}")
+    return runners
 
 
 def timed(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -75,9 +106,13 @@ def timed(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, list
     return seconds
 
 
-def _answer(stage: torch.nn.Module, image: torch.Tensor, bf16: bool) -> torch.Tensor:
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        return stage.logits(image)
+def row_of(model: str, stage: str, shape: list[int], seconds: dict[str, list[float]]) -> dict[str, Any]:
+    """Medians in ms, and how many times as fast as PyTorch each is."""
+    medians = {way: statistics.median(values) for way, values in seconds.items()}
+    before = medians.get("torch bfloat16", medians["torch float32"])
+    row: dict[str, Any] = {"model": model, "stage": stage, "input": "x".join(map(str, shape))}
+    row |= {f"{way} ms": round(1000 * value, 2) for way, value in medians.items()}
+    return row | {f"{way} ratio": round(before / value, 2) for way, value in medians.items() if "torch" not in way}
 
 
 if __name__ == "__main__":

@@ -24,13 +24,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-import gracile
+from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.devices import has_fast_bf16
 from gracile.inference import VideoOptions, predict_video
 from gracile.io.video_writing import write_video
+from gracile.learning.graphs import write_graphs
 from gracile.learning.learners import build_learner
 from gracile.pipeline import Pipeline
 from gracile.recipe import read_recipe
+from gracile.runners import Computing
 
 RECIPES = ("nerve-video", "nerve-video-published")
 """The light recipe, and the published pair of DenseNet201 and DoubleU-Net."""
@@ -46,11 +48,11 @@ def main() -> None:
         if not clips:
             clips = {f"{side} x {side}": draw_clip(folder / f"{side}.mp4", side, arguments.frames)
                      for side in arguments.size}  # fmt: skip
-        for model, pipeline in pipelines(arguments).items():
+        for model, ways in pipelines(arguments).items():
             for label, clip in clips.items():
                 tried = [
-                    timed(pipeline, clip, folder, VideoOptions(**shown), arguments.rounds)
-                    for threads in arguments.threads
+                    {"threads": threads, **timed(pipeline, clip, folder, VideoOptions(**shown), arguments.rounds)}
+                    for threads, pipeline in ways.items()
                 ]
                 best = max(tried, key=lambda row: row["frames_per_second"])
                 rows.append({"model": model, "clip": label, **best})
@@ -68,7 +70,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--clip", type=Path)
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="PyTorch's; the fastest counts")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="the fastest counts")
+    parser.add_argument("--engine", nargs="+", default=["auto", "torch"])
     parser.add_argument("--smooth", type=float, default=0.0)
     parser.add_argument("--contour", action="store_true")
     parser.add_argument("--format", choices=("mp4", "avi"), default="mp4")
@@ -76,19 +79,32 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def pipelines(arguments: argparse.Namespace) -> dict[str, Pipeline]:
-    if arguments.model:
-        return {Path(model).name: gracile.load(model, device="cpu").pipeline for model in arguments.model}
-    torch.manual_seed(0)
+def pipelines(arguments: argparse.Namespace) -> dict[str, dict[int, Pipeline]]:
+    """Of each model or recipe by each engine: its pipeline for each number of threads."""
     found = {}
-    for name in arguments.recipe:
-        recipe = read_recipe(name)
-        learners = [build_learner(spec, recipe) for spec in recipe.stages]
-        for learner in learners:
-            if hasattr(learner, "threshold"):
-                learner.threshold.fill_(0.0)  # always open: the slowest case
-        found[name] = Pipeline(recipe, [learner.applied() for learner in learners])
+    for name in [*arguments.model, *([] if arguments.model else arguments.recipe)]:
+        bundle = read_bundle(name) if arguments.model else untrained(name)
+        for engine in arguments.engine:
+            found[f"{Path(name).name}, {engine}"] = {
+                threads: Pipeline.from_bundle(bundle, Computing(engine, threads=threads))
+                for threads in arguments.threads
+            }
     return found
+
+
+def untrained(name: str) -> Bundle:
+    """A recipe's bundle with first weights, graphs and a gate that is always open: the slowest case."""
+    torch.manual_seed(0)
+    recipe = read_recipe(name)
+    learners = [build_learner(spec, recipe).eval() for spec in recipe.stages]
+    for learner in learners:
+        if hasattr(learner, "threshold"):
+            learner.threshold.fill_(0.0)
+    folder = Path(tempfile.mkdtemp(prefix="video-"))
+    weights = {learner.name: learner.bundle_state() for learner in learners}
+    write_bundle(Bundle(recipe=recipe, weights=weights, card={}), folder)
+    write_graphs(learners, folder)
+    return read_bundle(folder)
 
 
 def draw_clip(path: Path, side: int, frames: int) -> Path:
@@ -111,7 +127,6 @@ def timed(pipeline: Pipeline, clip: Path, out: Path, options: VideoOptions, roun
         frames = next(m["value"] for m in record["measurements"] if m["name"] == "frames")
         steps = {step: seconds / frames * 1000 for step, seconds in record["seconds"].items() if step != "whole"}
         runs.append({
-            "threads": options.threads,
             "frames_per_second": frames / wall,
             "processor_ms_per_frame": processor / frames * 1000,
             "ms_per_frame": steps,

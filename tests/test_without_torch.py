@@ -10,7 +10,17 @@ import pytest
 
 from gracile.names import MODELS, demo_folder
 
-ABSENT = ("torch", "torchvision", "lightning", "monai", "timm", "segmentation_models_pytorch", "captum", "optuna", "h5py")
+ABSENT = (
+    "torch",
+    "torchvision",
+    "lightning",
+    "monai",
+    "timm",
+    "segmentation_models_pytorch",
+    "captum",
+    "optuna",
+    "h5py",
+)
 
 BLOCKED = f"""
 import sys
@@ -72,7 +82,10 @@ def test_every_shipped_model_answers(name, tmp_path):
     [
         (["train", "structure-2d", "{data}", "--out", "{out}"], 'pip install "gracile[train]"'),
         (["explain", "surgical-tool", "{data}", "--out", "{out}"], 'pip install "gracile[explain]"'),
-        (["tune", "structure-2d", "{data}", "--study", "learning-rate", "--out", "{out}"], 'pip install "gracile[train]"'),
+        (
+            ["tune", "structure-2d", "{data}", "--study", "learning-rate", "--out", "{out}"],
+            'pip install "gracile[train]"',
+        ),
         (["models", "import-smicnet", "{data}/a.h5", "--out", "{out}"], 'pip install "gracile['),
     ],
 )

@@ -3,10 +3,11 @@
     python benchmarks/speed.py --json speed.json
     python benchmarks/speed.py --model retina-av --picture PICTURE
 
-Each stage's network answers an input of the size that it has in use (`SIZES`). Engines and number formats take turns for
-several rounds; those that are not installed, or that the processor is not made for, are left out. Ratios are those of the
-medians to PyTorch in the numbers that it would take, bfloat16 where the processor computes in it. With ``--picture`` a
-whole prediction with the loaded model is timed too (read, prepare, stages, restore). Nothing else should run meanwhile.
+Each stage's network answers an input of the size that it has in use (`SIZES`). Engines and number formats take turns
+for several rounds; those that are not installed, or that the processor is not made for, are left out. Ratios are those
+of the medians to PyTorch in the numbers that it would take, bfloat16 where the processor computes in it. With
+``--picture`` a whole prediction with the loaded model is timed too (read, prepare, stages, restore). Nothing else
+should run meanwhile.
 """
 
 import argparse
@@ -63,7 +64,10 @@ def main() -> None:
             if spec.kind == "landmark-refine":
                 inputs.append(np.arange(shape[0]))
             runners = opened(bundle, spec.name, arguments.threads)
-            seconds = timed({way: lambda run=run: run(*inputs) for way, run in runners.items()}, arguments.rounds)
+            seconds = timed(
+                {way: lambda run=run, inputs=tuple(inputs): run(*inputs) for way, run in runners.items()},
+                arguments.rounds,
+            )
             rows.append(row_of(name, spec.name, shape, seconds))
             print(" ".join(f"{key} {value}" for key, value in rows[-1].items()))
     figures: dict[str, Any] = {"threads": arguments.threads, "bf16": computes_bfloat16(), "networks": rows}

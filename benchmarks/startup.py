@@ -2,9 +2,9 @@
 
     python benchmarks/startup.py DATA/retina-av/drive-av/test/images/01_test.tif --json startup.json
 
-Ways take turns, each run a process of its own: what is chosen by itself, and PyTorch, which was the only way before. Printed
-are the median and the best of ``--rounds`` after one that does not count, the largest memory, and the ratio of the medians.
-Nothing else should run meanwhile.
+Ways take turns, each run a process of its own: what is chosen by itself, and PyTorch, which was the only way before.
+Printed are the median and the best of ``--rounds`` after one that does not count, the largest memory, and the ratio of
+the medians. Nothing else should run meanwhile.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""A volume from reading to writing: by the engine that is chosen by itself, by PyTorch, and without cropping, in one run.
+"""A volume from reading to writing: by the engine chosen by itself, by PyTorch, and without cropping, in one run.
 
     python benchmarks/volume_speed.py DATA/spinal-cord/errsm-t2/errsm_23/t2.nii.gz --model models/spinal-cord
 
-Prints seconds and peak memory of each, and the ratios: what the engine and what cropping buys. All use the same weights at
-the same spacing; each runs in a process of its own whose imports and loading of the model are counted apart.
+Prints seconds and peak memory of each, and the ratios: what the engine and what cropping buys. All use the same weights
+at the same spacing; each runs in a process of its own whose imports and loading of the model are counted apart.
 """
 
 import argparse

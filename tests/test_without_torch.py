@@ -1,4 +1,4 @@
-"""What applies models works where PyTorch and what is built on it are not installed, and the rest says what to install."""
+"""What applies models works without PyTorch and what is built on it; the rest says what to install."""
 
 import json
 import os
@@ -38,9 +38,10 @@ import importlib, json, pkgutil
 import gracile
 
 LEFT_OUT = ("networks", "losses", "samples", "learning", "explain", "devices")
+ALONE = ("gracile.__main__", "gracile.io.keras_weights")
 broken = []
 for module in pkgutil.walk_packages(gracile.__path__, "gracile."):
-    if module.name.split(".")[1] not in LEFT_OUT and module.name not in ("gracile.__main__", "gracile.io.keras_weights"):
+    if module.name.split(".")[1] not in LEFT_OUT and module.name not in ALONE:
         try:
             importlib.import_module(module.name)
         except ImportError as error:

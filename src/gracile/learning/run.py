@@ -112,7 +112,7 @@ def _fit_stages(
     source: Bundle | None,
     out: Path,
 ) -> tuple[Recipe, dict[str, Any]]:
-    """Train one stage after the other; gives the recipe without those that cannot be taught, and the others' figures."""
+    """Train one stage after the other; gives the recipe without those that cannot be taught, and what came of each."""
     figures: dict[str, Any] = {}
     trained = recipe
     for spec, stage in zip(recipe.stages, stages, strict=True):

@@ -15,6 +15,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,8 @@ def main() -> None:
             inputs: list[np.ndarray] = [np.random.default_rng(0).normal(size=shape).astype(np.float32)]
             if spec.kind == "landmark-refine":
                 inputs.append(np.arange(shape[0]))
-            runners = opened(bundle, spec.name, arguments.threads)
-            seconds = timed(
-                {way: lambda run=run, inputs=tuple(inputs): run(*inputs) for way, run in runners.items()},
-                arguments.rounds,
-            )
+            steps = {way: partial(run, *inputs) for way, run in opened(bundle, spec.name, arguments.threads).items()}
+            seconds = timed(steps, arguments.rounds)
             rows.append(row_of(name, spec.name, shape, seconds))
             print(" ".join(f"{key} {value}" for key, value in rows[-1].items()))
     figures: dict[str, Any] = {"threads": arguments.threads, "bf16": computes_bfloat16(), "networks": rows}

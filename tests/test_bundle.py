@@ -47,7 +47,7 @@ def test_a_bundle_that_was_written_gives_the_same_answer(tiny_recipe, tmp_path):
     found = read_bundle(folder)
     assert found.recipe == tiny_recipe
     assert found.card == bundle.card
-    answer = Model(found, device="cpu")(image, probabilities=True)
+    answer = Model(found)(image, probabilities=True)
     np.testing.assert_array_equal(answer.mask, expected.mask)
     np.testing.assert_array_equal(answer.probabilities, expected.probabilities)
 

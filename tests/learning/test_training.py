@@ -147,7 +147,7 @@ def test_what_was_saved_gives_the_answer_of_what_was_trained(folder, tmp_path, m
     expected = Pipeline(read_bundle(bundle).recipe, [stage.applied() for stage in trained])(
         case, keep_probabilities=True
     )
-    answer = Model(read_bundle(bundle), device="cpu")(case, probabilities=True)
+    answer = Model(read_bundle(bundle))(case, probabilities=True)
     np.testing.assert_array_equal(answer.probabilities, expected.probabilities)
 
 

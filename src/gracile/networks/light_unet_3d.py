@@ -115,7 +115,8 @@ class LightUNet3d(nn.Module):
         Without unfolding these have ``ceil(x / stride)`` samples along an axis. With ``only``, ``(batch,)`` numbers of
         a class each, the answer is ``(batch, 1, x, y, z)``, that class's: far less work where there are many classes.
         """
-        size = [-(-length // step) for length, step in zip(volumes.shape[2:], self.answer_steps, strict=True)]
+        # Upwards without a negative number, whose division a graph would round the other way.
+        size = [(length + step - 1) // step for length, step in zip(volumes.shape[2:], self.answer_steps, strict=True)]
         features = self.stem(pad_to_multiple_3d(volumes, self.multiple))
         skips: list[Tensor] = []
         for blocks in self.encoder:

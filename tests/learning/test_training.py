@@ -152,7 +152,7 @@ def test_what_was_saved_gives_the_answer_of_what_was_trained(folder, tmp_path, m
 
 
 def test_the_card_holds_the_scores_of_the_weights_that_were_chosen(fundus_folder, tmp_path):
-    settings = [*HELD_BACK, "train.epochs=6", "train.learning_rate=0.05", "train.seed=1"]
+    settings = [*HELD_BACK, "train.epochs=6", "train.learning_rate=0.05", "train.seed=0"]
     bundle = train("retina-av", fundus_folder, tmp_path / "run", settings=settings)
     course = logged(tmp_path / "run", "validation_dice")
     assert course[-1] < max(course), "the last epoch must not be the best for this test to tell"

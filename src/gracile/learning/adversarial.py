@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
-from gracile.learning.learners import Learner
+from gracile.learning.learners.fuse import FuseLearner
 from gracile.learning.module import StageModule
 from gracile.recipe import TrainSpec
 
@@ -22,9 +22,10 @@ class AdversarialModule(StageModule):
     strategy must allow unused parameters (``ddp_find_unused_parameters_true``), as each step trains one player.
     """
 
+    stage: FuseLearner
     optimizers_count = 2
 
-    def __init__(self, stage: Learner, train: TrainSpec, learning: Collection[str] = ()) -> None:
+    def __init__(self, stage: FuseLearner, train: TrainSpec, learning: Collection[str] = ()) -> None:
         super().__init__(stage, train, learning)
         self.automatic_optimization = False
 

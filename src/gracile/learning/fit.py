@@ -61,7 +61,7 @@ def fit_stage(
     """
     in_fast_layout(stage)
     kind = AdversarialModule if stage.takes_turns else StageModule
-    module = kind(stage, spec, learning)
+    module = kind(stage, spec, learning)  # type: ignore[arg-type]
     samples = stage.samples(training, spec.seed)
     validation_loader = DataLoader(stage.held_back(validation), batch_size=1) if validation else None
     last = out / "last.ckpt"

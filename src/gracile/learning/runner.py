@@ -22,4 +22,5 @@ def trained_learner(bundle: Bundle, spec: StageSpec, device: str = "cpu") -> Lea
     """The learner of a stage with its trained weights. Raises BundleError where they do not fit."""
     learner = build_learner(spec, bundle.recipe)
     learner.load_bundle_state(bundle.weights[spec.name])
-    return in_fast_layout(learner.eval().to(resolve_device(device)))
+    in_fast_layout(learner.eval().to(resolve_device(device)))
+    return learner

@@ -1,7 +1,7 @@
 """Heat maps of points: how a point is read from one, and what the landmark stages share."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ MEAN, STRAY = "configuration.mean_mm", "configuration.stray_mm"
 class HeatStage(Stage):
     """A network that answers a map of logits for each landmark, and how the landmarks lie to each other."""
 
-    kept = (MEAN, STRAY)
+    kept: ClassVar[tuple[str, ...]] = (MEAN, STRAY)
 
     def __init__(self, spec: Any, recipe: Recipe, run: Runner, state: State) -> None:
         super().__init__(spec, recipe, run, state)

@@ -26,7 +26,7 @@ class LandmarkWindowsStage(Stage):
     of mass.
     """
 
-    run: WindowRunner
+    run: WindowRunner  # type: ignore[assignment]
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         volume, steps = prepared.at_spacing(self.spec.spacing_mm)

@@ -207,7 +207,8 @@ class Answering(nn.Module):
 
     def forward(self, images: Tensor, numbers: Tensor | None = None) -> Tensor:
         """As the learner's ``logits``, float32; ``numbers`` where it takes any."""
-        return (self.learner.logits(images) if numbers is None else self.learner.logits(images, numbers)).float()
+        more = () if numbers is None else (numbers,)
+        return self.learner.logits(images, *more).float()
 
 
 class TorchRunner:

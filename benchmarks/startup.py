@@ -17,6 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""With what is compiled once, as an installed package has it."""
+
 WAYS = {"by itself": (), "PyTorch": ("--engine", "torch")}
 
 
@@ -49,7 +52,7 @@ def run(picture: Path, model: str, options: tuple[str, ...]) -> tuple[float, flo
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-m", "gracile", "predict", model, str(picture), "--out", out, *options]
         begun = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
         _, status, usage = os.wait4(process.pid, 0)
         took = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)

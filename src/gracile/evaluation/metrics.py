@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import cKDTree
-from skimage.morphology import skeletonize
 
 from gracile.errors import DataError
 
@@ -90,6 +88,8 @@ def cl_dice(truth: np.ndarray, prediction: np.ndarray) -> float:
     The harmonic mean of the share of the predicted skeleton that lies in the truth and of the share of the true
     skeleton that lies in the prediction. Skeletons after Zhang (2D) or Lee (3D), as scikit-image computes them.
     """
+    from skimage.morphology import skeletonize  # slow to import, and only scores need it
+
     if not truth.any() or not prediction.any():
         return float(not truth.any() and not prediction.any())
     box = ndimage.find_objects((truth | prediction).astype(np.uint8))[0]
@@ -168,6 +168,8 @@ def _by_transform(
 
 def _by_tree(first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...] | None) -> tuple[np.ndarray, np.ndarray]:
     """The same, at a cost by the samples of the surfaces, not of the box: for slender ones that lie far apart."""
+    from scipy.spatial import cKDTree  # slow to import, and only scores need it
+
     places = [np.argwhere(one) * np.asarray(spacing if spacing is not None else 1.0) for one in (first, second)]
     return cKDTree(places[1]).query(places[0])[0], cKDTree(places[0]).query(places[1])[0]
 

@@ -78,10 +78,10 @@ def open_runner(bundle: Bundle, stage: str, computing: Computing | None = None) 
         return _opened(bundle, stage, asked.engine, asked)
     notes: list[str] = []
     failures: list[GracileError] = []
+    if stage not in bundle.graphs and is_installed("torch"):
+        return _opened(bundle, stage, "torch", asked, ("It has no graph.",))
     for engine in ENGINES:
-        if LIBRARIES[engine].graphs and asked.device == "cuda":
-            continue
-        if LIBRARIES[engine].graphs and not is_installed(engine):
+        if LIBRARIES[engine].graphs and (asked.device.startswith("cuda") or not is_installed(engine)):
             continue
         try:
             return _opened(bundle, stage, engine, asked, tuple(notes))

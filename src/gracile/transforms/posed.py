@@ -62,9 +62,8 @@ class SampledVolume:
                    for a, b, n in zip(low, high, self.shape, strict=True))  # fmt: skip
         offset = np.array([side.start for side in (x, y, z)], dtype=np.float32)
         limit = np.array(self.shape, dtype=np.float32) - np.float32(0.5)
-        inside = np.asarray((voxels >= -0.5) & (voxels <= limit))
-        region = inside.all(axis=-1, keepdims=True)
-        return self.window((x, y, z)), voxels - offset, np.moveaxis(region, -1, 0).astype(np.float32)
+        region: np.ndarray = np.asarray(((voxels >= -0.5) & (voxels <= limit)).all(axis=-1))
+        return self.window((x, y, z)), voxels - offset, region[None].astype(np.float32)
 
     def cut(self, places_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Image ``(channels, a, b, c)``, truth and region, float32, at ``(a, b, c, 3)`` places in mm as in `around`."""

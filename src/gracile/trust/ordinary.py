@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from scipy.special import stdtrit
 
 from gracile.errors import BundleError
 from gracile.trust.figures import FIGURES, Figure, Figures
@@ -87,6 +86,8 @@ class Ordinary:
 
 
 def _range(figure: Figure, values: Sequence[float], subjects: int) -> Range:
+    from scipy.special import stdtrit  # slow to import, and only trainings need it
+
     middle = float(np.median(values))
     if figure.scale == "yes":
         return Range(low=float(np.mean(values) >= ALWAYS), middle=middle, high=1.0, cases=len(values))

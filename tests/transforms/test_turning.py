@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gracile.stages.segment_volume import turned as turned_by_torch
 from gracile.transforms.turning import turned
+from tests.transforms.torch_reference import turned as turned_by_torch
 
 
 @settings(max_examples=100)

@@ -19,7 +19,7 @@ LIMIT_BYTES = 8_000_000
 def test_it_is_small_safe_and_has_a_card(name: str) -> None:
     bundle = read_bundle(name)
     for path in (models_folder() / name).iterdir():
-        assert path.suffix in {".json", ".md", ".safetensors"}
+        assert path.suffix in {".json", ".md", ".onnx", ".safetensors"}
         assert path.stat().st_size < LIMIT_BYTES
     assert {"data", "training", "licence", "metrics", "limits"} <= set(bundle.card)
     assert "seed" in bundle.card["training"]

@@ -222,6 +222,7 @@ class TorchRunner:
 
     def __init__(self, learner: Learner, precision: str = "auto", threads: int = 0) -> None:
         device = learner.device
+        in_fast_layout(learner)
         self.learner = learner
         self._calling = threading.Lock()
         self._half = precision == "bfloat16" or (precision == "auto" and has_fast_bf16(device))

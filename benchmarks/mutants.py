@@ -6,7 +6,8 @@ Draws mutants of the rooms that compute (`ROOMS`), puts each into a copy of the 
 the nearest first, until one fails, and writes a table. A mutant of which the tests take many times their usual time
 counts as killed. A mutant is drawn by a hash of the seed, its function and its text, by turns of each kind in each
 room, so that an edit elsewhere changes few draws. `mutants_equal.yaml` beside this script lists mutants that were
-looked at and are equal in effect, with the reason. Nothing in the checkout is written to but ``--out``.
+looked at and are equal in effect, with the reason. Which test noticed a mutant is remembered in ``--known``: another
+run begins with that test. Nothing in the checkout is written to but ``--out``.
 
 Exits with 1 where more than ``--allowed`` survive that are not equal in effect.
 """
@@ -25,6 +26,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -252,8 +254,11 @@ def run_tests(files: list[str], env: dict[str, str], limit: float | None, *more:
     return subprocess.run([*command, *more, *files], cwd=ROOT, env=env, timeout=limit, capture_output=True, text=True)
 
 
-def killer_of(mutant: Mutant, files: list[str], usual: float, copy: Path) -> str:
-    """The test that notices a mutant, or that it takes too long; empty where none does."""
+def killer_of(mutant: Mutant, files: list[str], usual: float, copy: Path, before: str = "") -> str:
+    """The test that notices a mutant, or that it takes too long; empty where none does. One from before is first."""
+    there = before.startswith("tests/") and before.partition("::")[0] in files
+    if there and killer_of(mutant, [before], 0.0, copy) == before:
+        return before
     target = copy / "src/gracile" / mutant.path
     original = (ROOT / "src/gracile" / mutant.path).read_bytes()
     begin, end = mutant.span
@@ -278,6 +283,15 @@ def copied(folder: Path) -> Path:
     return folder
 
 
+def commit() -> str:
+    """The checkout's commit; of a changed source, with that word."""
+    name, changed = (
+        subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "src", "tests"])
+    )
+    return f"{name} and changes" if changed else name
+
+
 def row(mutant: Mutant, fate: str) -> str:
     """A line of the table."""
 
@@ -296,8 +310,9 @@ def main() -> int:
     parser.add_argument("--at", default="", help="only mutants whose file:line contains this")
     parser.add_argument("--budget", type=float, default=150.0, help="seconds of tests for a mutant, as timed")
     parser.add_argument("--times", type=Path, default=Path(tempfile.gettempdir()) / "gracile-mutants-times.json")
+    parser.add_argument("--known", type=Path, default=Path(tempfile.gettempdir()) / "gracile-mutants-known.json")
     parser.add_argument("--list", action="store_true", help="only say which are drawn")
-    parser.add_argument("--out", type=Path, help="a page whose table is written anew below its last heading")
+    parser.add_argument("--out", type=Path, help="a page below whose first part the table is written")
     arguments = parser.parse_args()
     mutants = [m for m in drawn(arguments.seed, arguments.count) if arguments.at in f"{m.path}:{m.line}"]
     if arguments.list:
@@ -308,16 +323,21 @@ def main() -> int:
     tests = Tests(arguments.times, arguments.budget)
     wanted = [mutant for mutant in mutants if mutant.key not in equal]
     seconds = tests.timed(sorted({file for mutant in wanted for file in tests.near(mutant.path)}))
-    rows, survived = [], 0
+    known = json.loads(arguments.known.read_text()) if arguments.known.exists() else {}
+    rows, survived, alike = [], 0, 0
     with tempfile.TemporaryDirectory() as folder:
         copy = copied(Path(folder))
         for mutant in mutants:
             if mutant.key in equal:
                 fate = f"equal in effect: {equal[mutant.key]}"
+                alike += 1
             else:
                 files = tests.chosen(mutant.path, seconds)
                 began = time.monotonic()
-                killer = killer_of(mutant, files, sum(seconds[file] for file in files), copy)
+                usual = sum(seconds[file] for file in files)
+                killer = killer_of(mutant, files, usual, copy, known.get(mutant.key, ""))
+                known[mutant.key] = killer
+                arguments.known.write_text(json.dumps(known, indent=1))
                 fate = killer.removeprefix("tests/") or "**survived**"
                 survived += not killer
                 print(f"{time.monotonic() - began:.0f} s, {len(files)} files", file=sys.stderr)
@@ -325,12 +345,13 @@ def main() -> int:
             print(rows[-1], flush=True)
             if fate == "**survived**":
                 print(f"- mutant: {json.dumps(mutant.key)}", file=sys.stderr, flush=True)
-    print(f"{survived} of {len(rows)} survived")
+    summary = f"Of {len(rows)} mutants {survived} survived and {alike} are equal in effect."
+    print(summary)
     if arguments.out:
+        said = f"{summary} Seed {arguments.seed}, commit {commit()}, {date.today()}."
         head = "| where | kind | before | after | noticed by |\n|---|---|---|---|---|\n"
-        page = arguments.out.read_text()
-        table = page.index(head) if head in page else len(page)
-        arguments.out.write_text(page[:table] + head + "\n".join(rows) + "\n")
+        page = arguments.out.read_text().partition("\n## ")[0].rstrip()
+        arguments.out.write_text(f"{page}\n\n## What became of them\n\n{said}\n\n{head}" + "\n".join(rows) + "\n")
     return int(survived > arguments.allowed)
 
 

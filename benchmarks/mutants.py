@@ -4,10 +4,11 @@
 
 Draws mutants of the rooms that compute (`ROOMS`), puts each into a copy of the source, runs the tests that concern it,
 the nearest first, until one fails, and writes a table. A mutant of which the tests take many times their usual time
-counts as killed. A mutant is drawn by a hash of the seed, its function and its text, by turns of each kind in each
-room, so that an edit elsewhere changes few draws. `mutants_equal.yaml` beside this script lists mutants that were
-looked at and are equal in effect, with the reason. Which test noticed a mutant is remembered in ``--known``: another
-run begins with that test. Nothing in the checkout is written to but ``--out``.
+counts as killed; in the end all tests that noticed one are run without it. A mutant is drawn by a hash of the seed, its
+function and its text, by turns of each kind in each room, so that an edit elsewhere changes few draws.
+`mutants_equal.yaml` beside this script lists mutants that were looked at and are equal in effect, with the reason.
+Which test noticed a mutant is remembered in ``--known``: another run begins with that test. Nothing in the checkout is
+written to but ``--out``.
 
 Exits with 1 where more than ``--allowed`` survive that are not equal in effect.
 """
@@ -38,6 +39,8 @@ EQUAL = Path(__file__).with_name("mutants_equal.yaml")
 LEFT_OUT = "not slow and not browser and not real and not export"
 NEAR, MOST = 2, 16
 """How many imports lie at most between a test file and the module that it concerns, and how many files are run."""
+FIRST, PATIENCE = 4, 900.0
+"""How many of them are run before any is timed, and for how many seconds."""
 
 COMPARED: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -254,24 +257,41 @@ def run_tests(files: list[str], env: dict[str, str], limit: float | None, *more:
     return subprocess.run([*command, *more, *files], cwd=ROOT, env=env, timeout=limit, capture_output=True, text=True)
 
 
-def killer_of(mutant: Mutant, files: list[str], usual: float, copy: Path, before: str = "") -> str:
-    """The test that notices a mutant, or that it takes too long; empty where none does. One from before is first."""
-    there = before.startswith("tests/") and before.partition("::")[0] in files
-    if there and killer_of(mutant, [before], 0.0, copy) == before:
-        return before
+def killer_of(mutant: Mutant, tests: Tests, copy: Path, before: str = "") -> str:
+    """The test that notices a mutant, or that it takes too long; empty where none does.
+
+    Args:
+        mutant: The wrong line.
+        tests: Which test files there are.
+        copy: A copy of the source, to put it into.
+        before: A test that noticed it in an earlier run, which is asked first.
+    """
+    near = tests.near(mutant.path)
+    for first in ([before] if before.partition("::")[0] in near else [], near[:FIRST]):
+        killer = failing(mutant, first, PATIENCE, copy) if first else ""
+        if killer.startswith("tests/"):
+            return killer
+    seconds = tests.timed(near)
+    rest = [file for file in tests.chosen(mutant.path, seconds) if file not in near[:FIRST]]
+    rest += near[:FIRST] if killer else []
+    return failing(mutant, rest, 120 + 6 * sum(seconds[file] for file in rest), copy) if rest else ""
+
+
+def failing(mutant: Mutant, files: list[str], limit: float, copy: Path) -> str:
+    """The first of some tests that fails with a mutant, ``time limit``, or an empty text."""
     target = copy / "src/gracile" / mutant.path
     original = (ROOT / "src/gracile" / mutant.path).read_bytes()
     begin, end = mutant.span
     target.write_bytes(original[:begin] + mutant.after.encode() + original[end:])
     try:
-        done = run_tests(files, {"PYTHONPATH": str(copy / "src")}, 120 + 6 * usual)
+        done = run_tests(files, {"PYTHONPATH": str(copy / "src")}, limit)
     except subprocess.TimeoutExpired:
         return "time limit"
     finally:
         target.write_bytes(original)
     if done.returncode in (0, 5):
         return ""
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
     return failed[1] if failed else "an error while the tests are collected"
 
 
@@ -321,10 +341,8 @@ def main() -> int:
     os.nice(10)
     equal = {entry["mutant"]: entry["reason"] for entry in yaml.safe_load(EQUAL.read_text()) or []}
     tests = Tests(arguments.times, arguments.budget)
-    wanted = [mutant for mutant in mutants if mutant.key not in equal]
-    seconds = tests.timed(sorted({file for mutant in wanted for file in tests.near(mutant.path)}))
     known = json.loads(arguments.known.read_text()) if arguments.known.exists() else {}
-    rows, survived, alike = [], 0, 0
+    rows, survived, alike, noticed = [], 0, 0, set()
     with tempfile.TemporaryDirectory() as folder:
         copy = copied(Path(folder))
         for mutant in mutants:
@@ -332,19 +350,21 @@ def main() -> int:
                 fate = f"equal in effect: {equal[mutant.key]}"
                 alike += 1
             else:
-                files = tests.chosen(mutant.path, seconds)
                 began = time.monotonic()
-                usual = sum(seconds[file] for file in files)
-                killer = killer_of(mutant, files, usual, copy, known.get(mutant.key, ""))
+                killer = killer_of(mutant, tests, copy, known.get(mutant.key, ""))
                 known[mutant.key] = killer
                 arguments.known.write_text(json.dumps(known, indent=1))
                 fate = killer.removeprefix("tests/") or "**survived**"
                 survived += not killer
-                print(f"{time.monotonic() - began:.0f} s, {len(files)} files", file=sys.stderr)
+                noticed |= {killer} if killer.startswith("tests/") else set()
+                print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
             rows.append(row(mutant, fate))
             print(rows[-1], flush=True)
             if fate == "**survived**":
                 print(f"- mutant: {json.dumps(mutant.key)}", file=sys.stderr, flush=True)
+    without = run_tests(sorted(noticed), {}, None) if noticed else None
+    if without is not None and without.returncode:
+        sys.exit(f"A test fails without a mutant:\n{without.stdout[-2000:]}")
     summary = f"Of {len(rows)} mutants {survived} survived and {alike} are equal in effect."
     print(summary)
     if arguments.out:

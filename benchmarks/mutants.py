@@ -28,10 +28,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
 import yaml
+from warm_tests import WarmTests
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("geometry", "transforms", "measure", "evaluation", "stages")
@@ -222,7 +224,7 @@ class Tests:
         if new := [file for file in files if known.get(file, {}).get("mark") != marks[file]]:
             with tempfile.TemporaryDirectory() as folder:
                 report = Path(folder) / "report.xml"
-                done = run_tests(new, {}, None, f"--junit-xml={report}", "-o", "junit_family=xunit1")
+                done = run_tests(new, ROOT / "src", None, f"--junit-xml={report}", "-o", "junit_family=xunit1")
                 if done.returncode:
                     sys.exit(f"A test fails without a mutant:\n{done.stdout[-2000:]}")
                 known |= {file: {"mark": marks[file], "seconds": 0.0} for file in new}
@@ -250,11 +252,16 @@ def _imported(path: Path) -> Iterator[tuple[str, str]]:
                     yield "", alias.name
 
 
-def run_tests(files: list[str], env: dict[str, str], limit: float | None, *more: str) -> subprocess.CompletedProcess:
+def run_tests(files: list[str], source: Path, limit: float | None, *more: str) -> subprocess.CompletedProcess[str]:
     """One pytest over some files until the first failure. Raises TimeoutExpired."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=no", "-p", "no:cacheprovider", "-m", LEFT_OUT]
-    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env}
-    return subprocess.run([*command, *more, *files], cwd=ROOT, env=env, timeout=limit, capture_output=True, text=True)
+    words = ["-q", "-x", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", LEFT_OUT, *more, *files]
+    return warm().run(words, source, limit)
+
+
+@cache
+def warm() -> WarmTests:
+    """The process that has loaded the libraries."""
+    return WarmTests(ROOT)
 
 
 def killer_of(mutant: Mutant, tests: Tests, copy: Path, before: str = "") -> str:
@@ -284,7 +291,7 @@ def failing(mutant: Mutant, files: list[str], limit: float, copy: Path) -> str:
     begin, end = mutant.span
     target.write_bytes(original[:begin] + mutant.after.encode() + original[end:])
     try:
-        done = run_tests(files, {"PYTHONPATH": str(copy / "src")}, limit)
+        done = run_tests(files, copy / "src", limit)
     except subprocess.TimeoutExpired:
         return "time limit"
     finally:
@@ -362,7 +369,7 @@ def main() -> int:
             print(rows[-1], flush=True)
             if fate == "**survived**":
                 print(f"- mutant: {json.dumps(mutant.key)}", file=sys.stderr, flush=True)
-    without = run_tests(sorted(noticed), {}, None) if noticed else None
+    without = run_tests(sorted(noticed), ROOT / "src", None) if noticed else None
     if without is not None and without.returncode:
         sys.exit(f"A test fails without a mutant:\n{without.stdout[-2000:]}")
     summary = f"Of {len(rows)} mutants {survived} survived and {alike} are equal in effect."

@@ -4,9 +4,11 @@
 
 Draws mutants of the rooms that compute (`ROOMS`), puts each into a copy of the source, runs the tests that concern it,
 the nearest first, until one fails, and writes a table. A mutant of which the tests take many times their usual time
-counts as killed. A mutant is drawn by a hash of the seed, its function and its text, by turns of each kind in each
-room, so that an edit elsewhere changes few draws. `mutants_equal.yaml` beside this script lists mutants that were
-looked at and are equal in effect, with the reason. Nothing in the checkout is written to but ``--out``.
+counts as killed; in the end all tests that noticed one are run without it. A mutant is drawn by a hash of the seed, its
+function and its text, by turns of each kind in each room, so that an edit elsewhere changes few draws.
+`mutants_equal.yaml` beside this script lists mutants that were looked at and are equal in effect, with the reason.
+Which test noticed a mutant is remembered in ``--known``: another run begins with that test. Nothing in the checkout is
+written to but ``--out``.
 
 Exits with 1 where more than ``--allowed`` survive that are not equal in effect.
 """
@@ -25,10 +27,13 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
 import yaml
+from warm_tests import WarmTests
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("geometry", "transforms", "measure", "evaluation", "stages")
@@ -36,6 +41,8 @@ EQUAL = Path(__file__).with_name("mutants_equal.yaml")
 LEFT_OUT = "not slow and not browser and not real and not export"
 NEAR, MOST = 2, 16
 """How many imports lie at most between a test file and the module that it concerns, and how many files are run."""
+FIRST, PATIENCE = 4, 900.0
+"""How many of them are run before any is timed, and for how many seconds."""
 
 COMPARED: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -217,7 +224,7 @@ class Tests:
         if new := [file for file in files if known.get(file, {}).get("mark") != marks[file]]:
             with tempfile.TemporaryDirectory() as folder:
                 report = Path(folder) / "report.xml"
-                done = run_tests(new, {}, None, f"--junit-xml={report}", "-o", "junit_family=xunit1")
+                done = run_tests(new, ROOT / "src", None, f"--junit-xml={report}", "-o", "junit_family=xunit1")
                 if done.returncode:
                     sys.exit(f"A test fails without a mutant:\n{done.stdout[-2000:]}")
                 known |= {file: {"mark": marks[file], "seconds": 0.0} for file in new}
@@ -245,28 +252,53 @@ def _imported(path: Path) -> Iterator[tuple[str, str]]:
                     yield "", alias.name
 
 
-def run_tests(files: list[str], env: dict[str, str], limit: float | None, *more: str) -> subprocess.CompletedProcess:
+def run_tests(files: list[str], source: Path, limit: float | None, *more: str) -> subprocess.CompletedProcess[str]:
     """One pytest over some files until the first failure. Raises TimeoutExpired."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=no", "-p", "no:cacheprovider", "-m", LEFT_OUT]
-    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env}
-    return subprocess.run([*command, *more, *files], cwd=ROOT, env=env, timeout=limit, capture_output=True, text=True)
+    words = ["-q", "-x", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", LEFT_OUT, *more, *files]
+    return warm().run(words, source, limit)
 
 
-def killer_of(mutant: Mutant, files: list[str], usual: float, copy: Path) -> str:
-    """The test that notices a mutant, or that it takes too long; empty where none does."""
+@cache
+def warm() -> WarmTests:
+    """The process that has loaded the libraries."""
+    return WarmTests(ROOT)
+
+
+def killer_of(mutant: Mutant, tests: Tests, copy: Path, before: str = "") -> str:
+    """The test that notices a mutant, or that it takes too long; empty where none does.
+
+    Args:
+        mutant: The wrong line.
+        tests: Which test files there are.
+        copy: A copy of the source, to put it into.
+        before: A test that noticed it in an earlier run, which is asked first.
+    """
+    near = tests.near(mutant.path)
+    for first in ([before] if before.partition("::")[0] in near else [], near[:FIRST]):
+        killer = failing(mutant, first, PATIENCE, copy) if first else ""
+        if killer.startswith("tests/"):
+            return killer
+    seconds = tests.timed(near)
+    rest = [file for file in tests.chosen(mutant.path, seconds) if file not in near[:FIRST]]
+    rest += near[:FIRST] if killer else []
+    return failing(mutant, rest, 120 + 6 * sum(seconds[file] for file in rest), copy) if rest else ""
+
+
+def failing(mutant: Mutant, files: list[str], limit: float, copy: Path) -> str:
+    """The first of some tests that fails with a mutant, ``time limit``, or an empty text."""
     target = copy / "src/gracile" / mutant.path
     original = (ROOT / "src/gracile" / mutant.path).read_bytes()
     begin, end = mutant.span
     target.write_bytes(original[:begin] + mutant.after.encode() + original[end:])
     try:
-        done = run_tests(files, {"PYTHONPATH": str(copy / "src")}, 120 + 6 * usual)
+        done = run_tests(files, copy / "src", limit)
     except subprocess.TimeoutExpired:
         return "time limit"
     finally:
         target.write_bytes(original)
     if done.returncode in (0, 5):
         return ""
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
     return failed[1] if failed else "an error while the tests are collected"
 
 
@@ -276,6 +308,15 @@ def copied(folder: Path) -> Path:
     for name in ("models", "demo"):
         (folder / name).symlink_to(ROOT / name)
     return folder
+
+
+def commit() -> str:
+    """The checkout's commit; of a changed source, with that word."""
+    name, changed = (
+        subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "src", "tests"])
+    )
+    return f"{name} and changes" if changed else name
 
 
 def row(mutant: Mutant, fate: str) -> str:
@@ -296,8 +337,9 @@ def main() -> int:
     parser.add_argument("--at", default="", help="only mutants whose file:line contains this")
     parser.add_argument("--budget", type=float, default=150.0, help="seconds of tests for a mutant, as timed")
     parser.add_argument("--times", type=Path, default=Path(tempfile.gettempdir()) / "gracile-mutants-times.json")
+    parser.add_argument("--known", type=Path, default=Path(tempfile.gettempdir()) / "gracile-mutants-known.json")
     parser.add_argument("--list", action="store_true", help="only say which are drawn")
-    parser.add_argument("--out", type=Path, help="a page whose table is written anew below its last heading")
+    parser.add_argument("--out", type=Path, help="a page below whose first part the table is written")
     arguments = parser.parse_args()
     mutants = [m for m in drawn(arguments.seed, arguments.count) if arguments.at in f"{m.path}:{m.line}"]
     if arguments.list:
@@ -306,31 +348,37 @@ def main() -> int:
     os.nice(10)
     equal = {entry["mutant"]: entry["reason"] for entry in yaml.safe_load(EQUAL.read_text()) or []}
     tests = Tests(arguments.times, arguments.budget)
-    wanted = [mutant for mutant in mutants if mutant.key not in equal]
-    seconds = tests.timed(sorted({file for mutant in wanted for file in tests.near(mutant.path)}))
-    rows, survived = [], 0
+    known = json.loads(arguments.known.read_text()) if arguments.known.exists() else {}
+    rows, survived, alike, noticed = [], 0, 0, set()
     with tempfile.TemporaryDirectory() as folder:
         copy = copied(Path(folder))
         for mutant in mutants:
             if mutant.key in equal:
                 fate = f"equal in effect: {equal[mutant.key]}"
+                alike += 1
             else:
-                files = tests.chosen(mutant.path, seconds)
                 began = time.monotonic()
-                killer = killer_of(mutant, files, sum(seconds[file] for file in files), copy)
+                killer = killer_of(mutant, tests, copy, known.get(mutant.key, ""))
+                known[mutant.key] = killer
+                arguments.known.write_text(json.dumps(known, indent=1))
                 fate = killer.removeprefix("tests/") or "**survived**"
                 survived += not killer
-                print(f"{time.monotonic() - began:.0f} s, {len(files)} files", file=sys.stderr)
+                noticed |= {killer} if killer.startswith("tests/") else set()
+                print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
             rows.append(row(mutant, fate))
             print(rows[-1], flush=True)
             if fate == "**survived**":
                 print(f"- mutant: {json.dumps(mutant.key)}", file=sys.stderr, flush=True)
-    print(f"{survived} of {len(rows)} survived")
+    without = run_tests(sorted(noticed), ROOT / "src", None) if noticed else None
+    if without is not None and without.returncode:
+        sys.exit(f"A test fails without a mutant:\n{without.stdout[-2000:]}")
+    summary = f"Of {len(rows)} mutants {survived} survived and {alike} are equal in effect."
+    print(summary)
     if arguments.out:
+        said = f"{summary} Seed {arguments.seed}, commit {commit()}, {date.today()}."
         head = "| where | kind | before | after | noticed by |\n|---|---|---|---|---|\n"
-        page = arguments.out.read_text()
-        table = page.index(head) if head in page else len(page)
-        arguments.out.write_text(page[:table] + head + "\n".join(rows) + "\n")
+        page = arguments.out.read_text().partition("\n## ")[0].rstrip()
+        arguments.out.write_text(f"{page}\n\n## What became of them\n\n{said}\n\n{head}" + "\n".join(rows) + "\n")
     return int(survived > arguments.allowed)
 
 

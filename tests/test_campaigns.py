@@ -16,10 +16,10 @@ def ran(script: str, *arguments: str) -> str:
 
 
 def test_no_mutated_input_raises_raw_hangs_or_dies(tmp_path: Path) -> None:
-    ran("inputs.py", "--count", "174", "--seed", "3", "--json", str(tmp_path / "outcome.json"))
+    ran("inputs.py", "--count", "180", "--seed", "3", "--json", str(tmp_path / "outcome.json"))
     outcome = json.loads((tmp_path / "outcome.json").read_text())
     assert outcome["failures"] == []
-    assert sum(sum(counts.values()) for counts in outcome["kinds"].values()) == 174
+    assert sum(sum(counts.values()) for counts in outcome["kinds"].values()) == 180
     assert all(set(counts) <= {"read", "refused"} for counts in outcome["kinds"].values())
 
 

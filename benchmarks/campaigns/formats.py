@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from pydicom import DataElement, dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from gracile.data import find_cases
 from gracile.data.case_files import case_names
@@ -91,6 +91,9 @@ def _pictures(folder: Path) -> dict[str, Subject]:
         found[f"picture-{suffix}"] = Subject(
             f"a.{suffix}", "bytes", lambda at, s=suffix: read_case_file(at / f"a.{s}", "a")
         )
+    pages = [Image.fromarray(picture(size)) for size in ((6, 5), (24, 20), (22, 24))]
+    pages[0].save(_place(folder, "picture-pages") / "a.tif", save_all=True, append_images=pages[1:])
+    found["picture-pages"] = Subject("a.tif", "bytes", lambda at: read_case_file(at / "a.tif", "a"))
     place = _place(folder, "sidecar")
     Image.fromarray(picture()).save(place / "a.png")
     (place / "a.json").write_text('{"pixel_spacing_mm": [0.1, 0.1], "by": {"hand": [1, 2]}}')
@@ -168,8 +171,11 @@ def _fix(path: Path) -> None:
 
 
 def _dicom(folder: Path) -> dict[str, Subject]:
-    for name in ("dicom-series", "dicom-picture", "dicom-seg"):
+    for name in ("dicom-series", "dicom-picture", "dicom-deflated", "dicom-seg"):
         write_series(_place(folder, name))
+    deflated = dcmread(folder / "dicom-deflated" / "2.dcm")
+    deflated.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    deflated.save_as(folder / "dicom-deflated" / "2.dcm")
     write_segmentation(
         folder / "dicom-seg" / "a.seg.dcm", (volume() > 90).astype(np.uint8), CLASSES, folder / "dicom-seg" / "0.dcm"
     )
@@ -177,6 +183,7 @@ def _dicom(folder: Path) -> dict[str, Subject]:
     return {
         "dicom-series": Subject("2.dcm", "bytes", lambda at: read_case_file(at, "a", VOLUMES)),
         "dicom-picture": Subject("2.dcm", "bytes", lambda at: read_case_file(at / "2.dcm", "a")),
+        "dicom-deflated": Subject("2.dcm", "deflated", lambda at: read_case_file(at, "a", VOLUMES)),
         "dicom-seg": Subject("a.seg.dcm", "bytes", lambda at: read_volume_labels(at / "a.seg.dcm", CLASSES)),
     }
 

@@ -69,11 +69,14 @@ def main() -> None:
             counts[name][verdict] += 1
             if verdict not in ("read", "refused"):
                 failures.append({"kind": name, "number": number, "verdict": verdict, "said": said})
+                print(f"{name}, number {number}: {verdict}", file=sys.stderr, flush=True)
                 if arguments.keep:
                     kept = arguments.keep / f"{number}-{name}"
                     kept.mkdir(parents=True, exist_ok=True)
                     (kept / Path(subject.file).name).write_bytes(content)
             shutil.rmtree(place)
+            if (number + 1) % 500 == 0:
+                print(f"{number + 1} of {arguments.count}", file=sys.stderr, flush=True)
     show(counts, failures, arguments)
 
 

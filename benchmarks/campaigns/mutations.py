@@ -5,6 +5,7 @@ import io
 import json
 import random
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,8 @@ def mutated(content: bytes, kind: str, draw: random.Random) -> bytes:
 
     Args:
         content: A sound file.
-        kind: ``json``, ``yaml``, ``lines`` (a JSON each), ``csv``, ``gz``, ``zip`` or ``bytes``: what may go wrong.
+        kind: ``json``, ``yaml``, ``lines`` (a JSON each), ``csv``, ``gz``, ``zip``, ``deflated`` (DICOM) or ``bytes``:
+            what may go wrong.
         draw: Chooses.
     """
     if kind in _BY_FORMAT and draw.random() < 0.7:
@@ -189,4 +191,14 @@ def _zip(content: bytes, draw: random.Random) -> bytes:
     return packed.getvalue()
 
 
-_BY_FORMAT = {"json": _json, "lines": _lines, "yaml": _yaml, "csv": _csv, "gz": _gz, "zip": _zip}
+def _deflated(content: bytes, draw: random.Random) -> bytes:
+    """A DICOM file whose data set is wrong within its compression."""
+    begin = 144 + int.from_bytes(content[140:144], "little")  # behind the meta information, whose length is its first
+    inner = mutated(zlib.decompress(content[begin:], -zlib.MAX_WBITS), "bytes", draw)
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return content[:begin] + packer.compress(inner) + packer.flush()
+
+
+_BY_FORMAT = {
+    "json": _json, "lines": _lines, "yaml": _yaml, "csv": _csv, "gz": _gz, "zip": _zip, "deflated": _deflated,
+}  # fmt: skip

@@ -54,5 +54,13 @@ def test_what_touches_at_a_corner_is_one_island():
     assert island.voxels == 2
 
 
+def test_a_voxel_at_the_threshold_reaches_it():
+    probability = np.zeros((4, 4, 4))
+    probability[1, 1, 1:3] = 0.5
+    island = largest_island(probability, 0.5, SPACING)
+    assert island is not None
+    assert island.voxels == 2
+
+
 def test_below_the_threshold_nothing_is_found():
     assert largest_island(blob((20, 20, 20), (9, 9, 9), 2.0, 0.4), 0.5, SPACING) is None

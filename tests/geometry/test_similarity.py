@@ -60,6 +60,17 @@ def test_five_of_twelve_may_lie_anywhere():
     assert not same(plain, true)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_points_that_follow_a_fit_are_those_that_it_was_fitted_to(seed):
+    random = np.random.default_rng(seed)
+    source = random.normal(size=(30, 3)) * 10
+    target = a_similarity(seed).apply(source) + random.normal(size=(30, 3)) * random.uniform(0.1, 1.5, (30, 1))
+    fit, inside = fit_robustly(source, target, np.ones(30), 1.5)
+    assert 3 <= inside.sum() < 30
+    np.testing.assert_array_equal(inside, np.linalg.norm(fit.apply(source) - target, axis=1) <= 1.5)
+    assert same(fit, fit_similarity(source[inside], target[inside]))
+
+
 def test_a_mean_shape_forgets_the_poses_and_keeps_the_mean_size():
     shapes = [a_similarity(seed).apply(POINTS) for seed in range(4)]
     mean, moved = mean_shape(shapes)

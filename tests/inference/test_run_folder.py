@@ -231,6 +231,18 @@ def test_a_line_that_was_cut_off_costs_that_record_alone(tmp_path):
         assert not run.found("cut.png")
 
 
+def test_a_journals_record_that_lost_its_path_is_known_by_its_input(tmp_path):
+    run = Run(tmp_path)
+    with run.over("a.png", "b.png"):
+        run.answer("a.png")
+        (journal,) = (tmp_path / ".gracile").glob("*.jsonl")
+        text = journal.read_text()
+        journal.write_text(text.replace('"path": ', '"other": '))
+        run.answer("b.png")
+        run.finish()
+    assert [record["name"] for record in read_predictions(tmp_path / "predictions.json")["inputs"]] == ["a", "b"]
+
+
 def test_names_with_any_letter_come_back(tmp_path):
     name = "x/œil\u2028droit\nné \udcff.png"
     for before in (interrupted, whole):

@@ -193,6 +193,50 @@ def test_further_pages_are_noted(tmp_path):
     assert any("2 frames or pages" in note for note in notes)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("thumbnail_first", [True, False])
+def test_a_thumbnail_in_a_tiff_is_no_page(tmp_path, kind, thumbnail_first):
+    picture, thumbnail = random_picture(40, 30, dtype=kind), random_picture(10, 8, dtype=kind)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for page in (thumbnail, picture) if thumbnail_first else (picture, thumbnail):
+            file.write(page)
+    image, notes = read_image(tmp_path / "a.tif")
+    assert image.shape == (1, 40, 30)
+    if kind == np.uint8:
+        np.testing.assert_array_equal(image[0], picture)
+    assert any("thumbnails" in note for note in notes)
+    assert not any("pages" in note for note in notes)
+    assert read_region(tmp_path / "a.tif").shape == (40, 30)
+
+
+def test_a_mask_of_transparency_in_a_tiff_is_no_page(tmp_path):
+    picture = random_picture(12, 16, 3)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(picture, photometric="rgb")
+        file.write(np.ones((12, 16), bool), photometric="mask", subfiletype=4)
+    image, notes = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image, picture.transpose(2, 0, 1))
+    assert notes == []
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_pages_of_about_one_size_are_flagged_and_the_first_is_read(tmp_path, kind):
+    pages = [random_picture(40, 30, dtype=kind), np.zeros((42, 33), kind), np.zeros((9, 9), kind)]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for page in pages:
+            file.write(page)
+    image, notes = read_image(tmp_path / "a.tif")
+    assert image.shape == (1, 40, 30)
+    assert notes[0] == "the file has 2 frames or pages; the first was read"
+
+
+def test_a_region_of_several_pages_is_refused(tmp_path):
+    page = Image.fromarray(random_picture(5, 5))
+    page.save(tmp_path / "a.tif", save_all=True, append_images=[page])
+    with pytest.raises(DataError, match="2 frames or pages; a mask has one"):
+        read_region(tmp_path / "a.tif")
+
+
 def region_file(path, coding, inside):
     if coding == "palette 0/1, nearly black":
         picture = Image.fromarray(inside.astype(np.uint8), mode="P")

@@ -35,6 +35,14 @@ def save(path, array, **options):
     return path
 
 
+def test_a_label_of_several_pages_is_refused(tmp_path):
+    pages = [Image.fromarray(np.full((6, 5), value, np.uint8)) for value in (0, 1, 2)]
+    for name in ("a.tif", "a.gif"):
+        pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+        with pytest.raises(DataError, match="3 frames or pages; a mask has one"):
+            read_labels(tmp_path / name, VESSELS)
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(labels=arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 3)))
 def test_labels_survive_writing_and_reading_in_each_coding(tmp_path, labels):

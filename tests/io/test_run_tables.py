@@ -109,6 +109,13 @@ def test_runs_of_different_recipes_are_joined_with_the_columns_of_all(tmp_path):
     assert [row["measure"] for row in long.rows] == ["area", "avr", "depth"]
 
 
+def test_a_folder_that_is_given_twice_counts_once(tmp_path):
+    one, two = (write_run(tmp_path / name, "m", RECORDS[:1]) for name in ("one", "two"))
+    (tmp_path / "link").symlink_to(one)
+    for again in (one, tmp_path / "two/../one", tmp_path / "link"):
+        assert [row["run"] for row in join_runs([one, two, again]).rows] == [str(one), str(two)]
+
+
 def test_a_run_of_an_earlier_version_whose_failures_tell_less_is_joined(tmp_path):
     run = write_run(tmp_path / "old", "m", RECORDS[:1])
     content = (run / "predictions.json").read_text()

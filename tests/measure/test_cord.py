@@ -114,6 +114,15 @@ def test_gaps_jumps_borders_and_pieces_are_flagged(shares):
     ]
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(("place", "touches"), [(0, True), (1, False), (-2, False), (-1, True)])
+def test_a_mask_that_touches_a_side_of_the_volume_is_flagged(shares, axis, place, touches):
+    mask = shares > 0.5
+    np.moveaxis(mask, axis, 0)[place, 5, 20] = True
+    flags = measure_cord(mask, Grid(SHAPE, AFFINE)).flags
+    assert any("touches the side of the volume" in flag for flag in flags) == touches
+
+
 def test_an_end_that_tapers_off_is_no_jump():
     mask = np.zeros((20, 20, 60), bool)
     sides = [(1, 1), (3, 2), (4, 3), (5, 4), (5, 5), (6, 5), (6, 6), (7, 6), (7, 7), (8, 7), (8, 8)]

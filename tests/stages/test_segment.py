@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from gracile.learning.learners import build_learner
 from gracile.recipe import read_recipe
 from gracile.stages.decisions import decide
+from gracile.transforms import Prepared
 
 
 def rule(**more):
@@ -36,3 +38,15 @@ def test_of_foreground_first_the_threshold_counts_all_structures_together():
     assert decide(probabilities, rule(rule="foreground-first", threshold=0.5)).item() == 1
     assert decide(probabilities, rule(rule="foreground-first", threshold=0.7)).item() == 0
     assert decide(np.full((3, 1, 1), 0.5, np.float32), rule(rule="foreground-first", threshold=0.5)).item() == 1
+
+
+@pytest.mark.parametrize("positives_only", [False, True])
+def test_a_case_without_the_structure_is_learned_from_unless_only_positives_are(positives_only):
+    network = "stages.segment.network={name: light-unet, options: {}}"
+    recipe = read_recipe("structure-2d", [network, f"stages.segment.positives_only={str(positives_only).lower()}"])
+    stage = build_learner(recipe.stages[0], recipe)
+    image, inside = np.zeros((3, 4, 5), np.float32), np.ones((4, 5), bool)
+    empty = np.stack([inside, ~inside]).astype(np.float32)
+    assert stage.learns_from(Prepared(image, inside, None, truth=empty)) != positives_only
+    assert stage.learns_from(Prepared(image, inside, None, truth=empty[::-1]))
+    assert not stage.learns_from(Prepared(image, inside, None))

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from gracile.transforms.turning import turned
 from scipy.ndimage import gaussian_filter1d
 
 from gracile.api import load
@@ -14,6 +13,7 @@ from gracile.learning.learners.centerline import LineHeat
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, read_recipe
 from gracile.transforms import Prepared, prepare
+from gracile.transforms.turning import turned
 
 SETTINGS = [
     "stages.centerline.network.options={width: 4, stride: [1, 1, 1]}",
@@ -122,6 +122,24 @@ def test_heat_is_one_on_the_line_and_cold_beyond_its_ends():
     assert heat[7, 6, 5] == pytest.approx(np.exp(-0.5))
     assert not heat[:, :, :3].any()
     assert not heat[:, :, 11:].any()
+
+
+def test_a_slice_that_the_lines_end_touches_is_warm():
+    line = np.array([[10.0, 12.0, 5.0], [10.0, 12.0, 21.0]])
+    heat = LineHeat(line, np.array([2.0, 2.0, 2.0]), 4.0).window((slice(0, 12), slice(0, 14), slice(0, 16)))[0]
+    assert np.flatnonzero(heat[5, 6]).tolist() == list(range(2, 12))
+
+
+@pytest.mark.parametrize(("extend_mm", "more"), [(0, 0), (3, 3)])
+def test_a_line_goes_on_as_far_beyond_its_warm_slices_at_either_end(extend_mm, more):
+    recipe = read_recipe("spinal-cord", [*SETTINGS, f"stages.centerline.extend_mm={extend_mm}"])
+    stage = build_learner(recipe.stages[0], recipe).applied()
+    heat = np.zeros((15, 15, 30), np.float32)
+    heat[:, :, 10:20] = 0.9 * np.exp(-np.square(np.indices((15, 15)) - 7).sum(axis=0) / 8)[:, :, None]
+    line = stage.line_through(heat, np.eye(4))
+    assert line is not None
+    heights = line.points_mm[:, 2]
+    np.testing.assert_allclose(heights, np.arange(10 - more, 20 + more), atol=1e-6)
 
 
 def test_a_trained_cascade_finds_line_and_cord_on_the_inputs_own_grid(trained):

@@ -78,6 +78,18 @@ def test_the_dark_deep_part_belongs_to_the_scan():
     assert overlap(find_scan(image), region) > 0.97
 
 
+def test_an_echo_free_depth_belongs_to_the_scan_on_a_screen_that_is_not_quite_black():
+    image = screen(rectangle(), surround=2)
+    image[0, 400:520, 180:700] = 0
+    assert overlap(find_scan(image), rectangle()) > 0.97
+
+
+def test_the_borders_of_a_scan_are_found_to_a_pixel_of_the_search():
+    rows, columns = (np.flatnonzero(find_scan(screen(rectangle())).any(axis=axis)) for axis in (1, 0))
+    step = 2
+    assert np.abs(np.array([rows[0], rows[-1], columns[0], columns[-1]]) - [80, 519, 180, 699]).max() <= step
+
+
 def test_a_lossy_picture_gives_the_same_scan():
     noisy = screen(rectangle()).astype(int) + np.random.default_rng(2).integers(0, 2, (1, HEIGHT, WIDTH))
     smooth = ndimage.uniform_filter(noisy[0], 2)

@@ -35,10 +35,10 @@ def read_sources(out: Path, own: Path | None = None) -> list[Source]:
 
     They are read in the reverse order: a journal that goes meanwhile stands in the predictions that are read after it.
     """
-    journals = [
-        Source(j.path, j.key, j.settings, j.records, j.names, j.part, True, j.live, j.overwrites)
-        for j in read_journals(out / HIDDEN, own)
-    ]
+    journals = []
+    for j in read_journals(out / HIDDEN, own):
+        records = [_with_key(record) for record in j.records]
+        journals.append(Source(j.path, j.key, j.settings, records, j.names, j.part, True, j.live, j.overwrites))
     parts = [(path, match) for path in out.glob("predictions.*.json") if (match := PART.fullmatch(path.name))]
     found = []
     for path, label in [
@@ -53,7 +53,7 @@ def read_sources(out: Path, own: Path | None = None) -> list[Source]:
 
 
 def _with_key(record: Record) -> Record:
-    """A record with the key of its input, which records of earlier versions are without."""
+    """A record with the key of its input, which records of earlier versions and damaged ones are without."""
     return record if "path" in record else {**record, "path": input_key(Path(record.get("input") or record["name"]))}
 
 

@@ -48,6 +48,7 @@ class Decoded:
         palette: ``(colors, 3)`` uint8 of a palette file, else None.
         lossy: Whether the file is a JPEG, whose values near edges are not the written ones.
         alpha: ``(height, width)`` opacity from 0 to 1, or None when the file has none or is opaque.
+        pages: How many pages or frames the file has; the values are those of the first.
         flags: What was lost or guessed; see `gracile.case.Case`.
         notes: What was converted.
     """
@@ -56,6 +57,7 @@ class Decoded:
     palette: np.ndarray | None = None
     lossy: bool = False
     alpha: np.ndarray | None = None
+    pages: int = 1
     flags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -71,7 +73,8 @@ class Decoded:
 def decode(path: Path | str) -> Decoded:
     """Decode a PNG, TIF, JPEG, GIF, BMP or DICOM file, turned upright by its EXIF or TIFF orientation.
 
-    The kind of file is told by its content, not by its suffix. Of several pages or frames the first is read.
+    The kind of file is told by its content, not by its suffix. Of several pages or frames the first is read; a TIFF's
+    thumbnails and smaller copies of the picture are none.
 
     Raises:
         DataError: The file is absent, empty, truncated, unreadable or claims more than 300 megapixels.
@@ -89,10 +92,15 @@ def decode(path: Path | str) -> Decoded:
     if is_dicom(path):
         return Decoded(read_stored(path))
     try:
-        decoded = _decode_tiff(path) if magic in _TIFF_MAGIC else None
+        pages = _tiff_pages(path) if magic in _TIFF_MAGIC else _Pages()
+        decoded = _decode_tiff(path, pages.first) if magic in _TIFF_MAGIC else None
         if decoded is None:
             # By file object: given a name, Pillow maps uncompressed TIFFs and shears those on their side.
             with _no_pillow_limit(), path.open("rb") as file, Image.open(file) as image:
+                if magic not in _TIFF_MAGIC:
+                    pages = _Pages(count=int(getattr(image, "n_frames", 1)))
+                elif pages.first:
+                    image.seek(pages.first)
                 _check_size(path, image.width, image.height)
                 decoded = _decode_pillow(path, image)
     except UnidentifiedImageError as error:
@@ -103,7 +111,18 @@ def decode(path: Path | str) -> Decoded:
         reason = str(error).replace(str(path), path.name).rstrip(".")
         raise DataError(f"{path} cannot be read as an image ({reason}).", _REMEDY) from error
     _split_alpha(decoded)
+    decoded.pages = pages.count
+    if pages.count > 1:
+        decoded.flags.insert(0, f"the file has {pages.count} frames or pages; the first was read")
+    if pages.smaller:
+        decoded.notes.insert(0, "thumbnails or smaller copies of the picture in the file were passed over")
     return decoded
+
+
+def require_one_page(path: Path, decoded: Decoded) -> None:
+    """Refuse a mask of several pages or frames: any of them could be the one that is meant. Raises DataError."""
+    if decoded.pages > 1:
+        raise DataError(f"{path} has {decoded.pages} frames or pages; a mask has one.", "Save the one that is meant.")
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
@@ -130,12 +149,10 @@ def _no_pillow_limit() -> Iterator[None]:
 
 
 def _decode_pillow(path: Path, image: Image.Image) -> Decoded:
-    flags, notes = [], []
-    if getattr(image, "n_frames", 1) > 1:
-        flags.append(f"the file has {getattr(image, 'n_frames', 1)} frames or pages; the first was read")
+    notes = []
     deep = _both_bytes(path, image)
     if deep is not None:
-        return Decoded(deep, flags=flags)
+        return Decoded(deep)
     if image.getexif().get(274, 1) not in (0, 1):
         notes.append("turned upright as its EXIF orientation says")
     lossy = image.format in ("JPEG", "MPO")
@@ -146,12 +163,12 @@ def _decode_pillow(path: Path, image: Image.Image) -> Decoded:
         flat = image.getpalette("RGB") or []
         palette = np.zeros((256, 3), np.uint8)
         palette[: len(flat) // 3] = np.array(flat, np.uint8).reshape(-1, 3)
-        return Decoded(np.array(image), palette, lossy, flags=flags, notes=notes)
+        return Decoded(np.array(image), palette, lossy, notes=notes)
     if image.mode not in ("1", "L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F"):
         notes.append(f"converted from {image.mode} to RGB")
         image = image.convert("RGBA" if image.mode in ("PA", "RGBa") else "RGB")
     values = np.array(image)
-    return Decoded(values.astype(values.dtype.newbyteorder("=")), None, lossy, flags=flags, notes=notes)
+    return Decoded(values.astype(values.dtype.newbyteorder("=")), None, lossy, notes=notes)
 
 
 def _both_bytes(path: Path, image: Image.Image) -> np.ndarray | None:
@@ -167,6 +184,7 @@ def _both_bytes(path: Path, image: Image.Image) -> np.ndarray | None:
     swapped = f"{mode};{_OTHER_BYTE_ORDER[order]}"
     high = np.array(ImageOps.exif_transpose(image))
     with path.open("rb") as file, Image.open(file) as other:
+        other.seek(image.tell())
         tiles = getattr(other, "tile", [])
         swaps = [swapped if isinstance(tile.args, str) else (swapped, *tile.args[1:]) for tile in tiles]
         vars(other)["tile"] = [tile._replace(args=swap) for tile, swap in zip(tiles, swaps, strict=True)]
@@ -174,10 +192,48 @@ def _both_bytes(path: Path, image: Image.Image) -> np.ndarray | None:
     return high.astype(np.uint16) << 8 | low
 
 
-def _decode_tiff(path: Path) -> Decoded | None:
+@dataclass(frozen=True)
+class _Pages:
+    """Which of a file's pages is its picture.
+
+    Args:
+        first: Index of the first page that is no smaller copy.
+        count: How many pages are none.
+        smaller: Whether there are smaller copies.
+    """
+
+    first: int = 0
+    count: int = 1
+    smaller: bool = False
+
+
+def _tiff_pages(path: Path) -> _Pages:
+    """The pages of a TIFF of about the size of the largest; those of less than half of it are thumbnails and the like.
+
+    Masks of transparency and damaged pages do not count. Source: TIFF 6.0, NewSubfileType (254).
+    """
+    with tifffile.TiffFile(path) as file:
+        file.pages.useframes = False
+        sizes = {}
+        for index in range(len(file.pages)):
+            try:
+                page = file.pages[index]
+            except _UNREADABLE:
+                if not index:
+                    raise
+                continue
+            if isinstance(page, tifffile.TiffPage) and not page.is_mask:
+                sizes[index] = page.imagewidth * page.imagelength
+    largest = max(sizes.values(), default=0)
+    full = [index for index, size in sizes.items() if 2 * size >= largest]
+    return _Pages(full[0], len(full), len(full) < len(sizes)) if full else _Pages()
+
+
+def _decode_tiff(path: Path, index: int) -> Decoded | None:
     """A TIFF with more than 8 bits or unusual channels; None where Pillow reads it as well or better."""
     with tifffile.TiffFile(path) as file:
-        page = file.pages.first
+        page = file.pages[index]
+        assert isinstance(page, tifffile.TiffPage)
         _check_size(path, page.imagewidth, page.imagelength)
         plain = page.dtype == np.uint8 and page.samplesperpixel in (1, 3, 4)
         if plain or page.bitspersample == 1 or page.photometric in (3, 5, 6):  # palette, CMYK, YCbCr
@@ -188,7 +244,6 @@ def _decode_tiff(path: Path) -> Decoded | None:
             if "imagecodecs" in str(error):  # a compression that tifffile has no decoder for, and Pillow has
                 return None
             raise
-        flags = [f"the file has {len(file.pages)} pages; the first was read"] if len(file.pages) > 1 else []
         if page.photometric == 0 and values.dtype.kind == "u":
             values = np.iinfo(values.dtype).max - values
         if page.axes.startswith("S"):
@@ -201,7 +256,7 @@ def _decode_tiff(path: Path) -> Decoded | None:
     if orientation not in (0, 1):
         notes.append("turned upright as its TIFF orientation says")
         values = _upright(values, orientation)
-    return Decoded(values, flags=flags, notes=notes)
+    return Decoded(values, notes=notes)
 
 
 def _upright(values: np.ndarray, orientation: int) -> np.ndarray:

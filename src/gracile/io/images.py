@@ -8,7 +8,7 @@ from PIL import Image
 
 from gracile.errors import DataError
 from gracile.io import atomic
-from gracile.io.decoding import Decoded, decode
+from gracile.io.decoding import Decoded, decode, require_one_page
 from gracile.io.dicom import is_dicom
 from gracile.io.dicom.pictures import read_dicom
 
@@ -95,9 +95,10 @@ def read_region(path: Path | str) -> np.ndarray:
         ``(height, width)`` bool.
 
     Raises:
-        DataError: The file is unreadable.
+        DataError: The file is unreadable, or has several pages.
     """
     decoded = decode(path)
+    require_one_page(Path(path), decoded)
     inside = _above_zero(decoded, decoded.without_palette())
     if decoded.palette is not None and (inside.all() or not inside.any()):
         by_index = _above_zero(decoded, decoded.values)

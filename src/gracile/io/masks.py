@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from gracile.errors import DataError
-from gracile.io.decoding import decode
+from gracile.io.decoding import decode, require_one_page
 from gracile.io.images import write_png
 from gracile.io.unknown_labels import LabelClass, UnknownLabels
 
@@ -46,10 +46,11 @@ def read_labels(
         ``(height, width)`` uint8 class indices.
 
     Raises:
-        DataError: Values or colors that no class has; the message names them and their pixel counts.
+        DataError: Values or colors that no class has; the message names them and their pixel counts. Several pages.
     """
     path = Path(path)
     decoded = decode(path)
+    require_one_page(path, decoded)
     if decoded.palette is not None and not (recoded and _codes(classes)):
         labels = _from_palette(decoded.values, decoded.palette, classes)
         if labels is not None:

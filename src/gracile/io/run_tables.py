@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,14 +94,17 @@ def join_runs(folders: Sequence[Path], *, long: bool = False) -> JoinedTable:
     """Join the tables of run folders; each row names the ``run``, the folder as it was given, and its ``model``.
 
     Args:
-        folders: What ``gracile predict`` wrote.
+        folders: What ``gracile predict`` wrote; one that is given twice counts once.
         long: Rows of ``measurements.csv`` instead of ``cases.csv``.
 
     Raises:
         DataError: A folder holds no predictions.
     """
     rows: list[Row] = []
+    given: dict[str, Path] = {}
     for folder in folders:
+        given.setdefault(os.path.realpath(folder), folder)
+    for folder in given.values():
         path = folder / PREDICTIONS
         if not path.is_file():
             raise DataError(

@@ -1,11 +1,13 @@
 """DICOM files are known by their content, with and without preamble, and read so that no value of theirs shows."""
 
+import tracemalloc
 from io import FileIO
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from gracile.errors import DataError
 from gracile.io.dicom import begins_as_dicom, dicom_files, is_dicom
@@ -77,3 +79,45 @@ def test_no_memory_is_taken_for_more_than_a_file_holds(tmp_path):
         assert len(file.read(2000)) == 2000
         assert len(file.read(2**40)) == 3000  # Python would ask for a terabyte first
         assert file.read(2**40) == b""
+
+
+def deflated(path, pixels, behind=0, **tags):
+    """An image as a deflated data set, with so many bytes behind its pixels."""
+    dataset = image(pixels, **tags)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    if behind:
+        dataset.DataSetTrailingPadding = bytes(behind)
+    return written(path, dataset)
+
+
+def test_a_deflated_data_set_that_unpacks_to_far_more_than_its_image_is_refused(tmp_path):
+    path = deflated(tmp_path / "bomb.dcm", PIXELS, behind=100 << 20)
+    assert path.stat().st_size < 1 << 17
+    tracemalloc.start()
+    with pytest.raises(DataError, match="unpacks to far more than its header claims"):
+        read_dataset(path, ["Rows"], pixels=False)
+    assert tracemalloc.get_traced_memory()[1] < 30 << 20
+    tracemalloc.stop()
+
+
+def test_a_blank_deflated_image_is_read_however_small_its_file(tmp_path):
+    pixels = np.zeros((8400, 8400), np.uint8)
+    path = deflated(tmp_path / "blank.dcm", pixels, behind=1 << 20)
+    assert path.stat().st_size < 1 << 17
+    np.testing.assert_array_equal(stored_values(path, read_dataset(path)), pixels)
+
+
+def test_a_deflated_image_that_cannot_be_so_large_is_refused(tmp_path):
+    path = deflated(tmp_path / "claims.dcm", PIXELS, Rows=60000, Columns=8000)
+    with pytest.raises(DataError, match="header is wrong"):
+        read_dataset(path, pixels=False)
+
+
+@pytest.mark.parametrize("cut", [10, 40, -20])
+def test_a_deflated_data_set_that_is_damaged_is_refused_in_words(tmp_path, cut):
+    path = deflated(tmp_path / "a.dcm", PIXELS)
+    content = path.read_bytes()
+    begin = 144 + int.from_bytes(content[140:144], "little")  # behind the meta information
+    path.write_bytes(content[: (begin if cut > 0 else len(content)) + cut] + b"\xff" * 8)
+    with pytest.raises(DataError, match=r"damaged|end too early"):
+        stored_values(path, read_dataset(path))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gracile.errors import DataError
+from gracile.io.dicom.deflated import require_true_inflation
 from gracile.io.voxels import COPY_AGAIN
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -107,12 +108,18 @@ def read_dataset(path: Path, fields: list[str] | None = None, *, pixels: bool = 
 
 
 class _Bounded(io.BufferedReader):
-    """A file of which never more is read than it holds: Python takes memory for all that a damaged length asks for."""
+    """A file of which never more is read than it holds: Python takes memory for all that a damaged length asks for.
+
+    What pydicom reads to its end is a deflated data set, which it unpacks at once: a far too large one is refused.
+    """
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or size > _HEAD:
-            left = os.fstat(self.fileno()).st_size - self.tell()
-            size = left if size is None else min(size, left)
+        if size is None or size < 0:
+            content = super().read()
+            require_true_inflation(Path(os.fsdecode(self.name)), content)
+            return content
+        if size > _HEAD:
+            size = min(size, os.fstat(self.fileno()).st_size - self.tell())
         return super().read(size)
 
 

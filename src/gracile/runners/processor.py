@@ -28,6 +28,9 @@ def _tells_bfloat16(text: str) -> bool:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on."""
+    """Cores that this process may run on; fewer where ``OMP_NUM_THREADS`` says so, as numeric libraries have it."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system
     return len(affinity(0)) if affinity else os.cpu_count() or 1

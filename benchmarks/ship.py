@@ -3,10 +3,10 @@
     python benchmarks/ship.py RUN --name NAME --card card.yaml --cases DATA
 
 ``models/NAME`` is replaced. ``--card`` is a YAML file whose sections go into the card that the training wrote
-(``licence``, ``metrics``, ``limits``, ...). ``--cases`` is a labeled data set of the recipe's kind, never the test
-set: on at most ``--most`` of its cases every engine and number format that this machine has is compared with PyTorch in
-float32, and what agrees stands in the card's ``engines``, by which `auto` takes bfloat16. The golden answers are checked
-at the end.
+(``licence``, ``metrics``, ``limits``, ...). ``--cases`` is a labeled data set of the recipe's kind, never the test set.
+On at most ``--most`` of its cases every engine and number format that this machine has is compared with PyTorch in
+float32; what agrees stands in the card's ``engines``, by which `auto` takes bfloat16. The golden answers are checked at
+the end.
 """
 
 import argparse

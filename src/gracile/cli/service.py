@@ -35,7 +35,9 @@ def serve(
     root_path: RootPath = "",
     trusted_proxies: TrustedProxies = None,
     keep_hours: Annotated[float, typer.Option(help="How long results are kept.")] = 24.0,
-    workers: Annotated[int, typer.Option(help="Jobs at a time, each in a process with the models.")] = 1,
+    workers: Annotated[
+        int, typer.Option(help="Jobs at a time, each in a process with the models; 0: as memory and cores allow.")
+    ] = 0,
     waiting: Annotated[int, typer.Option(help="Jobs that may wait; further ones are refused for a while.")] = 16,
     max_upload_mb: Annotated[int, typer.Option(help="Largest upload.")] = 512,
     memory_mb: Annotated[int, typer.Option(help="Memory of each worker.")] = 8192,
@@ -43,10 +45,10 @@ def serve(
 ) -> None:
     """Offer predictions on a page and to programs: drop a picture, a clip or a volume, see what was found."""
     from gracile.serve.run import serve as run_server
-    from gracile.serve.settings import ServeSettings, read_token
+    from gracile.serve.settings import ServeSettings, fitting_workers, read_token
 
     settings = ServeSettings(
-        tuple(models or MODELS), keep_hours, workers, waiting, max_upload_mb, job_memory_mb=memory_mb, folder=folder,
+        tuple(models or MODELS), keep_hours, workers or fitting_workers(), waiting, max_upload_mb, job_memory_mb=memory_mb, folder=folder,
         host=host, port=port, token=read_token(token, token_file), names=tuple(name or ()), root_path=root_path,
         trusted_proxies=tuple(trusted_proxies or ()),
     )  # fmt: skip

@@ -10,6 +10,8 @@ from gracile.errors import UsageError
 
 MEGABYTE = 1024 * 1024
 TOKEN_VARIABLE = "GRACILE_TOKEN"
+WORKER_MB = 2000
+"""Memory that a worker may come to need: its models, and a large volume."""
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _NAME = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
@@ -164,3 +166,12 @@ def _require_name(name: str) -> str:
             f"{name!r} is no name of a host.", "Give it alone, such as gracile.example.org or ::1 as [::1]."
         )
     return plain
+
+
+def fitting_workers() -> int:
+    """How many predicting processes the machine has cores and free memory for; 1 where it does not tell."""
+    try:
+        free_mb = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
+    except (AttributeError, OSError, ValueError):
+        return 1
+    return max(1, min(os.cpu_count() or 1, int(free_mb // WORKER_MB)))

@@ -48,7 +48,8 @@ def serve(
     from gracile.serve.settings import ServeSettings, fitting_workers, read_token
 
     settings = ServeSettings(
-        tuple(models or MODELS), keep_hours, workers or fitting_workers(), waiting, max_upload_mb, job_memory_mb=memory_mb, folder=folder,
+        tuple(models or MODELS), keep_hours, workers or fitting_workers(), waiting, max_upload_mb,
+        job_memory_mb=memory_mb, folder=folder,
         host=host, port=port, token=read_token(token, token_file), names=tuple(name or ()), root_path=root_path,
         trusted_proxies=tuple(trusted_proxies or ()),
     )  # fmt: skip

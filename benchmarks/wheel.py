@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 LARGEST_WHEEL_MB = 60
-NEED_TORCH = {"train", "tune", "few-shot", "explain", "models import-smicnet"}
+NEED_TORCH = {"train", "tune", "few-shot", "explain", "models import-smicnet", "models upgrade"}
 
 COMMANDS = """
 from typer.main import get_command
@@ -198,6 +198,7 @@ def applied(trial: Trial) -> None:
         trial.python("demo pictures", "from gracile.names import demo_folder; print(demo_folder('retina'))").strip()
     )
     trial.gracile("demo", "--out", "demo")
+    trial.gracile("models verify", "retina-av", says="onnxruntime")
     trial.gracile("predict", "retina-av", str(demo / "05_h.jpg"), "--out", "one", "--json", says='"status": "found"')
     for part in ("1/2", "2/2"):
         trial.gracile("predict", "retina-av", str(demo), "--out", "parts", "--shard", part)
@@ -283,6 +284,12 @@ def learned(trial: Trial) -> None:
         "pictures", "from gracile.names import demo_folder; print(demo_folder('ultrasound'))"
     ).strip()
     trial.gracile("explain", "nerve-ultrasound", str(Path(pictures) / "0010.png"), "--out", "explained")
+    trial.python(
+        "a model of one's own",
+        "import shutil; from gracile.names import models_folder; "
+        "shutil.copytree(models_folder() / 'nerve-ultrasound', 'own')",
+    )
+    trial.gracile("models upgrade", "own")
     trial.gracile("models import-smicnet", "absent.h5", "--out", "imported", code=1, says="absent.h5")
 
 

@@ -45,6 +45,15 @@ def test_figures_of_a_box():
     assert values["absent", "centroid_r"] is values["absent", "extent_s"] is values["absent", "intensity_mean"] is None
 
 
+def test_each_channel_has_a_mean_of_its_own():
+    mask, image = volume()
+    values = measured(mask, AFFINE, np.concatenate([image, 2 * image, -image]))
+    mean = image[0][mask == 1].mean()
+    means = {name: value for (structure, name), value in values.items() if structure == "liver" and "mean" in name}
+    assert means == {f"intensity_mean_{number}": pytest.approx(n * mean) for number, n in ((1, 1), (2, 2), (3, -1))}
+    assert all(values["absent", name] is None for name in means)
+
+
 def test_islands_by_the_stated_neighbors():
     mask, image = volume()
     assert measured(mask, AFFINE, image)["both", "islands"] == 2

@@ -50,6 +50,10 @@ KINDS = {
 }  # fmt: skip
 
 
+USUAL = {"segment-light", "landmark-refine"}
+"""Tried with every change; the others by `make test-export`, as one takes many seconds."""
+
+
 def stage_of(recipe: Recipe, number: int):
     """With statistics that are not those of a new network."""
     torch.manual_seed(number)
@@ -66,7 +70,9 @@ def bundle_of(stage, recipe, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind in USUAL else [pytest.mark.export]) for kind in KINDS]
+)
 def test_a_stage_s_graph_answers_as_pytorch_does_for_every_size(kind, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     name, settings, number, sizes = KINDS[kind]

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-from gracile.runners.golden import Golden, golden_content, noise
 from onnx import TensorProto, helper
 from scipy.ndimage import correlate
 
 from gracile.bundle import Bundle, add_graphs, write_bundle
 from gracile.io.weights import stored_weights, weights_content
 from gracile.recipe import Recipe
+from gracile.runners.golden import Golden, golden_content, noise
 
 STAGE = "vessels"
 CHANNELS, CLASSES = 2, 3

@@ -1,4 +1,4 @@
-"""Interrupts of videos, in a process of their own: what other tests leave in one, such as a loop that listens to signals,
+"""Interrupts of videos, in a process of their own: what other tests leave in one, such as a loop that hears signals,
 must neither hear them nor be ended by them.
 """
 

@@ -1,5 +1,7 @@
 """Run lengths are numbered as Kaggle numbers them, and come back as they went."""
 
+import csv
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -64,3 +66,13 @@ def test_what_is_no_table_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(DataError, match=r"a\.csv"):
         read_csv(path)
+
+
+def test_the_code_of_a_large_picture_is_read_back(tmp_path):
+    limit = csv.field_size_limit()
+    mask = np.indices((500, 600)).sum(axis=0) % 2 > 0
+    write_csv(tmp_path / "codes.csv", {"large": encode(mask)})
+    code = read_csv(tmp_path / "codes.csv")["large"]
+    assert len(code) > limit
+    np.testing.assert_array_equal(decode(code, (500, 600)), mask)
+    assert csv.field_size_limit() == limit

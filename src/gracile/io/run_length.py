@@ -86,12 +86,15 @@ def read_csv(path: Path | str) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}).", "Check the name.") from None
     rows = csv.DictReader(lines)
+    usual = csv.field_size_limit(max(csv.field_size_limit(), *map(len, lines), 0))  # a picture's code is one field
     try:
         if not set(COLUMNS) <= set(rows.fieldnames or ()):
             raise DataError(f"{path} has no columns img and pixels.", _REMEDY)
         return _named(path, rows)
     except csv.Error as error:
         raise DataError(f"{path}, line {rows.line_num}: {error}.", _REMEDY) from None
+    finally:
+        csv.field_size_limit(usual)
 
 
 def _named(path: Path, rows: Iterable[Mapping[str, str | None]]) -> dict[str, str]:

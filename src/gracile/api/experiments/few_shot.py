@@ -97,6 +97,8 @@ def few_shot(
         DataError: Cases that are not there, on both sides, or too few.
         UsageError: Sizes or repeats that make no sense, or ``out`` holds another curve.
     """
+    import gracile.learning  # noqa: F401 - says at once where PyTorch is missing
+
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
     check_recipe(chosen)
     require_writable(out, "few_shot.json", "few_shot.csv", "index.html", depth=3)

@@ -1,7 +1,9 @@
 """Pictures as people have them come in as 8-bit gray or RGB, or are refused with the reason."""
 
 import struct
+import tracemalloc
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -292,3 +294,17 @@ def test_png_refuses_what_is_no_8_bit_picture(tmp_path):
         with pytest.raises(DataError, match="uint8"):
             write_png(tmp_path / "a.png", array)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_length_that_the_file_does_not_have_takes_no_memory(tmp_path):
+    write_png(tmp_path / "whole.png", np.arange(64, dtype=np.uint8).reshape(8, 8))
+    content = bytearray((tmp_path / "whole.png").read_bytes())
+    at = content.index(b"IDAT") - 4
+    content[at : at + 4] = (0x7FFFFFF0).to_bytes(4, "big")
+    (tmp_path / "claims.png").write_bytes(bytes(content))
+    tracemalloc.start()
+    with suppress(DataError):
+        read_image(tmp_path / "claims.png")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30e6

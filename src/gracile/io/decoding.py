@@ -1,7 +1,5 @@
 """Decode a picture file into the values it really holds, before anyone scales or interprets them."""
 
-import io
-import os
 import struct
 import threading
 import zlib
@@ -15,6 +13,7 @@ import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gracile.errors import DataError
+from gracile.io.bounded import BoundedFile
 from gracile.io.dicom import is_dicom
 from gracile.io.dicom.pictures import read_stored
 from gracile.io.kinds import group_by_content
@@ -37,9 +36,6 @@ _UNREADABLE = (
 # Pillow keeps only the high byte of a 16-bit color sample; decoded in the other byte order it gives the low byte.
 _OTHER_BYTE_ORDER = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
 _REMEDY = "Open it in an image viewer; if it does not show there either, copy or export it again."
-_USUAL = 65_536
-"""Bytes that are read at once without a look at how many there are."""
-
 _OF_A_VIDEO = "Name one of its frames; `gracile predict` and gracile.predict take videos."
 
 
@@ -101,7 +97,7 @@ def decode(path: Path | str) -> Decoded:
         decoded = _decode_tiff(path, pages.first) if magic in _TIFF_MAGIC else None
         if decoded is None:
             # By file object: given a name, Pillow maps uncompressed TIFFs and shears those on their side.
-            with _no_pillow_limit(), _Bounded(io.FileIO(str(path))) as file, Image.open(file) as image:
+            with _no_pillow_limit(), BoundedFile(path) as file, Image.open(file) as image:
                 if magic not in _TIFF_MAGIC:
                     pages = _Pages(count=int(getattr(image, "n_frames", 1)))
                 elif pages.first:
@@ -151,15 +147,6 @@ def _no_pillow_limit() -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = before
-
-
-class _Bounded(io.BufferedReader):
-    """A file of which never more is read than it holds: Python takes memory for all that a damaged length asks for."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _USUAL:
-            size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
-        return super().read(size)
 
 
 def _decode_pillow(path: Path, image: Image.Image) -> Decoded:

@@ -1,6 +1,5 @@
 """Which files are DICOM, and their data sets, read so that nothing of a patient shows in a message."""
 
-import io
 import logging
 import os
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gracile.errors import DataError
+from gracile.io.bounded import BoundedFile
 from gracile.io.dicom.deflated import require_true_inflation
 from gracile.io.voxels import COPY_AGAIN
 
@@ -95,7 +95,7 @@ def read_dataset(path: Path, fields: list[str] | None = None, *, pixels: bool = 
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     with private_parsing(path):
-        with _Bounded(io.FileIO(path)) as file:
+        with _Bounded(path) as file:
             head = file.read(_HEAD)
             file.seek(0)
             bare = head[_PREAMBLE : _PREAMBLE + 4] != b"DICM" and begins_as_dicom(head)
@@ -107,19 +107,14 @@ def read_dataset(path: Path, fields: list[str] | None = None, *, pixels: bool = 
         return dataset
 
 
-class _Bounded(io.BufferedReader):
-    """A file of which never more is read than it holds: Python takes memory for all that a damaged length asks for.
-
-    What pydicom reads to its end is a deflated data set, which it unpacks at once: a far too large one is refused.
-    """
+class _Bounded(BoundedFile):
+    """A file that pydicom reads: what it reads to its end is a deflated data set, refused where it is far too large."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0:
             content = super().read()
             require_true_inflation(Path(os.fsdecode(self.name)), content)
             return content
-        if size > _HEAD:
-            size = min(size, os.fstat(self.fileno()).st_size - self.tell())
         return super().read(size)
 
 

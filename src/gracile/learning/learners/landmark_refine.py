@@ -13,7 +13,7 @@ from gracile.learning.learners.heat import HeatLearner, target_heat
 from gracile.recipe import AugmentSpec
 from gracile.samples.landmark_samples import LandmarkPatches, MarkedVolume
 from gracile.samples.patches import CaseSamples
-from gracile.samples.volume_samples import SampledVolume
+from gracile.stages.landmark_refine import sampled
 from gracile.transforms import Prepared
 
 WITHIN = 0.9
@@ -49,12 +49,7 @@ class LandmarkRefineLearner(HeatLearner):
 
     def marked(self, case: Prepared) -> MarkedVolume:
         """A training case in full resolution with its landmarks."""
-        return MarkedVolume(self.sampled(case), self.points_mm(case))
-
-    def sampled(self, case: Prepared) -> SampledVolume:
-        """A whole volume in full resolution, smoothed where patches are coarser."""
-        steps = np.maximum(1.0, self.spec.spacing_mm / case.spacing_mm)
-        return SampledVolume(case.smoothed(steps), case.spacing_mm)
+        return MarkedVolume(sampled(case, self.spec), self.points_mm(case))
 
     def exported(self) -> Exported:
         patches = torch.zeros(2, self.recipe.input.channels, *(self.spec.size,) * 3)

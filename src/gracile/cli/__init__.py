@@ -3,9 +3,8 @@
 import io
 import logging
 import sys
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -21,11 +20,9 @@ from gracile.cli.options import (
     complete_recipe,
     numbers,
 )
+from gracile.cli.progress import Progress, print_summary
 from gracile.errors import GracileError, UsageError
 from gracile.names import MODELS, PROTOCOLS, RECIPES, VERSION, demo_folder
-
-if TYPE_CHECKING:
-    from gracile.inference import Summary
 
 
 class _Interruptible(TyperGroup):
@@ -179,7 +176,7 @@ def predict(
     formats = tuple(dict.fromkeys(part.strip() for part in points.split(",") if part.strip()))
     part = Shard.parse(shard) if shard else None
     options = Options(part, fov, probabilities, overwrite, measure, video, near, formats, dicom_seg)
-    with _Progress("Predicting", quiet=as_json) as progress:
+    with Progress("Predicting", quiet=as_json) as progress:
         summary = api.predict(
             model, inputs, out, settings=settings or (), device=device, engine=engine, precision=precision,
             threads=threads, options=options, report=not no_report, progress=progress.step,
@@ -187,7 +184,7 @@ def predict(
     if as_json:
         typer.echo(summary.predictions.read_text(encoding="utf-8"))
     else:
-        _print_summary(summary)
+        print_summary(summary)
     if summary.failed:
         raise typer.Exit(1)
 
@@ -305,7 +302,7 @@ def demo(
         pictures = demo_folder(MODELS[name].demo)
         _, credits = (pictures / "CREDITS.md").read_text(encoding="utf-8").split("\n", 1)
         typer.echo(f"{name}: {MODELS[name].summary}")
-        with _Progress("Predicting", quiet=False) as progress:
+        with Progress("Predicting", quiet=False) as progress:
             summary = api.predict(
                 name,
                 pictures,
@@ -314,7 +311,7 @@ def demo(
                 credits=" ".join(credits.replace("`", "").split()),
                 progress=progress.step,
             )
-        _print_summary(summary)
+        print_summary(summary)
         failed = failed or bool(summary.failed)
     if failed:
         raise typer.Exit(1)
@@ -363,45 +360,6 @@ def table(
         write_rows(sys.stdout, joined.columns, joined.rows)
     else:
         joined.write(out)
-
-
-class _Progress:
-    """A bar with the time left; silent for programs."""
-
-    def __init__(self, title: str, quiet: bool) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.bar = Progress(
-            TextColumn(title),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-            disable=quiet,
-        )
-        self.task = self.bar.add_task("", total=None)
-
-    def __enter__(self) -> "_Progress":
-        self.bar.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.bar.__exit__(*error)  # type: ignore[arg-type]
-
-    def step(self, done: int, total: int, record: dict[str, Any]) -> None:
-        self.bar.update(self.task, completed=done, total=total, description=f"{record['name']}: {record['status']}")
-
-
-def _print_summary(summary: "Summary") -> None:
-    typer.echo(f"Answered {len(summary.answered)}, reused {len(summary.reused)}, failed {len(summary.failed)}.")
-    for name, reason in summary.failed.items():
-        typer.echo(f"  {name}: {reason}", err=True)
-    for flag, count in Counter(flag for flags in summary.flagged.values() for flag in flags).most_common(5):
-        typer.echo(f"  flagged, {count} of them: {flag}")
-    for note in summary.notes:
-        typer.echo(f"  note: {note}")
-    if summary.report:
-        typer.echo(f"Report: {summary.report}")
 
 
 def main() -> None:

@@ -26,7 +26,8 @@ from PIL import Image
 
 from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.devices import has_fast_bf16
-from gracile.inference import VideoOptions, predict_video
+from gracile.inference import VideoOptions
+from gracile.inference.video import predict_video
 from gracile.io.video_writing import write_video
 from gracile.learning.graphs import write_graphs
 from gracile.learning.learners import build_learner

@@ -1,5 +1,5 @@
 """``python -m gracile``."""
 
-from gracile.cli import main
+from gracile.cli import run
 
-main()
+run()

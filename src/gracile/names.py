@@ -1,6 +1,7 @@
 """The tables of names as data: what the help, the choices and the listings show. Needs no torch."""
 
 import importlib
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,6 +254,12 @@ def models_folder() -> Path:
 def demo_folder(name: str) -> Path:
     """The folder of a shipped model's demo pictures."""
     return _shipped("demo") / name
+
+
+def cache_root() -> Path:
+    """The folder, of this user, of all that is kept to be faster the next time; nothing is lost with it."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(home) if home and Path(home).is_absolute() else Path.home() / ".cache") / "gracile"
 
 
 def docs_page(name: str) -> str:

@@ -1,10 +1,14 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from gracile.errors import GeometryError
 from gracile.geometry.skeleton import distance_to_background, skeleton_graph, skeletonize
+from tests.geometry.blobs import blobs
 
 
 def band(degrees: float, width: float, size: int = 161, length: float = 110) -> np.ndarray:
@@ -71,8 +75,31 @@ def test_an_empty_mask_gives_an_empty_graph():
 
 
 def test_distance_counts_the_border_of_the_picture_as_background():
-    assert distance_to_background(np.ones((9, 9), bool))[4, 4] == 5
-    assert not distance_to_background(np.zeros((9, 9), bool)).any()
+    assert distance_to_background(np.ones((9, 9), bool), np.array([[4, 4], [0, 3], [6, 7]])).tolist() == [5, 1, 2]
+    assert distance_to_background(np.zeros((9, 9), bool), np.zeros((0, 2), int)).shape == (0,)
+
+
+@settings(max_examples=60, deadline=None)
+@given(mask=blobs())
+def test_distances_are_those_of_a_distance_transform(mask):
+    pixels = np.argwhere(mask)
+    expected = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    assert np.allclose(distance_to_background(mask, pixels), expected[mask])
+
+
+@settings(max_examples=60, deadline=None)
+@given(mask=blobs(), spur=st.sampled_from([0.0, 4.0]))
+def test_every_pixel_of_a_skeleton_lies_in_a_segment_and_each_step_in_one(mask, spur):
+    graph = skeleton_graph(mask, spur_length=spur)
+    steps = [tuple(sorted(map(tuple, pair))) for s in graph.segments for pair in pairwise(s.points)]
+    assert len(steps) == len(set(steps))
+    for segment in graph.segments:
+        assert np.abs(np.diff(segment.points, axis=0)).max(initial=0) <= 1
+        assert len(segment.radius) == len(segment.points)
+        assert len({tuple(point) for point in segment.points[1:].tolist()}) == max(0, len(segment.points) - 1)
+    if spur == 0:
+        assert graph.mask.sum() > 0 or not mask.any()
+        assert not (graph.mask & ~skeletonize(mask)).any()
 
 
 def test_volumes_are_refused():

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gracile.inference import VideoOptions, conveyor, predict_video
+from gracile.inference import VideoOptions, conveyor
+from gracile.inference.video import predict_video
 from gracile.io.frames import Frame, Video
 from gracile.recipe import read_recipe
 from tests.inference.clips import RATE, SETTINGS, Bright, frame, frames_of, measured, rows_of

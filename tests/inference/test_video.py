@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from gracile.bundle import Bundle, write_bundle
 from gracile.cli import app
 from gracile.errors import DataError, UsageError
-from gracile.inference import Options, VideoOptions, find_inputs, predict, predict_video
+from gracile.inference import Options, VideoOptions, find_inputs, predict
+from gracile.inference.video import predict_video
 from gracile.learning.learners import build_learner
 from gracile.recipe import read_recipe
 from tests.inference.clips import SETTINGS, Bright, frame, frames_of, measured, rows_of, write_clip

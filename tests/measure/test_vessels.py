@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gracile.errors import DataError
-from gracile.geometry.skeleton import Segment, distance_to_background, skeleton_graph
+from gracile.geometry.skeleton import Segment, skeleton_graph
 from gracile.measure import Disc, fundus_measurements
 from gracile.measure.caliber import WidthSamples, sample_widths
 from gracile.measure.central import central_equivalent, zone_vessels
@@ -35,8 +35,7 @@ def test_tubes_have_their_width_at_any_angle(width):
         # drawn: several places between the pixels are averaged.
         for shift in (0.04, 0.21, 0.37, 0.54, 0.71, 0.88):
             mask = tube(width, degrees, shift=shift)
-            radius = distance_to_background(mask)
-            for sample in (sample_widths(s, mask, radius, sigma=3) for s in skeleton_graph(mask).segments):
+            for sample in sample_widths(skeleton_graph(mask).segments, mask, sigma=3):
                 told = np.isfinite(sample.width)
                 widths.append(sample.width[told])
                 weights.append(sample.weight[told])
@@ -235,16 +234,15 @@ def test_a_vessel_that_grazes_zone_b_counts_from_three_tenths_of_its_depth_on(di
 
 def test_where_a_vessel_branches_no_width_is_told_whichever_way_it_is_followed():
     mask = strip((130, 20), 0.3, 9, 110) | strip((130, 130), 15, 9, 110) | strip((130, 130), -15, 9, 110)
-    radius, graph = distance_to_background(mask), skeleton_graph(mask)
+    graph = skeleton_graph(mask)
     assert len(graph.branch_points) == 1
     for segment in graph.segments:
-        back = Segment(segment.points[::-1], segment.end, segment.start)
+        back = Segment(segment.points[::-1], segment.radius[::-1], segment.end, segment.start)
         assert sorted((segment.start, segment.end)) == [-1, 0]
         for one in (segment, back):
-            sample = sample_widths(one, mask, radius, sigma=3)
+            (sample,) = sample_widths([one], mask, sigma=3)
             told = np.linalg.norm(sample.points[np.isfinite(sample.width)] - graph.branch_points[0], axis=1)
-            end = one.points[0 if one.start == 0 else -1]
-            assert told.min() > radius[end[0], end[1]] - 1
+            assert told.min() > one.radius[0 if one.start == 0 else -1] - 1
 
 
 def test_widths_in_zone_b_are_weighted_by_length():

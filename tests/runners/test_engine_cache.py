@@ -2,7 +2,8 @@
 
 import os
 
-from gracile.runners.engine_cache import cache_for, cache_root
+from gracile.names import cache_root
+from gracile.runners.engine_cache import cache_for
 
 
 def fill(folder, size, age):

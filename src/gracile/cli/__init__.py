@@ -1,8 +1,11 @@
 """The command line: thin words around `gracile.api`. Nothing heavy is imported before a command runs."""
 
+import atexit
 import io
 import logging
+import os
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -374,3 +377,21 @@ def main() -> None:
             raise
         typer.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
+
+
+def run() -> None:
+    """The command line as a process of its own, which ends as soon as it has said all.
+
+    Taking a Python with so many modules apart takes as long as a network does. Where PyTorch was loaded or threads are
+    left, it ends in the usual way.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads and the engine's would wait for each other
+    try:
+        main()
+    except SystemExit as ended:
+        if not isinstance(ended.code, int | None) or "torch" in sys.modules or threading.active_count() > 1:
+            raise
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(ended.code or 0)

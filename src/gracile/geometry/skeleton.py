@@ -1,15 +1,16 @@
 """The skeleton of a flat mask as a graph: segments between end points and branch points."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from scipy import ndimage
-from skimage import morphology
 
 from gracile.errors import GeometryError
+from gracile.geometry.thinning import thinned
 
-_STRAIGHT = ((0, 1), (1, 0))
-_DIAGONAL = ((1, 1), (1, -1))
+_HOLE = 4
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,13 @@ class Segment:
     Args:
         points: ``(n, 2)`` pixels (row, column) in order, neighbors touch; a segment that meets a
             branch point ends on a pixel of it. A closed loop repeats its first pixel at the end.
+        radius: ``(n,)`` distance of each to the nearest pixel center outside of the mask, in pixels.
         start: Index of the branch point that it starts from, -1 for a free end.
         end: Index of the branch point that it ends at, -1 for a free end.
     """
 
     points: np.ndarray
+    radius: np.ndarray
     start: int
     end: int
 
@@ -57,7 +60,7 @@ class SkeletonGraph:
 
 
 def skeletonize(mask: np.ndarray) -> np.ndarray:
-    """The one pixel wide middle of a mask, by thinning.
+    """The one pixel wide middle of a mask, by thinning (`gracile.geometry.thinning`).
 
     Works inside the bounding box of the mask only. Holes of up to 4 pixels are filled first, for each would
     become a loop.
@@ -67,23 +70,26 @@ def skeletonize(mask: np.ndarray) -> np.ndarray:
 
     Returns:
         ``(height, width)`` bool.
-
-    Source: Lee, Kashyap and Chu, CVGIP: Graphical Models and Image Processing 56 (1994) 462-478, in scikit-image.
     """
     mask = np.asarray(mask, dtype=bool)
     if mask.ndim != 2:
         raise GeometryError(f"A skeleton is made of a flat mask, not of one of shape {mask.shape}.")
     skeleton = np.zeros(mask.shape, dtype=bool)
-    boxes = ndimage.find_objects(mask.astype(np.uint8))
-    if not boxes:
-        return skeleton
-    inner = morphology.remove_small_holes(mask[boxes[0]], max_size=4)
-    # The faster default (Zhang and Suen) erases straight bands that run at exactly 45 degrees.
-    skeleton[boxes[0]] = morphology.skeletonize(inner, method="lee") > 0
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if len(rows):
+        box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        # Thinning as Zhang and Suen do it erases straight bands that run at exactly 45 degrees.
+        skeleton[box] = thinned(_without_small_holes(mask[box]))
     return skeleton
 
 
-def skeleton_graph(mask: np.ndarray, *, spur_length: float = 5.0, radius: np.ndarray | None = None) -> SkeletonGraph:
+def _without_small_holes(mask: np.ndarray) -> np.ndarray:
+    """The mask with its holes of up to `_HOLE` pixels filled, which are joined by their sides."""
+    holes, _ = ndimage.label(~mask)
+    return mask | (np.bincount(holes.ravel()) <= _HOLE)[holes]
+
+
+def skeleton_graph(mask: np.ndarray, *, spur_length: float = 5.0) -> SkeletonGraph:
     """The skeleton of a mask, cut at its branch points, without its short spurs.
 
     A spur is a segment with one free end. It is dropped when it is shorter than `spur_length`, or than 1.5 times
@@ -93,7 +99,6 @@ def skeleton_graph(mask: np.ndarray, *, spur_length: float = 5.0, radius: np.nda
     Args:
         mask: ``(height, width)`` bool.
         spur_length: Shortest spur to keep, in pixels; 0 keeps all that the radius allows.
-        radius: ``(height, width)`` distance to the background in pixels; computed when None.
 
     Returns:
         The graph.
@@ -101,120 +106,157 @@ def skeleton_graph(mask: np.ndarray, *, spur_length: float = 5.0, radius: np.nda
     skeleton = skeletonize(mask)
     shape = (int(skeleton.shape[0]), int(skeleton.shape[1]))
     pixels = np.argwhere(skeleton)
-    if not len(pixels):
-        return SkeletonGraph(shape, [], np.zeros((0, 2)))
-    if radius is None:
-        radius = distance_to_background(mask)
-    for _ in range(2):
-        segments, branch_points = _trace(pixels, shape)
-        spurs = [s for s in segments if _is_spur(s, spur_length, radius)]
-        if not spurs:
+    radius = distance_to_background(mask, pixels)
+    for dropped in count():
+        chains, node, branch_points = _trace(pixels)
+        segments = [Segment(pixels[c], radius[c], int(node[c[0]]), int(node[c[-1]])) for c in chains]
+        spurs = [chain for chain, one in zip(chains, segments, strict=True) if _is_spur(one, spur_length)]
+        if not spurs or dropped == 2:
             return SkeletonGraph(shape, segments, branch_points)
-        for spur in spurs:
-            gone = spur.points[1:] if spur.start >= 0 else spur.points[:-1]
-            skeleton[gone[:, 0], gone[:, 1]] = False
-        pixels = np.argwhere(skeleton)
-    segments, branch_points = _trace(pixels, shape)
-    return SkeletonGraph(shape, segments, branch_points)
+        kept = np.ones(len(pixels), dtype=bool)
+        for chain in spurs:
+            kept[chain[1:] if node[chain[0]] >= 0 else chain[:-1]] = False
+        pixels, radius = pixels[kept], radius[kept]
+    raise AssertionError
 
 
-def distance_to_background(mask: np.ndarray) -> np.ndarray:
-    """Distance of every pixel of a mask to the nearest pixel center outside, in pixels.
+def distance_to_background(mask: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Distance of pixels of a mask to the nearest pixel center outside, in pixels.
+
+    Looked up row by row, farther and farther off, as long as a row can still hold a nearer one.
 
     Args:
         mask: ``(height, width)`` bool; what lies beyond the picture counts as background.
+        pixels: ``(n, 2)`` row and column of pixels of the mask.
 
     Returns:
-        ``(height, width)`` float32, 0 outside the mask.
+        ``(n,)`` float64.
     """
-    mask = np.asarray(mask, dtype=bool)
-    out = np.zeros(mask.shape, dtype=np.float32)
-    boxes = ndimage.find_objects(mask.astype(np.uint8))
-    if boxes:
-        padded = np.pad(mask[boxes[0]], 1)
-        out[boxes[0]] = ndimage.distance_transform_edt(padded)[1:-1, 1:-1]
-    return out
+    width = mask.shape[1] + 2
+    padded = np.pad(mask, 1).ravel()
+    before_change = np.flatnonzero(padded[1:] != padded[:-1])
+    at = (pixels[:, 0] + 1) * width + pixels[:, 1] + 1
+
+    def beside(places: np.ndarray) -> np.ndarray:
+        """Squared distance to the background along the row."""
+        after = np.searchsorted(before_change, places)
+        left, right = places - before_change[after - 1], before_change[after % len(before_change)] + 1 - places
+        return np.where(padded[places], np.minimum(left, right), 0) ** 2
+
+    if not len(at):
+        return np.zeros(0)
+    nearest = beside(at)
+    for rows in count(1):
+        open_ = np.flatnonzero(nearest > rows**2)
+        if not len(open_):
+            break
+        for way in (-rows, rows):
+            nearest[open_] = np.minimum(nearest[open_], rows**2 + beside(at[open_] + way * width))
+    return np.sqrt(nearest)
 
 
-def _is_spur(segment: Segment, spur_length: float, radius: np.ndarray) -> bool:
+def _is_spur(segment: Segment, spur_length: float) -> bool:
     if (segment.start < 0) == (segment.end < 0):
         return False
-    row, column = segment.points[0] if segment.start >= 0 else segment.points[-1]
-    return segment.length < max(spur_length, 1.5 * float(radius[row, column]))
+    return segment.length < max(spur_length, 1.5 * float(segment.radius[0 if segment.start >= 0 else -1]))
 
 
-def _links(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Pairs of neighboring pixels, as ``(n, 2)`` indices into `pixels`.
+def _links(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of neighboring pixels as ``(n, 2)`` indices into `pixels`, which go row by row: all, and those that count.
 
     A diagonal pair counts only where no straight step joins the two, so that the corners of a staircase are no
     branch points ("m-adjacency", Rosenfeld 1970).
     """
-    index = np.full((shape[0] + 2, shape[1] + 2), -1, dtype=np.int64)
-    rows, columns = pixels[:, 0] + 1, pixels[:, 1] + 1
-    index[rows, columns] = np.arange(len(pixels))
-    pairs = []
-    for row_step, column_step in _STRAIGHT + _DIAGONAL:
-        other = index[rows + row_step, columns + column_step]
-        keep = other >= 0
-        if row_step and column_step:
-            keep &= (index[rows + row_step, columns] < 0) & (index[rows, columns + column_step] < 0)
-        pairs.append(np.stack([np.flatnonzero(keep), other[keep]], axis=1))
-    return np.concatenate(pairs)
+    width = int(pixels[:, 1].max(initial=0)) + 3
+    places = (pixels[:, 0] + 1) * width + pixels[:, 1] + 1
+    numbers = np.arange(len(places))
+
+    def at(row_step: int, column_step: int) -> np.ndarray:
+        """The pixel a step away from each, -1 where there is none."""
+        wanted = places + row_step * width + column_step
+        found = np.minimum(np.searchsorted(places, wanted), len(places) - 1)
+        return np.where(places[found] == wanted, found, -1)
+
+    right, below, below_right, below_left = (at(*step) for step in ((0, 1), (1, 0), (1, 1), (1, -1)))
+    left = at(0, -1)
+    pairs = [(right, right >= 0), (below, below >= 0)]
+    pairs += [(below_right, (right < 0) & (below < 0)), (below_left, (left < 0) & (below < 0))]
+    every = [np.stack([numbers, other], axis=1)[other >= 0] for other, _ in pairs]
+    counting = [np.stack([numbers, other], axis=1)[(other >= 0) & alone] for other, alone in pairs]
+    return np.concatenate(every), np.concatenate(counting)
 
 
-def _trace(pixels: np.ndarray, shape: tuple[int, int]) -> tuple[list[Segment], np.ndarray]:
-    """Segments and branch points ``(n, 2)`` of the skeleton pixels ``(n, 2)``."""
-    links = _links(pixels, shape)
-    count = np.bincount(links.ravel(), minlength=len(pixels))
-    neighbors: list[list[int]] = [[] for _ in range(len(pixels))]
-    for a, b in links.tolist():
-        neighbors[a].append(b)
-        neighbors[b].append(a)
-    node, branch_points = _branch_points(pixels, count >= 3, shape)
-    chains: list[list[int]] = []
-    done = np.zeros(len(pixels), dtype=bool)
-    ends = np.flatnonzero(count <= 1).tolist()
-    junctions = np.flatnonzero(node >= 0).tolist()
-    for first in junctions + ends:
-        if node[first] < 0 and done[first]:
-            continue
-        if node[first] < 0:
-            chains.append(_walk(first, neighbors, node, done, [first]))
-            continue
-        for second in neighbors[first]:
-            if node[second] < 0 and not done[second]:
-                chains.append(_walk(second, neighbors, node, done, [first, second]))
-    for first in np.flatnonzero(~done & (node < 0)).tolist():
-        if not done[first]:
-            loop = _walk(first, neighbors, node, done, [first])
-            chains.append([*loop, first])
-    segments = [Segment(pixels[chain], int(node[chain[0]]), int(node[chain[-1]])) for chain in chains]
-    return segments, branch_points
+def _trace(pixels: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Chains of indices into the skeleton pixels ``(n, 2)``; the branch point of each pixel, -1 where it is of none;
+    and the branch points ``(m, 2)``."""
+    touching, links = _links(pixels)
+    links = np.concatenate([links, links[:, ::-1]])
+    links = links[np.argsort(links[:, 0], kind="stable")]
+    number = np.bincount(links[:, 0], minlength=len(pixels))
+    node, branch_points = _branch_points(pixels, number >= 3, touching)
+    # The first two neighbors of each pixel: all that one has that is of no branch point.
+    first = np.cumsum(number) - number
+    pair = np.full((len(pixels), 2), -1)
+    for place in (0, 1):
+        has = number > place
+        pair[has, place] = links[first[has] + place, 1]
+    onward = links[(node[links[:, 0]] >= 0) & (node[links[:, 1]] < 0)]
+    ends = np.flatnonzero((number <= 1) & (node < 0))
+    starts = np.concatenate([onward, np.stack([np.full(len(ends), -1), ends], axis=1)])
+    chains = list(_walked(starts, pair, node))
+    walked = node >= 0
+    walked[np.concatenate([np.zeros(0, int), *chains])] = True
+    for at in np.flatnonzero(~walked):
+        if not walked[at]:
+            (loop,) = _walked(np.array([[at, pair[at, 0]]]), pair, node)
+            walked[loop] = True
+            chains.append(loop)
+    return chains, node, branch_points
 
 
-def _walk(at: int, neighbors: list[list[int]], node: np.ndarray, done: np.ndarray, chain: list[int]) -> list[int]:
-    """Follow a chain from the pixel `at` to a branch point, a free end, or around a loop."""
-    before = chain[-2] if len(chain) > 1 else -1
+def _walked(starts: np.ndarray, pair: np.ndarray, node: np.ndarray) -> Iterator[np.ndarray]:
+    """Chains from their first steps, ``(n, 2)`` where each comes from and goes to, to a branch point, a free end, or
+    around a loop. All go a step at a time together. A chain that is walked from both of its ends is given once."""
+    if not len(starts):
+        return
+    before, at = starts.T
+    number = np.arange(len(starts))
+    begun = before >= 0
+    steps = [(number[begun], before[begun]), (number, at)]
+    origin = at
     while True:
-        done[at] = True
-        onward = [n for n in neighbors[at] if n != before and (node[n] >= 0 or not done[n])]
-        if not onward:
-            return chain
-        before, at = at, onward[0]
-        chain.append(at)
-        if node[at] >= 0:
-            return chain
+        going = node[at] < 0
+        onward = np.where(pair[at, 0] == before, pair[at, 1], pair[at, 0])
+        going &= (onward >= 0) & (onward != origin[number])
+        if not going.any():
+            break
+        before, at, number = at[going], onward[going], number[going]
+        steps.append((number, at))
+    chain, pixel = (np.concatenate(column) for column in zip(*steps, strict=True))
+    order = np.argsort(chain, kind="stable")
+    ends = np.cumsum(np.bincount(chain, minlength=len(starts)))
+    seen: set[tuple[int, int]] = set()
+    for own in np.split(pixel[order], ends[:-1]):
+        if (int(own[-1]), int(own[-2 if len(own) > 1 else 0])) not in seen:
+            seen.add((int(own[0]), int(own[min(1, len(own) - 1)])))
+            yield own
 
 
-def _branch_points(pixels: np.ndarray, many: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Branch point that each pixel belongs to (-1: none), and the centers ``(n, 2)`` of the branch points."""
+def _branch_points(pixels: np.ndarray, many: np.ndarray, touching: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Branch point that each pixel belongs to (-1: none), and the centers ``(n, 2)`` of the branch points.
+
+    Pixels with `many` neighbors that touch are one branch point.
+    """
     node = np.full(len(pixels), -1, dtype=np.int64)
     if not many.any():
         return node, np.zeros((0, 2))
-    raster = np.zeros(shape, dtype=bool)
-    raster[pixels[many, 0], pixels[many, 1]] = True
-    labels, number = ndimage.label(raster, structure=np.ones((3, 3)))
-    node[many] = labels[pixels[many, 0], pixels[many, 1]] - 1
-    weights = np.bincount(node[many], minlength=number)
-    centers = [np.bincount(node[many], pixels[many, axis], minlength=number) / weights for axis in (0, 1)]
+    lowest = np.arange(len(pixels))
+    one, other = touching[many[touching].all(axis=1)].T
+    while (lowest[one] != lowest[other]).any():
+        least = np.minimum(lowest[one], lowest[other])
+        np.minimum.at(lowest, one, least)
+        np.minimum.at(lowest, other, least)
+    _, node[many] = np.unique(lowest[many], return_inverse=True)
+    weights = np.bincount(node[many])
+    centers = [np.bincount(node[many], pixels[many, axis]) / weights for axis in (0, 1)]
     return node, np.stack(centers, axis=1)

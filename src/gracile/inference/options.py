@@ -9,7 +9,6 @@ from gracile.inference.inputs import Input, Shard
 from gracile.inference.result_files import POINT_FORMATS, USUAL_POINTS
 from gracile.inference.segmentation_objects import is_dicom_input
 from gracile.inference.start_points import start_point
-from gracile.inference.video import VideoOptions
 from gracile.io.dicom.segmentations import require_segmentations
 from gracile.io.naming import image_files, pair_files
 from gracile.measure import require_known_settings
@@ -18,6 +17,39 @@ from gracile.recipe import Recipe
 
 OF_ONE_INPUT = ("disc", "levels")
 """Settings of the measurements that are another for each input; they are no settings of a run folder."""
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """How videos are shown and smoothed.
+
+    Args:
+        opacity: Of the colors over the frames, 0 to 1.
+        contour: Also draw outlines.
+        smooth: Half-life in seconds of the smoothing of class and mask over time; 0 smooths nothing.
+        format: Of the video that is written.
+        truth: Folder of labels, see `gracile.inference.frames.ClipTruth`: adds scores and the truth side by side.
+        waiting: Frames that may wait between two steps.
+    """
+
+    opacity: float = 0.2
+    contour: bool = False
+    smooth: float = 0.0
+    format: str = "mp4"
+    truth: Path | None = None
+    waiting: int = 3
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.opacity <= 1:
+            raise UsageError(f"The overlay's opacity is {self.opacity}.", "Give a number from 0 to 1.")
+        if self.smooth < 0:
+            raise UsageError(f"The half-life of the smoothing is {self.smooth} s.", "Give seconds, such as 0.2, or 0.")
+        if self.format not in ("mp4", "avi"):
+            raise UsageError(f"There is no video format {self.format!r}.", "There are: mp4, avi.")
+
+    def as_settings(self) -> dict[str, Any]:
+        """What the results of all videos depend on, as plain data; the truth is another for each."""
+        return {"opacity": self.opacity, "contour": self.contour, "smooth": self.smooth, "format": self.format}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from gracile.inference.result_files import further_files, remove_earlier_files, 
 from gracile.inference.run_folder import Publish, RunFolder
 from gracile.inference.segmentation_objects import add_segmentation
 from gracile.inference.start_points import start_point
-from gracile.inference.video import predict_video
 from gracile.io import read_case_file
 from gracile.io.predictions_file import Record
 from gracile.pipeline import Pipeline
@@ -165,6 +164,8 @@ def _was_learned(pipeline: Pipeline, entry: Input) -> bool:
 
 def _answer_video(pipeline: Pipeline, entry: Input, out: Path, options: Options) -> Record:
     """One video from file to files; its failure is told in the record."""
+    from gracile.inference.video import predict_video  # with FFmpeg, which pictures and volumes do without
+
     source = int(str(entry.path).rpartition(":")[2]) if entry.kind == "camera" else entry.path
     try:
         return predict_video(pipeline, source, entry.name, out, options.video)

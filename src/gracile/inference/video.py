@@ -7,13 +7,13 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from gracile.errors import DataError, UsageError
+from gracile.errors import DataError
 from gracile.inference.conveyor import Conveyor
 from gracile.inference.frames import ClipTruth, FrameAnswer, FrameLooker, FramePainter, Step, timed
+from gracile.inference.options import VideoOptions
 from gracile.inference.smoothing import Smoother
 from gracile.io import writing
 from gracile.io.frames import Video
@@ -21,39 +21,6 @@ from gracile.io.video import open_video
 from gracile.io.video_writing import VideoWriter, write_video
 from gracile.pipeline import Pipeline
 from gracile.result import Measurement
-
-
-@dataclass(frozen=True)
-class VideoOptions:
-    """How videos are shown and smoothed.
-
-    Args:
-        opacity: Of the colors over the frames, 0 to 1.
-        contour: Also draw outlines.
-        smooth: Half-life in seconds of the smoothing of class and mask over time; 0 smooths nothing.
-        format: Of the video that is written.
-        truth: Folder of labels, see `gracile.inference.frames.ClipTruth`: adds scores and the truth side by side.
-        waiting: Frames that may wait between two steps.
-    """
-
-    opacity: float = 0.2
-    contour: bool = False
-    smooth: float = 0.0
-    format: str = "mp4"
-    truth: Path | None = None
-    waiting: int = 3
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.opacity <= 1:
-            raise UsageError(f"The overlay's opacity is {self.opacity}.", "Give a number from 0 to 1.")
-        if self.smooth < 0:
-            raise UsageError(f"The half-life of the smoothing is {self.smooth} s.", "Give seconds, such as 0.2, or 0.")
-        if self.format not in ("mp4", "avi"):
-            raise UsageError(f"There is no video format {self.format!r}.", "There are: mp4, avi.")
-
-    def as_settings(self) -> dict[str, Any]:
-        """What the results of all videos depend on, as plain data; the truth is another for each."""
-        return {"opacity": self.opacity, "contour": self.contour, "smooth": self.smooth, "format": self.format}
 
 
 def predict_video(

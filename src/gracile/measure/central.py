@@ -84,12 +84,7 @@ def zone_vessels(graph: SkeletonGraph, samples: list[WidthSamples], disc: Disc) 
         The vessels.
     """
     inner, outer = zone_b(disc)
-    skeleton = graph.mask
-    rows, columns = np.nonzero(skeleton)
-    distance = np.hypot(rows - disc.row, columns - disc.column)
-    outside = (distance < inner) | (distance > outer)
-    skeleton[rows[outside], columns[outside]] = False
-    pieces, _ = ndimage.label(skeleton, structure=np.ones((3, 3)))
+    pieces = _pieces(graph, disc, inner, outer)
     found: list[ZoneVessel] = []
     for segment, sample in zip(graph.segments, samples, strict=True):
         away = np.hypot(sample.points[:, 0] - disc.row, sample.points[:, 1] - disc.column)
@@ -112,6 +107,19 @@ def zone_vessels(graph: SkeletonGraph, samples: list[WidthSamples], disc: Disc) 
                 )
             )
     return _one_per_vessel(found)
+
+
+def _pieces(graph: SkeletonGraph, disc: Disc, inner: float, outer: float) -> np.ndarray:
+    """``(height, width)`` number of the connected piece of the skeleton within the zone, 0 elsewhere."""
+    pieces = np.zeros(graph.shape, dtype=np.int32)
+    points = np.concatenate([np.zeros((0, 2), int), *(segment.points for segment in graph.segments)])
+    distance = np.hypot(points[:, 0] - disc.row, points[:, 1] - disc.column)
+    rows, columns = points[(distance >= inner) & (distance <= outer)].T
+    if len(rows):
+        box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
+        pieces[rows, columns] = 1
+        pieces[box] = ndimage.label(pieces[box], structure=np.ones((3, 3)))[0]
+    return pieces
 
 
 def _one_per_vessel(found: list[ZoneVessel]) -> list[ZoneVessel]:

@@ -1,11 +1,11 @@
 """The optic disc of a fundus photograph: given by the user, or found as the bright round place where vessels meet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import fft, ndimage
-from skimage import morphology, transform
+from scipy import ndimage
 
 _WORK_DIAMETER = 300.0
 _DIAMETER_PRIOR = 1 / 6.4
@@ -56,19 +56,18 @@ def find_disc(image: np.ndarray, region: np.ndarray, vessels: np.ndarray | None 
     Source: the convergence of vessels follows Hoover and Goldbaum, IEEE Transactions on Medical Imaging 22
     (2003) 951-958.
     """
-    boxes = ndimage.find_objects(np.asarray(region, dtype=np.uint8))
-    if not boxes or region.sum() < 1000 or image.shape[0] != 3:
+    if image.shape[0] != 3 or np.count_nonzero(region) < 1000:
         return None
-    rows, columns = boxes[0]
+    rows, columns = box = _box_around(region)
     factor = _WORK_DIAMETER / max(rows.stop - rows.start, columns.stop - columns.start)
     shape = (max(8, round((rows.stop - rows.start) * factor)), max(8, round((columns.stop - columns.start) * factor)))
-    small = np.stack([_shrink(band[boxes[0]], shape) for band in image])
-    inside = _shrink(region[boxes[0]], shape) > 0.5
+    small = np.stack([_shrink(band[box], shape) for band in image])
+    inside = _shrink(region[box], shape) > 0.5
     bright = _brightness(small, inside)
     score = _circle_contrast(bright, inside)
     agreement = 1.0
     if vessels is not None and np.any(vessels & region):
-        meeting = _convergence(_shrink((vessels & region)[boxes[0]], shape), inside)
+        meeting = _convergence(_shrink((vessels & region)[box], shape), inside)
         agreement = 0.3
         score = score * (0.15 + meeting)
     row, column = np.unravel_index(int(np.argmax(score)), score.shape)
@@ -90,45 +89,77 @@ def find_disc(image: np.ndarray, region: np.ndarray, vessels: np.ndarray | None 
     )
 
 
-def _shrink(band: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _box_around(region: np.ndarray) -> tuple[slice, slice]:
+    rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _shrink(band: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """A band as float32 in 0..1 at another size, averaged over whole pixels first where it gets much smaller."""
-    band = band.astype(np.float32) / (255.0 if band.dtype == np.uint8 else 1.0)
     block = max(1, min(band.shape[0] // shape[0], band.shape[1] // shape[1]))
-    if block > 1:
-        band = transform.downscale_local_mean(band, (block, block)).astype(np.float32)
-    return transform.resize(band, shape, order=1, anti_aliasing=True).astype(np.float32)
+    rows, columns = (-(-side // block) for side in band.shape)
+    whole = np.zeros((rows * block, columns * block), dtype=np.float32)
+    whole[: band.shape[0], : band.shape[1]] = band
+    small = whole.reshape(rows, block, -1).sum(axis=1).reshape(rows, columns, block).sum(axis=2)
+    small /= block**2 * (255.0 if band.dtype == np.uint8 else 1.0)
+    factors = [a / b for a, b in zip(small.shape, shape, strict=True)]
+    small = ndimage.gaussian_filter(small, [max(0.0, (factor - 1) / 2) for factor in factors], mode="mirror")
+    return ndimage.zoom(small, [1 / factor for factor in factors], order=1, mode="mirror", grid_mode=True)
 
 
-def _blur(values: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian mean of the values inside a region only."""
-    weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma)
-    return ndimage.gaussian_filter(np.where(inside, values, 0), sigma) / np.maximum(weight, 1e-3)
+class _Blur:
+    """Gaussian means over a small picture. A matrix for each axis: as fast for a wide one as for a narrow one."""
+
+    def __init__(self, shape: tuple[int, ...], sigma: float) -> None:
+        self.down, self.across = (_smoothing(side, sigma) for side in shape)
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        return self.down @ values.astype(np.float32) @ self.across.T
+
+    def within(self, inside: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """The mean of the values inside a region only."""
+        return self(np.where(inside, values, 0)) / np.maximum(self(inside), 1e-3)
+
+
+def _smoothing(side: int, sigma: float) -> np.ndarray:
+    """``(side, side)`` what `scipy.ndimage.gaussian_filter1d` does to an axis, whose ends it reflects."""
+    reach = int(4 * sigma + 0.5)
+    offsets = np.arange(-reach, reach + 1)
+    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
+    taken = np.arange(side)[:, None] + offsets
+    taken = np.abs(np.where(taken < 0, -1 - taken, taken)) % (2 * side)
+    taken = np.where(taken >= side, 2 * side - 1 - taken, taken)
+    flat = (np.arange(side)[:, None] * side + taken).ravel()
+    matrix = np.bincount(flat, np.broadcast_to(weights / weights.sum(), taken.shape).ravel(), minlength=side * side)
+    return matrix.reshape(side, side).astype(np.float32)
 
 
 def _brightness(small: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Red and green without vessels and without uneven light, in standard deviations."""
+    near, far = _Blur(inside.shape, 12), _Blur(inside.shape, 45)
+    rows, columns = np.mgrid[-4:5, -4:5]
+    round_ = rows**2 + columns**2 <= 16
     out = np.zeros(inside.shape, dtype=np.float32)
     for band, share in ((0, 0.4), (1, 0.6)):
-        filled = np.where(inside, small[band], _blur(small[band], inside, 12))
-        closed = morphology.closing(filled, morphology.disk(4))
-        flat = closed - _blur(closed, inside, 45)
+        filled = np.where(inside, small[band], near.within(inside, small[band]))
+        closed = ndimage.grey_closing(filled, footprint=round_)
+        flat = closed - far.within(inside, closed)
         out += share * flat / max(float(flat[inside].std()), 1e-4)
     return np.where(inside, np.clip(out, -3, 6), 0).astype(np.float32)
 
 
 def _circle_contrast(bright: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """``(height, width)`` how much brighter the circle around each pixel is than the ring around it, 0 to about 1."""
+    diameters = [_WORK_DIAMETER / part for part in (8, 6.7, 5.5)]
+    reach = int(np.ceil(0.85 * max(diameters)))
+    distance = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1])
+    sums = _Sums((bright, inside), reach)
     best = np.zeros(bright.shape, dtype=np.float32)
-    for diameter in (_WORK_DIAMETER / 8, _WORK_DIAMETER / 6.7, _WORK_DIAMETER / 5.5):
-        reach = int(np.ceil(0.85 * diameter))
-        rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-        distance = np.hypot(rows, columns)
+    for diameter in diameters:
         means = []
         for part in (distance <= 0.5 * diameter, (distance > 0.55 * diameter) & (distance <= 0.85 * diameter)):
-            kernel = part.astype(np.float32)
-            total = _summed(bright, kernel)
-            number = _summed(inside.astype(np.float32), kernel)
-            means.append((total / np.maximum(number, 1), number / kernel.sum()))
+            total, number = sums.under(part)
+            means.append((total / np.maximum(number, 1), number / part.sum()))
         (middle, filled), (ring, around) = means
         contrast = np.where((filled > 0.8) & (around > 0.4), middle - ring, 0)
         best = np.maximum(best, np.maximum(contrast, 0))
@@ -136,13 +167,24 @@ def _circle_contrast(bright: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return (best / max(float(best.max()), 1e-6)).astype(np.float32)
 
 
-def _summed(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Sum under a symmetric kernel of odd sides about each pixel; what lies outside of the image is 0."""
-    sizes = [a + b - 1 for a, b in zip(image.shape, kernel.shape, strict=True)]
-    fast = [fft.next_fast_len(size, real=True) for size in sizes]
-    whole = fft.irfft2(fft.rfft2(image, fast) * fft.rfft2(kernel, fast), fast)
-    top, left = (side // 2 for side in kernel.shape)
-    return whole[top : top + image.shape[0], left : left + image.shape[1]]
+class _Sums:
+    """Sums of several maps of one size under symmetric kernels; what lies outside of the maps is 0.
+
+    Args:
+        maps: Each ``(height, width)``.
+        reach: The kernels have ``2 * reach + 1`` rows and columns.
+    """
+
+    def __init__(self, maps: Sequence[np.ndarray], reach: int) -> None:
+        self.reach = reach
+        self.shape = maps[0].shape
+        self.padded = [-(-(side + 2 * reach) // 32) * 32 for side in self.shape]
+        self.transformed = np.fft.rfft2(np.stack(maps).astype(np.float32), self.padded)
+
+    def under(self, kernel: np.ndarray) -> np.ndarray:
+        """``(maps, height, width)`` sums under a kernel about each pixel."""
+        whole = np.fft.irfft2(self.transformed * np.fft.rfft2(kernel.astype(np.float32), self.padded), self.padded)
+        return whole[:, self.reach : self.reach + self.shape[0], self.reach : self.reach + self.shape[1]]
 
 
 def _convergence(vessels: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -154,13 +196,13 @@ def _convergence(vessels: np.ndarray, inside: np.ndarray) -> np.ndarray:
     wide = ndimage.gaussian_filter(vessels, 2.5)
     rows, columns = np.nonzero(vessels > 0.4)
     across = angle[rows, columns]
-    votes: np.ndarray = np.zeros_like(vessels, dtype=np.float64)
     reach = np.arange(-70, 71, 2.0)
     to_rows = np.rint(rows[:, None] + np.sin(across)[:, None] * reach).astype(int)
     to_columns = np.rint(columns[:, None] + np.cos(across)[:, None] * reach).astype(int)
     weight = np.broadcast_to((wide[rows, columns] ** 2)[:, None], to_rows.shape)
-    keep = (to_rows >= 0) & (to_rows < votes.shape[0]) & (to_columns >= 0) & (to_columns < votes.shape[1])
-    np.add.at(votes, (to_rows[keep], to_columns[keep]), weight[keep])
+    keep = (to_rows >= 0) & (to_rows < vessels.shape[0]) & (to_columns >= 0) & (to_columns < vessels.shape[1])
+    places = to_rows[keep] * vessels.shape[1] + to_columns[keep]
+    votes = np.bincount(places, weight[keep], minlength=vessels.size).reshape(vessels.shape)
     votes = ndimage.gaussian_filter(votes, 9)
     votes[~inside] = 0
     return (votes / max(float(votes.max()), 1e-9)).astype(np.float32)
@@ -177,25 +219,48 @@ def _confidence(score: np.ndarray, row: int, column: int, agreement: float) -> f
 def _fit_rim(bright: np.ndarray, inside: np.ndarray, row: int, column: int) -> tuple[float, float, float, float]:
     """Center and diameter of the circle with the steadiest step from light to dark, near a first guess; and how
     clear that step is, 0 to 1."""
-    smooth = _blur(bright, inside, 2)
+    smooth = _Blur(inside.shape, 2).within(inside, bright)
     angles = np.arange(0, 2 * np.pi, np.pi / 24)
     diameters = np.arange(_DIAMETER_RANGE[0], _DIAMETER_RANGE[1], 1 / _WORK_DIAMETER) * _WORK_DIAMETER
     prior = np.exp(-0.5 * (np.log(diameters / _WORK_DIAMETER / _DIAMETER_PRIOR) / 0.4) ** 2)
     radii = diameters[:, None] / 2
-    best, clear, found = -np.inf, 0.0, (float(row), float(column), _DIAMETER_PRIOR * _WORK_DIAMETER)
-    for down in range(-16, 17, 2):
-        for right in range(-16, 17, 2):
-            step = np.zeros((len(diameters), len(angles)))
-            for sign, shift in ((1, -3), (-1, 3)):
-                at_rows = row + down + np.sin(angles) * (radii + shift)
-                at_columns = column + right + np.cos(angles) * (radii + shift)
-                step += sign * ndimage.map_coordinates(smooth, [at_rows, at_columns], order=1, mode="nearest")
-            # The rim of the pale cup is steeper, but only on one side; the rim of the disc steps down nearly all
-            # around. So a steep step counts little more than a clear one, and the steepest third not at all.
-            ranked = np.sort(np.minimum(step, _CLEAR_STEP) + 0.2 * np.maximum(step - _CLEAR_STEP, 0), axis=1)
-            value = ranked[:, len(angles) // 10 : 2 * len(angles) // 3].mean(axis=1)
-            index = int(np.argmax(value * prior))
-            if value[index] * prior[index] > best:
-                best, clear = float(value[index] * prior[index]), float(value[index] / _CLEAR_STEP)
-                found = (float(row + down), float(column + right), float(diameters[index]))
-    return *found, float(np.clip(clear, 0, 1))
+    shifts = np.stack(np.meshgrid(*[np.arange(-16, 17, 2)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
+    step = np.zeros((len(shifts), len(diameters), len(angles)), dtype=np.float32)
+    for sign, further in ((1, -3), (-1, 3)):
+        at_rows, at_columns = row + np.sin(angles) * (radii + further), column + np.cos(angles) * (radii + further)
+        step += sign * _shifted_reads(smooth, at_rows, at_columns, shifts)
+    # The rim of the pale cup is steeper, but only on one side; the rim of the disc steps down nearly all around. So a
+    # steep step counts little more than a clear one, and the steepest third not at all.
+    step = np.minimum(step, _CLEAR_STEP) + np.float32(0.2) * np.maximum(step - np.float32(_CLEAR_STEP), 0)
+    first, last = len(angles) // 10, 2 * len(angles) // 3
+    step.partition((first, last), axis=2)
+    value = step[:, :, first:last].mean(axis=2)
+    shift, index = np.unravel_index(int(np.argmax(value * prior)), value.shape)
+    down, right = shifts[shift]
+    clear = float(np.clip(value[shift, index] / _CLEAR_STEP, 0, 1))
+    return float(row + down), float(column + right), float(diameters[index]), clear
+
+
+def _shifted_reads(image: np.ndarray, rows: np.ndarray, columns: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """An image between its pixels at places, and at these places shifted by whole pixels; its edges go on outside.
+
+    Args:
+        image: ``(height, width)``.
+        rows: Of places, of any shape.
+        columns: Likewise.
+        shifts: ``(n, 2)`` down and right.
+
+    Returns:
+        ``(n, *places)``.
+    """
+    room = int(np.abs(shifts).max() + max(np.ptp(rows), np.ptp(columns)) + max(image.shape))
+    corner_rows, corner_columns = np.floor(rows).astype(int), np.floor(columns).astype(int)
+    down, right = (rows - corner_rows).astype(np.float32), (columns - corner_columns).astype(np.float32)
+    padded = np.pad(image, room, mode="edge")
+    width = padded.shape[1]
+    at = (corner_rows + room) * width + corner_columns + room
+    at = at + (shifts[:, 0] * width + shifts[:, 1]).reshape(-1, *[1] * rows.ndim)
+    flat = padded.ravel()
+    upper = flat[at] * (1 - right) + flat[at + 1] * right
+    lower = flat[at + width] * (1 - right) + flat[at + width + 1] * right
+    return upper * (1 - down) + lower * down

@@ -16,17 +16,15 @@ def box_counts(mask: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
     Returns:
         ``(len(sizes),)`` counts.
     """
-    rows, columns = np.nonzero(mask)
+    packed = np.packbits(mask, axis=1)
     counts = []
     for size in sizes:
-        width = mask.shape[1] // size + 2
-        length = (mask.shape[0] // size + 2) * width
         found = []
         for part in range(4):
             shift = part * size // 4
-            occupied = np.zeros(length, dtype=bool)
-            occupied[(rows + shift) // size * width + (columns + shift) // size] = True
-            found.append(int(occupied.sum()))
+            rows, columns = ([0, *range(size - shift, side, size)] for side in mask.shape)
+            bands = np.unpackbits(np.bitwise_or.reduceat(packed, rows, axis=0), axis=1, count=mask.shape[1])
+            found.append(int(np.bitwise_or.reduceat(bands, columns, axis=1).sum()))
         counts.append(min(found))
     return np.array(counts)
 

@@ -8,7 +8,7 @@ import numpy as np
 from gracile.case import Case
 from gracile.errors import DataError
 from gracile.geometry import curves
-from gracile.geometry.skeleton import SkeletonGraph, distance_to_background, skeleton_graph
+from gracile.geometry.skeleton import SkeletonGraph, skeleton_graph
 from gracile.measure import central
 from gracile.measure.base import Measure, MicrometersPerPixel, mask_of, region_of
 from gracile.measure.caliber import WidthSamples, sample_widths
@@ -146,10 +146,8 @@ def _shared(mask: np.ndarray, trees: dict[str, tuple[int, ...]]) -> np.ndarray:
 
 
 def _take_apart(name: str, mask: np.ndarray, shared: np.ndarray, extent: float) -> Tree:
-    radius = distance_to_background(mask)
-    graph = skeleton_graph(mask, spur_length=max(5.0, _SPUR * extent), radius=radius)
-    sigma = max(3.0, _SMOOTHING * extent)
-    samples = [sample_widths(segment, mask, radius, sigma=sigma, exclude=shared) for segment in graph.segments]
+    graph = skeleton_graph(mask, spur_length=max(5.0, _SPUR * extent))
+    samples = sample_widths(graph.segments, mask, sigma=max(3.0, _SMOOTHING * extent), exclude=shared)
     return Tree(name, mask, graph, samples)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from gracile.case import Case
 from gracile.errors import GracileError
 from gracile.geometry import Grid
-from gracile.io.video_stills import read_stills
 from gracile.pages.clip_table import ClipTable, Series, read_clip_table
 from gracile.recipe import Recipe
 from gracile.report import (
@@ -98,6 +97,8 @@ def _stills(entry: ReportCase, table: ClipTable, video: Path) -> list[ReportStil
     if chosen is None and table.moments:
         chosen = table.moments[len(table.moments) // 2]
     stills = []
+    from gracile.io.video_stills import read_stills  # with FFmpeg, which pictures and volumes do without
+
     frames = read_stills(video, [moment.since_first for moment in table.moments])
     for moment, image in zip(table.moments, frames, strict=True):
         case = Case.from_array(image, entry.id)

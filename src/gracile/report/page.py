@@ -2,15 +2,19 @@
 
 import base64
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from gracile.io import write_text
+from gracile.names import cache_root
 from gracile.report.contents import FAILED, Report, ReportCase, ReportLayer, worst_first
 from gracile.report.gallery import FEW, first_pictures
 from gracile.report.layers import visible_color
@@ -84,12 +88,28 @@ def viewer_page(title: str, subtitle: str) -> str:
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        lstrip_blocks=True, bytecode_cache=_compiled_pages(),
     )  # fmt: skip
     environment.filters |= {
         "label": label, "number": number, "unit": unit_text, "jpeg": _jpeg, "png": _png, "grouped": _grouped
     }  # fmt: skip
     return environment
+
+
+class _CompiledPages(FileSystemBytecodeCache):
+    """Compiled templates on disk, which a run for one picture would wait for; done without where they cannot be."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with suppress(OSError):
+            super().dump_bytecode(bucket)
+
+
+def _compiled_pages() -> _CompiledPages | None:
+    with suppress(OSError, RuntimeError):  # Path.home knows no home
+        folder = cache_root() / f"pages-{version('jinja2')}"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return _CompiledPages(str(folder))
+    return None
 
 
 def _jpeg(content: bytes) -> str:

@@ -5,14 +5,10 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from gracile.names import cache_root
+
 LARGEST = 500_000_000
 """Bytes above which what was used longest ago is removed."""
-
-
-def cache_root() -> Path:
-    """The folder of all that Gracile's engines keep."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if home and Path(home).is_absolute() else Path.home() / ".cache") / "gracile"
 
 
 def cache_for(engine: str, version: str, key: str, largest: int = LARGEST) -> Path | None:

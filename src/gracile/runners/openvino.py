@@ -1,5 +1,7 @@
 """Networks through OpenVINO, the fastest engine on processors."""
 
+import importlib
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,19 @@ def open_openvino_runner(bundle: Bundle, stage: str, computing: Computing) -> "O
     return OpenVINORunner(graph_of(bundle, stage), computing)
 
 
+def _openvino() -> Any:
+    """OpenVINO without its converter of models, which takes longer to import than all else and sets up telemetry."""
+    converter = "openvino.tools.ovc"
+    left_out = converter not in sys.modules
+    if left_out:
+        sys.modules[converter] = None  # type: ignore[assignment]  # says that there is none
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        if left_out:
+            del sys.modules[converter]
+
+
 class OpenVINORunner:
     """A graph compiled by OpenVINO, of fixed or of any sizes as the graph has them.
 
@@ -43,8 +58,7 @@ class OpenVINORunner:
         self.graph = graph
         self._own = threading.local()
         with _BUILDING:
-            import openvino
-
+            openvino = _openvino()
             version = openvino.__version__.split("-")[0]
             settings = {
                 "INFERENCE_PRECISION_HINT": _PRECISIONS[computing.precision],

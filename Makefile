@@ -41,7 +41,7 @@ demo: $(BASE)/.ready
 	@PYTHONPATH=src "$(BASE)/bin/python" -m gracile demo --out demo-output
 
 test: install
-	@$(RUN) pytest -q -n 2 --dist loadfile --max-worker-restart 2
+	@$(RUN) pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 2
 
 test-export: install
 	@$(RUN) pytest -q -m export

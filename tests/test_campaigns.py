@@ -15,6 +15,7 @@ def ran(script: str, *arguments: str) -> str:
     return outcome.stdout
 
 
+@pytest.mark.slow
 def test_no_mutated_input_raises_raw_hangs_or_dies(tmp_path: Path) -> None:
     ran("inputs.py", "--count", "180", "--seed", "3", "--json", str(tmp_path / "outcome.json"))
     outcome = json.loads((tmp_path / "outcome.json").read_text())
@@ -23,6 +24,7 @@ def test_no_mutated_input_raises_raw_hangs_or_dies(tmp_path: Path) -> None:
     assert all(set(counts) <= {"read", "refused"} for counts in outcome["kinds"].values())
 
 
+@pytest.mark.slow
 def test_a_killed_run_that_is_given_again_ends_as_an_unkilled_one() -> None:
     said = ran("kills.py", "--predict", "2", "--train", "2", "--by", "writes", "--seed", "1")
     assert "predict: 2 kills" in said

@@ -30,6 +30,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_cochlea_is_read_scanned_and_written_for_slicer(real_data, tmp_path):
     folder = real_data / "landmarks" / "cochlea-example"

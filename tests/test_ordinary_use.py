@@ -8,6 +8,7 @@ from pathlib import Path
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "ordinary_use.py"
 
 
+@pytest.mark.slow
 def test_every_case_of_a_loop_that_is_killed_is_in_every_file_once() -> None:
     arguments = ["--calls", "8", "--kills", "1", "--only", "pictures"]
     outcome = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, check=False)

@@ -42,6 +42,7 @@ def test_the_skull_has_its_credit_and_its_licence_in_its_folder() -> None:
     assert read_volume(volume, "skull").grid.spacing_mm == pytest.approx((0.18, 0.18, 0.18))
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_retina_av_scores_on_drive_as_its_card_says(real_data: Path, tmp_path: Path) -> None:
     test = real_data / "retina-av" / "drive-av" / "test"

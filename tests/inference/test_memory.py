@@ -14,6 +14,7 @@ print(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])
 """The command, and the most memory that its own process held; what `resource` tells counts its parent's too."""
 
 
+@pytest.mark.slow
 def test_a_photograph_of_8_megapixels_is_predicted_within_3_gib(tmp_path: Path) -> None:
     picture = ROOT / "demo" / "retina" / "05_h.jpg"
     arguments = ["predict", "retina-av", str(picture), "--out", str(tmp_path), "--probabilities"]

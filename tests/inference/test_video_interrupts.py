@@ -10,6 +10,7 @@ from pathlib import Path
 TESTS = Path(__file__).with_name("interrupted_videos.py")
 
 
+@pytest.mark.slow
 def test_videos_that_are_interrupted_end_as_they_should():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", str(TESTS)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

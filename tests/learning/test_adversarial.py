@@ -125,6 +125,7 @@ def test_progress_counts_batches_not_steps(tmp_path):
     assert seen == pytest.approx([0.25, 0.5, 0.75, 1.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 def test_two_pictures_are_learned_by_heart(tmp_path, activation):
     module = adversarial_module(f"stages.vessels.activation={activation}", "train.learning_rate=0.005")

@@ -63,6 +63,7 @@ def bundle(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train("nerve-ultrasound", folder, tmp_path_factory.mktemp("run") / "run", settings=QUICK)
 
 
+@pytest.mark.slow
 def test_a_gate_learned_from_masks_tells_empty_frames(bundle, tmp_path):
     card = read_bundle(bundle).card
     figures = card["validation"]["presence"]

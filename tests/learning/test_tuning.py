@@ -209,6 +209,7 @@ api.tune(**json.loads(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_two_workers_on_one_file_run_each_trial_once(fundus_folder, tmp_path):
     study = write_study(tmp_path, RATES, trials=15)
     arguments = json.dumps({
@@ -224,6 +225,7 @@ def test_two_workers_on_one_file_run_each_trial_once(fundus_folder, tmp_path):
     assert {len(path.read_text()) for path in (tmp_path / "out" / "trials").rglob("ran")} == {1}
 
 
+@pytest.mark.slow
 def test_the_command_starts_the_workers_itself(fundus_folder, tmp_path):
     study = write_study(tmp_path, {RATE: {"choices": [0.01, 0.02]}}, sampler="grid")
     settings = [*QUICK, "train.epochs=1"]

@@ -8,7 +8,7 @@ import torch
 
 from tests.networks import test_networks as networks
 
-SHIPPED = ("light-unet", "light-unet-3d")
+SHIPPED = ("light-unet",)
 """Networks of four of the five shipped models; that of the retina's takes longest to export."""
 
 

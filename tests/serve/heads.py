@@ -22,7 +22,7 @@ def train_heads(folder: Path) -> Path:
     recipe = read_recipe("skull-landmarks", [*SETTINGS, DISTANCE])
     cases = [prepare(head(seed), recipe)[0] for seed in range(3)]
     weights = {}
-    for spec, epochs, batch in zip(recipe.stages, (12, 4), (4, 16), strict=True):
+    for spec, epochs, batch in zip(recipe.stages, (6, 3), (4, 16), strict=True):
         torch.manual_seed(0)
         stage = build_learner(spec, recipe)
         train = TrainSpec(epochs=epochs, batch_size=batch, learning_rate=0.003, average_weights=0.8, validate_every=50)

@@ -15,6 +15,7 @@ UPLOADS = 50
 AT_ONCE = 25
 
 
+@pytest.mark.slow
 def test_fifty_uploads_at_once_are_answered_or_refused_and_never_mixed_up(
     make_app: Callable[..., FastAPI], upload: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CAMPAIGNS = Path(__file__).parents[1] / "benchmarks" / "campaigns"
 
 

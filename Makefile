@@ -40,8 +40,9 @@ $(READY) $(BASE)/.ready:
 demo: $(BASE)/.ready
 	@PYTHONPATH=src "$(BASE)/bin/python" -m gracile demo --out demo-output
 
+# Two processes take a core each: threads of both would wait for each other.
 test: install
-	@$(RUN) pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 2
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 2
 
 test-export: install
 	@$(RUN) pytest -q -m export

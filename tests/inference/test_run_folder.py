@@ -43,7 +43,10 @@ class Run(RunFolder):
 
     def found(self, path: str, digest: str = "") -> bool:
         entry = self.entry(path)
-        return self.find(entry, digest or f"digest of {entry.name}") is not None
+        record = self.find(entry, digest or f"digest of {entry.name}")
+        if record is not None:
+            self.keep(record)
+        return record is not None
 
     def entry(self, path: str) -> Input:
         return self.inputs[path if "/" in path else f"x/{path}"]

@@ -1,4 +1,4 @@
-"""Networks exported to ONNX answer as they do here: two with the other tests, the rest by `make test-export`."""
+"""Networks exported to ONNX answer as they do here: `make test-export`. With the other tests go graphs of stages."""
 
 from pathlib import Path
 
@@ -8,18 +8,9 @@ import torch
 
 from tests.networks import test_networks as networks
 
-SHIPPED = ("light-unet",)
-"""Networks of four of the five shipped models; that of the retina's takes longest to export."""
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "tester",
-    [
-        pytest.param(tester, id=tester.name, marks=[] if tester.name in SHIPPED else [pytest.mark.export])
-        for tester in networks.NetworkTester.__subclasses__()
-    ],
-)
+@pytest.mark.export
+@pytest.mark.parametrize("tester", [pytest.param(one, id=one.name) for one in networks.NetworkTester.__subclasses__()])
 def test_exported_to_onnx_a_network_gives_the_same_answer_for_images_of_any_size(
     tester: type[networks.NetworkTester], tmp_path: Path
 ) -> None:

@@ -1,30 +1,24 @@
 """Predict many inputs with one loaded pipeline, writing every result before the next input is read."""
 
-import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gracile.case import Case
-from gracile.data import image_checksum
-from gracile.errors import DataError, GracileError, WriteError, in_words
-from gracile.inference.answering import judge
-from gracile.inference.given import digest_of, given_for
+from gracile.inference.conveyor import Conveyor
 from gracile.inference.inputs import Input
 from gracile.inference.options import Options, find_regions, require_fitting
 from gracile.inference.records import record_of
-from gracile.inference.result_files import further_files, remove_earlier_files, write_found
+from gracile.inference.result_files import remove_earlier_files
 from gracile.inference.run_folder import Publish, RunFolder
-from gracile.inference.segmentation_objects import add_segmentation
-from gracile.inference.start_points import start_point
-from gracile.io import read_case_file
+from gracile.inference.underway import Answering, Underway
 from gracile.io.predictions_file import Record
 from gracile.pipeline import Pipeline
 from gracile.result import Result
 
-log = logging.getLogger(__name__)
+WAITING = 1
+"""Inputs that may wait between two steps."""
 
 
 @dataclass
@@ -90,92 +84,32 @@ def predict(
     folder = RunFolder(out, options.settings(model, pipeline.recipe), options.shard, options.overwrite)
     summary = Summary(folder.target)
     with folder.taking(inputs) as part:
-        regions = find_regions(part, options.regions)
-        for entry in part:
-            region = regions.get(entry.path)
-            given = given_for(entry, region, options)
-            digest = digest_of(entry, given)
-            record = folder.find(entry, digest)
-            if record is not None:
-                observe(None, None, record)
-                summary.take(record, reused=True)
-                continue
-            if entry.kind in ("picture", "volume"):
-                case, result, told = _answer(pipeline, entry, region, out, options)
-            else:
-                case, result, told = None, None, _answer_video(pipeline, entry, out, options)
-            told |= {"computed": pipeline.computed, "learned": _was_learned(pipeline, entry)}
-            record = record_of(entry, digest, given, told)
-            folder.add(record)
-            remove_earlier_files(entry, out, kept=set(record["files"].values()))
-            unseen = observe(case, result, record)
-            if unseen:
-                record["flags"].append("its picture in the report failed")
-                record["notes"].append(f"its picture in the report failed: {unseen}")
-                folder.add(record)
-            summary.take(record, reused=False)
+        answering = Answering(pipeline, out, options, find_regions(part, options.regions), folder)
+        with Conveyor[Underway](part, answering.steps, WAITING) as conveyor:
+            try:
+                for one in conveyor:
+                    if one.reused is None and not one.is_still:
+                        answering.watch(one)
+                    summary.take(_keep(one, pipeline, folder, observe), reused=one.reused is not None)
+                    answering.room.leave(one.bytes)
+            finally:
+                answering.room.close()
         summary.report = folder.finish(publish)
     return summary
 
 
-def _answer(
-    pipeline: Pipeline, entry: Input, region: Path | None, out: Path, options: Options
-) -> tuple[Case | None, Result | None, Record]:
-    """One input from file to files, mask and points before all that follows from them.
-
-    Its failure is told in the record, except one to write, which ends the run.
-    """
-    start = time.perf_counter()
-    try:
-        case = read_case_file(entry.path, entry.name, pipeline.recipe.input, region)
-        if options.near:
-            case.start_mm = start_point(options.near, entry.name)
-        read = time.perf_counter() - start
-        result = pipeline(case, keep_probabilities=options.probabilities)
-        found = time.perf_counter()
-        files = write_found(result, out, options.points)
-        written = time.perf_counter() - found
-    except WriteError:
-        raise
-    except Exception as error:  # what one picture does must not cost the others
-        return None, None, _failure(entry, error)
-    judge(pipeline, case, result, options.measure)
-    judged = time.perf_counter()
-    for further in further_files(result):
-        with result.surviving(f"writing {further.kind}"):
-            further.write(out / further.file)
-            files[further.kind] = further.file
-    if options.dicom_seg:
-        with result.surviving("writing a DICOM Segmentation"):
-            files |= add_segmentation(entry, result, pipeline.recipe, out)
-    result.seconds = {"read": read, **result.seconds, "write": written + time.perf_counter() - judged}
-    return case, result, {**result.summary(), "files": files}
-
-
-def _was_learned(pipeline: Pipeline, entry: Input) -> bool:
-    """Whether an input is one of the images that the model was trained on, whatever its name."""
-    if not pipeline.learned_from or entry.kind not in ("picture", "volume"):
-        return False
-    try:
-        return image_checksum(entry.path, pipeline.recipe.input.kind) in pipeline.learned_from
-    except (OSError, DataError):
-        return False
-
-
-def _answer_video(pipeline: Pipeline, entry: Input, out: Path, options: Options) -> Record:
-    """One video from file to files; its failure is told in the record."""
-    from gracile.inference.video import predict_video  # with FFmpeg, which pictures and volumes do without
-
-    source = int(str(entry.path).rpartition(":")[2]) if entry.kind == "camera" else entry.path
-    try:
-        return predict_video(pipeline, source, entry.name, out, options.video)
-    except WriteError:
-        raise
-    except Exception as error:  # as for a picture
-        return _failure(entry, error)
-
-
-def _failure(entry: Input, error: Exception) -> Record:
-    if not isinstance(error, GracileError):
-        log.debug("%s failed", entry.path, exc_info=error)
-    return {"status": "failed", "reason": in_words(error)}
+def _keep(one: Underway, pipeline: Pipeline, folder: RunFolder, observe: Observer) -> Record:
+    """Keep the record of an input, and let it be shown."""
+    if one.reused is not None:
+        folder.keep(one.reused)
+        observe(None, None, one.reused)
+        return one.reused
+    record = record_of(one.entry, one.digest, one.given, {**one.told, "computed": pipeline.computed})
+    folder.add(record)
+    remove_earlier_files(one.entry, folder.out, kept=set(record["files"].values()))
+    unseen = observe(one.case, one.result, record)
+    if unseen:
+        record["flags"].append("its picture in the report failed")
+        record["notes"].append(f"its picture in the report failed: {unseen}")
+        folder.add(record)
+    return record

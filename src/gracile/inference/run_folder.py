@@ -96,13 +96,16 @@ class RunFolder:
             return None
         if not all((self.out / file).is_file() for file in record["files"].values()):
             return None
-        self._done[entry.key] = record
         return record
 
     def add(self, record: Record) -> None:
-        """Keep a record; it is on disk when this returns. Raises WriteError."""
+        """Keep a new record; it is on disk when this returns. Raises WriteError."""
         assert self._journal is not None
         self._journal.add(record)
+        self.keep(record)
+
+    def keep(self, record: Record) -> None:
+        """Keep a record that was found. The order in which records are kept is theirs in the files of the folder."""
         self._done[record["path"]] = record
 
     def finish(self, publish: Publish | None = None) -> Path | None:

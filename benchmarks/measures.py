@@ -99,6 +99,8 @@ def compared(rows: dict[str, Any], earlier: dict[str, Any] | None) -> str:
         return ""
     ratio = statistics.median(earlier["seconds"]) / statistics.median(rows["seconds"])
     figures = rows["figures"]
+    if not earlier["figures"]:
+        return ", and no figures"
     largest, where = max((difference(value, figures.get(name)), name) for name, value in earlier["figures"].items())
     return f", {ratio:.1f} times as fast; of {len(figures)} figures none differs by more than {largest:.2%} ({where})"
 

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from skimage.morphology import remove_small_holes
 
 from gracile.errors import GeometryError
 from gracile.geometry.skeleton import distance_to_background, skeleton_graph, skeletonize
+from gracile.geometry.thinning import thinned
 from tests.geometry.blobs import blobs
 
 
@@ -85,6 +87,14 @@ def test_distances_are_those_of_a_distance_transform(mask):
     pixels = np.argwhere(mask)
     expected = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     assert np.allclose(distance_to_background(mask, pixels), expected[mask])
+
+
+@settings(max_examples=150, deadline=None)
+@given(mask=blobs())
+def test_holes_of_four_pixels_are_filled_before_thinning_and_larger_ones_stay(mask):
+    (box,) = ndimage.find_objects(mask.astype(np.uint8)) or [(slice(0), slice(0))]
+    expected = thinned(remove_small_holes(mask[box], max_size=4))
+    assert (skeletonize(mask)[box] == expected).all()
 
 
 @settings(max_examples=60, deadline=None)

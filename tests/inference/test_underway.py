@@ -2,7 +2,7 @@
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ class Slow:
     recipe = read_recipe("surgical-tool", ["measure=[]"])
     ordinary = Ordinary()
     learned_from: frozenset[str] = frozenset()
-    computed: dict[str, Any] = {}
+    computed: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, failing: tuple[str, ...] = (), until: threading.Event | None = None) -> None:
         self.failing, self.until = failing, until

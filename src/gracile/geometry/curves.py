@@ -24,13 +24,15 @@ def smooth(points: np.ndarray, sigma: float) -> np.ndarray:
     if len(points) < 3 or sigma <= 0:
         return points
     reach = min(int(np.ceil(3 * sigma)), len(points) - 1)
-    longer = np.pad(points, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
+    before, after = 2 * points[0] - points[reach:0:-1], 2 * points[-1] - points[-2 : -reach - 2 : -1]
+    longer = np.concatenate([before, points, after])
     return ndimage.gaussian_filter1d(longer, sigma, axis=0, truncate=3.0)[reach:-reach]
 
 
 def steps(points: np.ndarray) -> np.ndarray:
     """``(n - 1,)`` distances between neighboring points."""
-    return np.linalg.norm(np.diff(np.asarray(points, dtype=np.float64), axis=0), axis=1)
+    points = np.asarray(points, dtype=np.float64)
+    return np.sqrt(((points[1:] - points[:-1]) ** 2).sum(axis=1))
 
 
 def arc_length(points: np.ndarray) -> float:

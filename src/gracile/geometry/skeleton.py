@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
-from scipy import ndimage
 
 from gracile.errors import GeometryError
 from gracile.geometry.thinning import thinned
@@ -84,9 +83,49 @@ def skeletonize(mask: np.ndarray) -> np.ndarray:
 
 
 def _without_small_holes(mask: np.ndarray) -> np.ndarray:
-    """The mask with its holes of up to `_HOLE` pixels filled, which are joined by their sides."""
-    holes, _ = ndimage.label(~mask)
-    return mask | (np.bincount(holes.ravel()) <= _HOLE)[holes]
+    """The mask with its holes of up to `_HOLE` pixels filled, which are joined by their sides.
+
+    Every pixel of such a hole touches the mask, and so do all that it is joined with: only those are looked at.
+    """
+    padded = np.pad(mask, 1, constant_values=True)
+    width, filled = padded.shape[1], padded.ravel()
+    sides = (-width, -1, 1, width)
+    inner = filled[width:-width]
+    near = (
+        filled[: -2 * width]
+        | filled[2 * width :]
+        | filled[width - 1 : -width - 1]
+        | filled[width + 1 : 1 - width or None]
+    )
+    places = np.flatnonzero(near & ~inner) + width
+    hole = np.zeros(len(filled), dtype=bool)
+    hole[places] = True
+
+    def closed() -> np.ndarray:
+        """Whether all sides of each place are of the mask or may be of a hole."""
+        return np.logical_and.reduce([filled[places + side] | hole[places + side] for side in sides])
+
+    for _ in range(_HOLE):  # most are the border of a wide background
+        hole[places[~closed()]] = False
+        places = places[hole[places]]
+    pairs = [(places[hole[places + side]], side) for side in (1, width)]
+    one = np.concatenate([np.searchsorted(places, some) for some, _ in pairs])
+    other = np.concatenate([np.searchsorted(places, some + side) for some, side in pairs])
+    group = _joined(len(places), one, other)
+    count = np.bincount(group, minlength=1)
+    fill = (count <= _HOLE) & (np.bincount(group, closed(), minlength=1) == count)
+    filled[places[fill[group]]] = True
+    return padded[1:-1, 1:-1]
+
+
+def _joined(number: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """``(number,)`` the lowest index that each is joined with by pairs of indices ``(n,)``."""
+    lowest = np.arange(number)
+    while (lowest[one] != lowest[other]).any():
+        least = np.minimum(lowest[one], lowest[other])
+        np.minimum.at(lowest, one, least)
+        np.minimum.at(lowest, other, least)
+    return lowest
 
 
 def skeleton_graph(mask: np.ndarray, *, spur_length: float = 5.0) -> SkeletonGraph:
@@ -250,13 +289,8 @@ def _branch_points(pixels: np.ndarray, many: np.ndarray, touching: np.ndarray) -
     node = np.full(len(pixels), -1, dtype=np.int64)
     if not many.any():
         return node, np.zeros((0, 2))
-    lowest = np.arange(len(pixels))
-    one, other = touching[many[touching].all(axis=1)].T
-    while (lowest[one] != lowest[other]).any():
-        least = np.minimum(lowest[one], lowest[other])
-        np.minimum.at(lowest, one, least)
-        np.minimum.at(lowest, other, least)
-    _, node[many] = np.unique(lowest[many], return_inverse=True)
+    group = _joined(len(pixels), *touching[many[touching].all(axis=1)].T)
+    _, node[many] = np.unique(group[many], return_inverse=True)
     weights = np.bincount(node[many])
     centers = [np.bincount(node[many], pixels[many, axis]) / weights for axis in (0, 1)]
     return node, np.stack(centers, axis=1)

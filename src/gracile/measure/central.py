@@ -88,7 +88,8 @@ def zone_vessels(graph: SkeletonGraph, samples: list[WidthSamples], disc: Disc) 
     found: list[ZoneVessel] = []
     for segment, sample in zip(graph.segments, samples, strict=True):
         away = np.hypot(sample.points[:, 0] - disc.row, sample.points[:, 1] - disc.column)
-        runs, number = ndimage.label((away >= inner) & (away <= outer))
+        within = (away >= inner) & (away <= outer)
+        runs, number = ndimage.label(within) if within.any() else (within, 0)
         for run in range(1, number + 1):
             at = np.flatnonzero(runs == run)
             told = at[np.isfinite(sample.width[at])]

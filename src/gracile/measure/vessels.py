@@ -203,11 +203,11 @@ def _tortuosities(
     """Arc over chord and curvature, over the segments that are long enough, weighted by length."""
     lengths, ratios, turns = [], [], []
     for sample in samples:
-        length, ratio = curves.arc_length(sample.points), curves.tortuosity_arc_chord(sample.points)
+        length = curves.arc_length(sample.points)
         # A closed loop has no chord to speak of.
-        if length >= shortest and ratio is not None and curves.chord_length(sample.points) >= 0.1 * length:
+        if length >= shortest and (chord := curves.chord_length(sample.points)) >= 0.1 * length:
             lengths.append(length)
-            ratios.append(ratio)
+            ratios.append(length / chord)
             turns.append(curves.total_curvature(sample.points))
     note = f"over {len(lengths)} segments of at least {shortest:.0f} px"
     if not lengths:

@@ -91,12 +91,8 @@ def _without_small_holes(mask: np.ndarray) -> np.ndarray:
     width, filled = padded.shape[1], padded.ravel()
     sides = (-width, -1, 1, width)
     inner = filled[width:-width]
-    near = (
-        filled[: -2 * width]
-        | filled[2 * width :]
-        | filled[width - 1 : -width - 1]
-        | filled[width + 1 : 1 - width or None]
-    )
+    above, below = filled[: -2 * width], filled[2 * width :]
+    near = above | below | filled[width - 1 : -width - 1] | filled[width + 1 : 1 - width]
     places = np.flatnonzero(near & ~inner) + width
     hole = np.zeros(len(filled), dtype=bool)
     hole[places] = True

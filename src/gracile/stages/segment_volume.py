@@ -27,7 +27,7 @@ class SegmentVolumeStage(Stage):
         spec = self.spec
 
         def answer(view: np.ndarray) -> np.ndarray:
-            patch = (*spec.size, spec.length)
+            patch = (*spec.size, min(spec.longest, view.shape[-1]) if spec.longest else spec.length)
             return tiled(lambda parts: softmax(self.run(parts), axis=1), view, patch, spec.overlap, AT_ONCE)
 
         return in_views(answer, image, [(), (0,)] if spec.flips else [()], spec.turns, self.recipe.opposites)

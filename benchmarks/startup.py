@@ -51,14 +51,22 @@ def run(picture: Path, model: str, options: tuple[str, ...]) -> tuple[float, flo
     """Seconds and the largest memory in MB of one prediction from the command line."""
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-m", "gracile", "predict", model, str(picture), "--out", out, *options]
-        begun = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
-        _, status, usage = os.wait4(process.pid, 0)
-        took = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode or not (Path(out) / "report" / "index.html").is_file():
+        took, peak = timed_process(command, ENVIRONMENT)
+        if not (Path(out) / "report" / "index.html").is_file():
             raise SystemExit(f"failed: {' '.join(command)}")
-        return took, usage.ru_maxrss / 1e3 * 1.024
+        return took, peak
+
+
+def timed_process(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Seconds and the largest memory in MB of a command, which must end well."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    took = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"failed: {' '.join(command)}")
+    return took, usage.ru_maxrss / 1e3 * 1.024
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The command line: starts fast, ends with the right code, and says errors in one sentence."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -334,3 +335,25 @@ def test_evaluate_scores_classes_by_group(gracile, tmp_path):
     code, _, error = gracile(*arguments, "--min-area", 5)
     assert code == 2
     assert "--min-area" in error
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
+def test_a_command_that_loads_says_so_at_once_at_a_terminal_and_to_no_program(tmp_path):
+    import pty
+
+    main, terminal = pty.openpty()
+    command = [sys.executable, "-m", "gracile", "merge", str(tmp_path)]
+    outcome = subprocess.run(command, stdout=subprocess.PIPE, stderr=terminal, text=True)
+    os.close(terminal)
+    assert os.read(main, 1000).decode().startswith("Loading ...\r\nError: ")
+    assert outcome.stdout == ""
+    assert subprocess.run(command, capture_output=True, text=True).stderr.startswith("Error: ")
+
+
+def test_a_command_as_a_process_ends_with_its_exit_code_and_all_that_it_said(tmp_path):
+    command = [sys.executable, "-m", "gracile"]
+    listing = subprocess.run([*command, "models", "--json"], capture_output=True, text=True)
+    assert listing.returncode == 0
+    assert json.loads(listing.stdout)["models"]
+    assert subprocess.run([*command, "predict"], capture_output=True).returncode == 2
+    assert subprocess.run([*command, "merge", str(tmp_path)], capture_output=True).returncode == 1

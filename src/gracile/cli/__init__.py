@@ -17,6 +17,7 @@ from gracile.cli.options import (
     EXIT_CODES,
     AsJson,
     Device,
+    Loading,
     Setting,
     complete_model,
     complete_protocol,
@@ -75,7 +76,7 @@ class _State:
     debug = False
 
 
-@app.command()
+@app.command(cls=Loading)
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.", autocompletion=complete_recipe)],
     data: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths.")],
@@ -107,7 +108,7 @@ def train(
     typer.echo(f"Bundle: {bundle}")
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=Loading, epilog=EXIT_CODES)
 def predict(
     model: Annotated[
         str, typer.Argument(help="A shipped model's name or a bundle folder.", autocompletion=complete_model)
@@ -192,7 +193,7 @@ def predict(
         raise typer.Exit(1)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=Loading, epilog=EXIT_CODES)
 def explain(
     model: Annotated[
         str,
@@ -221,7 +222,7 @@ def explain(
         raise typer.Exit(1)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=Loading, epilog=EXIT_CODES)
 def evaluate(
     predictions: Annotated[list[Path], typer.Argument(help="Folder of masks (several: runs), then folder of labels.")],
     protocol: Annotated[str, typer.Option(help=" | ".join(PROTOCOLS), autocompletion=complete_protocol)],
@@ -286,7 +287,7 @@ def evaluate(
         typer.echo(f"Report: {report}")
 
 
-@app.command()
+@app.command(cls=Loading)
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo-output"),
     model: Annotated[
@@ -336,7 +337,7 @@ def recipe(
     typer.echo(chosen.to_yaml() if settings else recipe_path(name).read_text(encoding="utf-8"), nl=False)
 
 
-@app.command()
+@app.command(cls=Loading)
 def merge(out: Annotated[Path, typer.Argument(help="Folder with predictions.1of8.json and so on.")]) -> None:
     """Join the predictions of array jobs into one predictions.json and one report."""
     from gracile import api

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from gracile.cli.options import AsJson, Setting, complete_recipe, numbers
+from gracile.cli.options import AsJson, Loading, Setting, complete_recipe, numbers
 from gracile.errors import UsageError
 
 app = typer.Typer(help="Look at data before anything long.", no_args_is_help=True)
 
 
-@app.command("check")
+@app.command("check", cls=Loading)
 def check(
     sources: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths.")],
     recipe: Annotated[
@@ -42,7 +42,7 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command("export-rle")
+@app.command("export-rle", cls=Loading)
 def export_rle(
     predictions: Annotated[Path, typer.Argument(help="Folder of masks.")],
     out: Annotated[Path, typer.Argument(help="CSV to write: img,pixels.")],
@@ -57,7 +57,7 @@ def export_rle(
     typer.echo(f"{export_run_lengths(predictions, out, structure, recipe)} masks: {out}")
 
 
-@app.command("import-rle")
+@app.command("import-rle", cls=Loading)
 def import_rle(
     table: Annotated[Path, typer.Argument(metavar="CSV", help="Table of run lengths: img,pixels.")],
     size: Annotated[str, typer.Option(help="HEIGHT,WIDTH of the masks in pixels.")],

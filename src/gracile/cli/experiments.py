@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from gracile.cli.options import Device, complete_model, complete_protocol, complete_recipe, complete_study
+from gracile.cli.options import Device, Loading, complete_model, complete_protocol, complete_recipe, complete_study
 from gracile.errors import UsageError
 from gracile.names import STUDIES
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(cls=Loading)
 def compare(
     before: Annotated[
         str, typer.Argument(help="A shipped model's name or a bundle folder.", autocompletion=complete_model)
@@ -43,7 +43,7 @@ def compare(
     typer.echo(f"Report: {compared.report}")
 
 
-@app.command()
+@app.command(cls=Loading)
 def tune(
     study: Annotated[
         str,
@@ -90,7 +90,7 @@ def study(
     typer.echo(study_path(name).read_text(encoding="utf-8"), nl=False)
 
 
-@app.command("few-shot")
+@app.command("few-shot", cls=Loading)
 def few_shot(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.", autocompletion=complete_recipe)],
     data: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths, test cases included.")],

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gracile.cli.options import AsJson
+from gracile.cli.options import AsJson, Loading
 from gracile.errors import UsageError, nearest
 from gracile.extensions import ALL_LOSSES, ALL_MEASURES, ALL_NETWORKS, Known
 from gracile.names import MODELS, MONAI_NETWORKS, NETWORKS, PROTOCOLS, RECIPES, STUDIES, WINDOW_NETWORKS
@@ -45,7 +45,7 @@ def _summaries(known: Known) -> dict[str, str]:
     return {name: entry.problem() or entry.summary for name, entry in known.items()}
 
 
-@app.command("import-smicnet")
+@app.command("import-smicnet", cls=Loading)
 def import_smicnet(
     file: Annotated[Path, typer.Argument(help="Weights of SMICNet as Keras saved them (.h5).")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
@@ -60,7 +60,7 @@ def import_smicnet(
     typer.echo(f"Bundle: {import_smicnet(file, out, names)}")
 
 
-@app.command()
+@app.command(cls=Loading)
 def upgrade(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> None:
     """Bring a bundle to the newest format in place: it gets graphs and golden answers, its weights stay as they are."""
     from gracile.learning.graphs import upgrade_bundle
@@ -71,7 +71,7 @@ def upgrade(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> 
     typer.echo(f"Bundle: {bundle}")
 
 
-@app.command()
+@app.command(cls=Loading)
 def verify(
     model: Annotated[str, typer.Argument(help="A shipped model's name or a bundle folder.")],
     engine: Annotated[str, typer.Option(help="One engine alone: openvino, onnxruntime or torch.")] = "",

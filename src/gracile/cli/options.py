@@ -1,9 +1,11 @@
 """Options that several commands have."""
 
+import sys
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from gracile.errors import UsageError
 from gracile.names import MODELS, PROTOCOLS, RECIPES, STUDIES
@@ -45,3 +47,12 @@ def numbers(text: str, count: int, option: str) -> list[float]:
     if len(values) != count:
         raise UsageError(f"{option} needs {count} numbers with commas between, not {text!r}.")
     return values
+
+
+class Loading(TyperCommand):
+    """A command that loads for a while before it can tell anything: says so at once to whoever sits at a terminal."""
+
+    def invoke(self, ctx: Any) -> Any:
+        if sys.stderr.isatty():
+            typer.echo("Loading ...", err=True)
+        return super().invoke(ctx)

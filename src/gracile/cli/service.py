@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gracile.cli.options import complete_model
+from gracile.cli.options import Loading, complete_model
 from gracile.names import MODELS
 
 app = typer.Typer()
@@ -21,7 +21,7 @@ TrustedProxies = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=Loading)
 def serve(
     models: Annotated[
         list[str] | None,
@@ -56,7 +56,7 @@ def serve(
     run_server(settings, lambda address: typer.echo(f"Open {address}  (Ctrl-C ends)"))
 
 
-@app.command()
+@app.command(cls=Loading)
 def view(
     results: Annotated[Path, typer.Argument(help="Folder that gracile predict wrote.")],
     truth: Annotated[Path | None, typer.Option(help="Folder of labels or points, to set beside the results.")] = None,

@@ -194,7 +194,9 @@ class SegmentVolumeSpec(StageBase):
     spacing_mm: Spacing = Field((0.5, 0.5, 0.0), description="of the column; 0 keeps an axis of the volume")
     size: tuple[Side, Side] = Field((64, 64), description="samples of a slice")
     length: int = Field(48, ge=1, description="slices of a patch")
-    longest: int = Field(0, ge=0, description="slices of a patch in use, where the column has more; 0: as many as learned")
+    longest: int = Field(
+        0, ge=0, description="slices of a patch in use, where the column has more; 0: as many as learned"
+    )
     overlap: float = Field(0.5, ge=0, lt=1, description="share by which patches overlap when they predict")
     evening_mm: float = Field(20.0, ge=0, description="reach of the slices that a column's slice is standardized by")
     jitter: JitterSpec = JitterSpec()

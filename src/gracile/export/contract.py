@@ -18,6 +18,8 @@ from gracile.recipe import Recipe
 from gracile.recipe.landmark_stages import LandmarkHeatSpec, LandmarkRefineSpec
 from gracile.recipe.stages import CenterlineSpec, SegmentVolumeSpec
 from gracile.stages import heat, landmark_heat, landmark_refine, views
+from gracile.stages.centerline import LARGEST_INPUT
+from gracile.stages.configuration import Configuration
 from gracile.transforms.prepare import LEAST_SPAN, PERCENTILES
 from gracile.transforms.turning import turn_matrix
 
@@ -48,15 +50,21 @@ class Contract:
 
 
 def cascade_of(recipe: Recipe) -> str:
-    """Name in `CASCADES` of a recipe's cascade. Raises UsageError where it is none, or has a setting that is left out."""
+    """Name in `CASCADES` of a recipe's cascade. Raises UsageError for others, and for settings that are left out."""
     kinds = tuple(spec.kind for spec in recipe.stages)
     for name, wanted in CASCADES.items():
         if kinds == wanted:
             if why := _why_not(recipe, name):
-                raise UsageError(f"The recipe {recipe.name} cannot be exported: {why}.", "Set it so, or export the graphs alone: they lie in the bundle.")
+                raise UsageError(
+                    f"The recipe {recipe.name} cannot be exported: {why}.",
+                    "Change it with --set, or take the graphs alone: they lie in the bundle.",
+                )
             return name
     known = " or ".join(" then ".join(wanted) for wanted in CASCADES.values())
-    raise UsageError(f"The recipe {recipe.name} cannot be exported: its stages are {' then '.join(kinds)}.", f"Models of volumes are exported with the stages {known}.")
+    raise UsageError(
+        f"The recipe {recipe.name} cannot be exported: its stages are {' then '.join(kinds)}.",
+        f"Models of volumes are exported with the stages {known}.",
+    )
 
 
 def _why_not(recipe: Recipe, cascade: str) -> str:
@@ -70,6 +78,8 @@ def _why_not(recipe: Recipe, cascade: str) -> str:
     if isinstance(second, SegmentVolumeSpec):
         if second.along != first.name:
             return f"stages.{second.name}.along is not {first.name}"
+        if second.decision.rule != "argmax":
+            return f"stages.{second.name}.decision.rule is not argmax"
         if second.decision.smallest:
             return f"stages.{second.name}.decision.smallest is not 0"
     return ""
@@ -113,7 +123,7 @@ def contract_of(bundle: Bundle) -> Contract:
 def _orient(recipe: Recipe) -> dict[str, Any]:
     return {
         "step": "orient",
-        "does": "axes are turned and mirrored so that each runs nearest to the side that is named; nothing is resampled",
+        "does": "axes are turned so that each runs nearest to the side that is named; nothing is resampled",
         "axes_run_to": recipe.prepare.orientation,
     }  # fmt: skip
 
@@ -140,7 +150,9 @@ def _line_and_column(recipe: Recipe, tables: dict[str, np.ndarray]) -> list[dict
     assert isinstance(find, CenterlineSpec)
     assert isinstance(segment, SegmentVolumeSpec)
     opposites = recipe.opposites
-    looks = [(mirrored, degrees) for degrees in (0.0, *segment.turns) for mirrored in (False, True)[: 1 + segment.flips]]
+    looks = [
+        (mirrored, degrees) for degrees in (0.0, *segment.turns) for mirrored in (False, True)[: 1 + segment.flips]
+    ]
     ways = [_there_and_back(segment.size, mirrored, degrees) for mirrored, degrees in looks]
     tables["view_pixels"] = np.stack([pixels for pixels, _ in ways])
     tables["view_shares"] = np.stack([shares for _, shares in ways])
@@ -159,6 +171,7 @@ def _line_and_column(recipe: Recipe, tables: dict[str, np.ndarray]) -> list[dict
             "step": "delineate",
             "does": "softmax of the network's logits over the column in tiles, averaged over views of it",
             "graph": segment.name,
+            "network": _network("(n, classes, x, y, z) logits"),
             "tile_slices": segment.length,
             "tile_overlap": segment.overlap,
             "tile_weights": "tables.npz: tile_weights",
@@ -183,10 +196,9 @@ def _line_and_column(recipe: Recipe, tables: dict[str, np.ndarray]) -> list[dict
         },
         {
             "step": "decide",
-            "does": "the likeliest class; with foreground-first the likeliest foreground class where all together reach "
-            "the threshold; then for each class its largest island (26 neighbors) and filled holes (4 neighbors)",
+            "does": "the likeliest class; then for each class in turn its largest island (26 neighbors), with what its "
+            "slices across the third axis enclose (4 neighbors)",
             "rule": segment.decision.rule,
-            "threshold": segment.decision.threshold,
             "largest_island_only": segment.decision.largest_only,
             "fill_holes_of_slices": segment.decision.fill_holes,
         },
@@ -195,7 +207,9 @@ def _line_and_column(recipe: Recipe, tables: dict[str, np.ndarray]) -> list[dict
 
 def _find_line(recipe: Recipe, find: CenterlineSpec, members: list[int]) -> dict[str, Any]:
     # As the copy is looked at: slices from below, rows to the back, columns to the left.
-    place = [next(at for at, code in enumerate(recipe.prepare.orientation) if code in pair) for pair in ("IS", "PA", "LR")]
+    place = [
+        next(at for at, code in enumerate(recipe.prepare.orientation) if code in pair) for pair in ("IS", "PA", "LR")
+    ]
     between, *sides = (find.spacing_mm[axis] for axis in place)
     slopes = [side / between for side in sides]
     limits = [max(1.0, path_search.LARGEST_SLOPE / slope) for slope in slopes]
@@ -206,7 +220,9 @@ def _find_line(recipe: Recipe, find: CenterlineSpec, members: list[int]) -> dict
         "step": "find-line",
         "does": "heat of the network on a coarse copy; the path over its slices with the largest sum; smoothed",
         "graph": find.name,
+        "network": _network("(1, 1, x, y, z) logits"),
         "spacing_mm": list(find.spacing_mm),
+        "whole_up_to_samples": LARGEST_INPUT,
         "activation": "sigmoid",
         "classes": members,
         "presence": find.presence,
@@ -248,18 +264,22 @@ def _heat_and_patches(bundle: Bundle) -> list[dict[str, Any]]:
     assert isinstance(locate, LandmarkHeatSpec)
     assert isinstance(refine, LandmarkRefineSpec)
     first, second = bundle.weights[locate.name], bundle.weights[refine.name]
+    if not Configuration(first[heat.MEAN], first[heat.STRAY]).tells_pose:
+        raise UsageError("The landmarks lie on a line, which tells no pose: such models cannot be exported.")
     fit = {
         "random_triples": similarity.TRIPLES,
         "rounds": similarity.ROUNDS,
-        "size_range": [0.5, 2.0],
+        "sizes": [0.5, 2.0],
         "limit_deviations": 4.0,
     }
     return [
         {
             "step": "locate",
-            "does": "heat of each landmark on a coarse copy, a softmax over its samples and nowhere; checked by the shape",
+            "does": "heat of each landmark on a coarse copy, softmax over samples and nowhere; checked by the shape",
             "graph": locate.name,
+            "network": _network("(1, landmarks, x', y', z') logits, at every sample or every second one"),
             "spacing_mm": list(locate.spacing_mm),
+            "whole_up_to_samples": landmark_heat.LARGEST_INPUT,
             "padded_to_multiple_of": landmark_heat.MULTIPLE,
             "nowhere_logits": _plain(first["nowhere"]),
             "width_mm": locate.width_mm,
@@ -277,6 +297,7 @@ def _heat_and_patches(bundle: Bundle) -> list[dict[str, Any]]:
             "step": "refine",
             "does": "a patch about each landmark in the pose of the mean shape; the mean of its heat is the place",
             "graph": refine.name,
+            "network": _network("(n, 1, size, size, size) logits of each patch's own landmark", numbers=True),
             "spacing_mm": refine.spacing_mm,
             "size_samples": refine.size,
             "margin_samples": refine.margin,
@@ -285,13 +306,19 @@ def _heat_and_patches(bundle: Bundle) -> list[dict[str, Any]]:
             "prior": refine.prior,
             "passes": refine.passes,
             "mirrored": refine.augment.flip,
-            "opposites": bundle.recipe.landmark_opposites,
+            "opposites": [-1 if one is None else one for one in bundle.recipe.landmark_opposites],
             "fewest_agreeing": landmark_refine.POSED_BY,
             "mean_shape_mm": _plain(second[heat.MEAN]),
             "stray_mm": _plain(second[heat.STRAY]),
             "fit": fit,
         },
     ]  # fmt: skip
+
+
+def _network(output: str, numbers: bool = False) -> dict[str, Any]:
+    """Names and axes of what a graph takes and gives."""
+    inputs = {"images": "float32 (n, channels, x, y, z)", **({"numbers": "int64 (n), of landmarks"} if numbers else {})}
+    return {"inputs": inputs, "output": f"float32 {output}"}
 
 
 def _plain(values: np.ndarray) -> Any:

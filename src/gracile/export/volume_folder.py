@@ -1,23 +1,20 @@
-"""A model of volumes as a folder for programmers: graphs, a contract, golden cases and a plain example that uses them."""
+"""A model of volumes as a folder for programmers: graphs, a contract, golden cases and a plain example."""
 
 import hashlib
 import io
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
 
-from gracile.bundle import Bundle, card_text, golden_file, graph_file
+from gracile.bundle import Bundle, card_text, golden_file
 from gracile.case import Case
-from gracile.errors import BundleError, UsageError
 from gracile.export.contract import Contract, contract_of
-from gracile.geometry import Grid
 from gracile.io.atomic import write_bytes, write_json, write_text
+from gracile.io.naming import is_volume_file
 from gracile.io.nifti_writing import write_mask
 from gracile.io.volumes import read_volume
-from gracile.io.naming import is_volume_file
 from gracile.names import MODELS, PACKAGE, demo_folder, docs_page
 from gracile.pipeline import Pipeline
 from gracile.result import Result
@@ -35,8 +32,8 @@ OPENVINO = {
 }
 """What an example says to OpenVINO instead."""
 
-LARGEST_CASE = 100
-"""Voxels along an axis of the golden volume; of a larger demo volume the middle is taken."""
+COMPUTED_WITH = (".onnx", ".safetensors", ".xml", ".bin", ".npz")
+"""Suffixes of files whose checksums stand in the contract."""
 
 
 def export_volume(bundle: Bundle, name: str, out: Path, to: Engine = "onnx") -> Path:
@@ -85,7 +82,7 @@ def write_contract(contract: Contract, folder: Path, bundle: Bundle, to: Engine,
         "whole": whole,
     }  # fmt: skip
     content["licence"] = bundle.card.get("licence", "")
-    used = [*(path for path in sorted(folder.iterdir()) if path.suffix in (".onnx", ".safetensors", ".xml", ".bin", ".npz"))]
+    used = [path for path in sorted(folder.iterdir()) if path.suffix in COMPUTED_WITH]
     content["sha256"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in used}
     write_json(folder / "contract.json", content)
 
@@ -136,7 +133,7 @@ def write_whole_case(bundle: Bundle, folder: Path) -> dict[str, str]:
             write_bytes(folder / told, (demos[0] / told).read_bytes())
     result = answer_of(bundle, read_volume(folder / "volume.nii.gz", "volume"))
     if result.landmarks:
-        write_json(folder / "points.json", points_of(result))
+        write_json(folder / "points.json", {"coordinates": "RAS+ mm", "points": points_of(result)})
         return {**files, "points": f"{folder.name}/points.json"}
     assert result.mask is not None
     write_mask(folder / "mask.nii.gz", result.mask, result.grid)
@@ -148,10 +145,9 @@ def answer_of(bundle: Bundle, case: Case) -> Result:
     return Pipeline.from_bundle(bundle, Computing("onnxruntime", "float32"))(case)
 
 
-def points_of(result: Result) -> dict[str, object]:
-    """Landmarks as the example writes them: RAS+ mm by name, None where one was not found."""
-    places = {
+def points_of(result: Result) -> dict[str, list[float] | None]:
+    """Landmarks in RAS+ mm by name, None where one was not found."""
+    return {
         one.name: None if one.point_mm is None else [float(value) for value in one.point_mm]
         for one in result.landmarks
     }  # fmt: skip
-    return {"coordinates": "RAS+ mm", "points": places}

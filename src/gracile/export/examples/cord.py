@@ -4,8 +4,9 @@
 
 FOLDER has the networks, and every number that is used here: contract.json and tables.npz, which contract.md explains.
 """
-# fmt: off
-import json, sys
+
+import json
+import sys
 from itertools import accumulate
 from pathlib import Path
 
@@ -13,13 +14,16 @@ import nibabel as nib
 import numpy as np
 import onnxruntime
 
+
 def network(path):  # from (x, y, z) to logits (maps, x, y, z)
     session = onnxruntime.InferenceSession(path)
     return lambda image: session.run(None, {"images": image[None, None].astype(np.float32)})[0][0]
 
+
 def turned_to(codes, array, affine):  # a view whose axes run to the sides that are named, such as LAS; and its affine
     turn = nib.orientations.ornt_transform(nib.io_orientation(affine), nib.orientations.axcodes2ornt(codes))
     return nib.orientations.apply_orientation(array, turn), affine @ nib.orientations.inv_ornt_aff(turn, array.shape)
+
 
 def read(volume, axis, at, step=1.0, sigma=0.0):  # an axis linearly at every step-th voxel, smoothed for that; 0 beyond
     places, sigma = np.arange(volume.shape[axis]), sigma or np.sqrt(max(0, step**2 - 1) / 12)
@@ -29,6 +33,7 @@ def read(volume, axis, at, step=1.0, sigma=0.0):  # an axis linearly at every st
         gauss = np.exp(-0.5 * (far / sigma) ** 2) * (abs(far) <= reach)  # its border goes on as it is
         matrix = matrix @ (gauss / gauss.sum(axis=1)[:, None]) @ (far[0].clip(0, places[-1])[:, None] == places)
     return np.moveaxis(np.tensordot(matrix.astype(np.float32), volume, (1, axis)), 0, axis)
+
 
 def tiled(run, column, overlap, weights):  # class probabilities of overlapping tiles along a column, in a weighted mean
     length, more = weights.shape[2], max(0, weights.shape[2] - column.shape[2])
@@ -40,11 +45,13 @@ def tiled(run, column, overlap, weights):  # class probabilities of overlapping 
         total = total + np.pad(answer, [(0, 0)] * 3 + [(start, last - start)])
     return (total[:-1] / total[-1])[..., more // 2 :][..., : column.shape[2]]
 
+
 def seen(volume, pixels, shares):  # the slices of (..., x, y, z) mirrored or turned: four pixels for each, and shares
     slices = volume.reshape(-1, len(pixels[0]), volume.shape[-1])
     return sum(slices[:, p] * s[:, None] for p, s in zip(pixels, shares)).reshape(volume.shape)
 
-def named(where, *steps):  # the number of the island that each voxel is part of, neighbors being along the axes of a step
+
+def named(where, *steps):  # the number of each voxel's island, neighbors being along the axes of a step
     before, names = None, np.arange(where.size).reshape(where.shape) * where
     while not np.array_equal(before, names):
         before = names
@@ -54,6 +61,7 @@ def named(where, *steps):  # the number of the island that each voxel is part of
             names = names * where
         names = names.ravel()[names]
     return names
+
 
 def best_path(scores, find):  # the first slice and (row, column) on each from there on: the largest sum over all slices
     (rows, columns), (down, right, _) = scores.shape[1:], np.max(find["moves"], axis=0).astype(int)
@@ -69,60 +77,58 @@ def best_path(scores, find):  # the first slice and (row, column) on each from t
         first, path = first - 1, [tuple(np.add(path[0], find["moves"][move][:2])), *path]
     return first, np.array(path, float)
 
+
 def centered(picture, place, find):  # a place moved to the middle of the hill that it stands on, no higher than itself
     at, own, window = place, picture[tuple(place.astype(int))], np.array(find["window_samples"])
     for _ in range(find["centerings"]):
-        sides = zip(map(round, at), window, picture.shape)
-        near = [np.arange(max(0, middle - reach), min(length, middle + reach + 1)) for middle, reach, length in sides]
+        near = [np.arange(max(0, m - r), min(n, m + r + 1)) for m, r, n in zip(map(round, at), window, picture.shape)]
         weight = (picture[np.ix_(*near)].clip(max=own) - own / 2).clip(1e-12)
         at = np.array([weight.sum(axis=1) @ near[0], weight.sum(axis=0) @ near[1]]) / weight.sum()
     return at
 
-def smoothed(places, weights, gap, find):  # a smoothing spline through every slice; what lies far off counts less
-    curve, trust, count = places, weights, len(places)
-    for _ in range(find["smoothings"] if count >= 5 else 0):
+
+def line_of(heat, affine, find):  # the line (n, 3) in RAS+ mm; None where no slice is warm enough
+    slices, to_mm = turned_to("SPL", heat, affine)
+    (gap, *sides), limit = np.linalg.norm(to_mm[:3, :3], axis=0), np.array(find["largest_step_samples"])
+    first, path = best_path(slices, find)
+    if not len(path):
+        return None
+    path = np.stack([centered(slices[first + k], place, find) for k, place in enumerate(path)])
+    down, up = (list(accumulate(way, lambda a, b: b.clip(a - limit, a + limit))) for way in (path, path[::-1]))
+    path = (np.array(down) + up[::-1]) / 2
+    sure = [max(read(read(slices[first + k], 0, at[:1]), 1, at[1:]).item(), 1e-3) for k, at in enumerate(path)]
+    weights = trust = (sure / np.median(sure)).clip(0.1, 1)
+    curve, places, count, more = path * sides, path * sides, len(path), find["extend_slices"]
+    for _ in range(find["smoothings"] if count >= 5 else 0):  # a smoothing spline; what lies far off counts less
         bends, beside = np.diff(np.eye(count), 2, axis=0) / gap, np.eye(count - 2, k=1) / 6
         between = gap * (np.eye(count - 2) * 2 / 3 + beside + beside.T)
         stiffness = find["smoothing_mm"] ** 4 / gap * bends.T @ np.linalg.solve(between, bends)
         curve = np.linalg.solve(np.diag(trust) + stiffness, trust[:, None] * places)
         off = np.linalg.norm(places - curve, axis=1)
-        limit = find["tukey"] * max(1.4826 * np.median(off), find["smoothing_mm"] / 20)
-        trust = (weights * (1 - (off / limit).clip(max=1) ** 2) ** 2).clip(1e-4)
-    return curve
-
-def line_of(heat, affine, find):  # the line (n, 3) in RAS+ mm; n is 0 where no slice is warm enough
-    slices, to_mm = turned_to("SPL", heat, affine)
-    (gap, *sides), limit = np.linalg.norm(to_mm[:3, :3], axis=0), np.array(find["largest_step_samples"])
-    first, path = best_path(slices, find)
-    if not len(path):
-        return np.zeros((0, 3))
-    path = np.stack([centered(slices[first + k], place, find) for k, place in enumerate(path)])
-    down, up = (list(accumulate(way, lambda a, b: b.clip(a - limit, a + limit))) for way in (path, path[::-1]))
-    path = (np.array(down) + up[::-1]) / 2
-    sure = [max(read(read(slices[first + k], 0, at[:1]), 1, at[1:]).item(), 1e-3) for k, at in enumerate(path)]
-    curve = smoothed(path * sides, (sure / np.median(sure)).clip(0.1, 1), gap, find)
-    def at(height): return np.stack([np.interp(height, heights, part) for part in curve.T], axis=-1)
-    numbers, heights = np.arange(len(slices)), (first + np.arange(len(path))) * gap
-    numbers = numbers[(numbers >= first - find["extend_slices"]) & (numbers < first + len(path) + find["extend_slices"])]
-    line, settling = at(numbers * gap), find["settling_mm"]
-    for end, other in ((heights[0], heights[-1]), (heights[-1], heights[0])) if len(path) > 1 else ():
-        inner = end + np.sign(other - end) * min(find["end_mm"], abs(other - end))  # it goes on as it ends, then upright
-        beyond = ((end - numbers * gap) * np.sign(other - end)).clip(0)[:, None]
-        line += (at(end) - at(inner)) / abs(end - inner) * settling * (1 - np.exp(-beyond / settling))
+        far = off / (find["tukey"] * max(1.4826 * np.median(off), find["smoothing_mm"] / 20))
+        trust = (weights * (1 - far.clip(max=1) ** 2) ** 2).clip(1e-4)
+    # It goes on as it ends, and turns upright.
+    numbers = np.arange(max(0, first - more), min(len(slices), first + count + more))
+    nearest, reach = (numbers - first).clip(0, count - 1), min(find["end_mm"] / gap, count - 1)
+    inner = [np.interp([reach, count - 1 - reach], np.arange(count), part) for part in curve.T]
+    slopes = (curve[[0, -1]] - np.transpose(inner)) / max(reach * gap, 1e-9)
+    beyond = (numbers - first - nearest)[:, None] * gap / find["settling_mm"]
+    line = curve[nearest] + slopes[(beyond[:, 0] > 0) * 1] * find["settling_mm"] * (1 - np.exp(-abs(beyond)))
     line = np.column_stack([numbers, (line / sides).clip(0, np.array(slices.shape[1:]) - 1)])
     return nib.affines.apply_affine(to_mm, line)
 
+
 def delineated(folder, steps, image, affine):  # class indices of an oriented, standardized volume
-    find, cut, segment, tables = *(steps[n] for n in ("find-line", "cut-column", "delineate")), np.load(folder / "tables.npz")
+    find, cut, segment, decide = (steps[name] for name in ("find-line", "cut-column", "delineate", "decide"))
     own, shape, heat = nib.affines.voxel_sizes(affine), np.array(image.shape), image
     step = find["spacing_mm"] / own
     for axis in range(3):
         heat = read(heat, axis, np.arange(int((shape[axis] - 1) / step[axis] + 1e-6) + 1), step[axis])
     heat = 1 / (1 + np.exp(-network(folder / find["graph"])(heat)[0]))
-    line = nib.affines.apply_affine(np.linalg.inv(affine), line_of(heat, affine @ np.diag([*step, 1]), find))
-    if not len(line):
+    if (line := line_of(heat, affine @ np.diag([*step, 1]), find)) is None:
         return np.zeros(image.shape)
     # The line on the volume's own slices; the column's slices along it, standardized by those around each.
+    line = nib.affines.apply_affine(np.linalg.inv(affine), line)
     line, more = line[np.argsort(line[:, 2])], step[2] + 1e-6
     met = np.arange(max(0, np.ceil(line[0, 2] - more)), min(shape[2] - 1, np.floor(line[-1, 2] + more)) + 1)
     step, size = np.where(cut["spacing_mm"], cut["spacing_mm"] / own, 1), np.array(cut["size_pixels"])
@@ -136,31 +142,29 @@ def delineated(folder, steps, image, affine):  # class indices of an oriented, s
     mean, square = read(means, 0, np.arange(len(means)), sigma=cut["evening_mm"] / (own[2] * step[2])).T
     column = ((np.stack(column, axis=-1) - mean) / np.sqrt((square - mean**2).clip(1e-6))).astype(np.float32)
     # The network's answers to it as it is, mirrored and turned.
-    run, maps = network(folder / segment["graph"]), 0
+    run, tables, maps = network(folder / segment["graph"]), np.load(folder / "tables.npz"), 0
     for view, pixels, shares in zip(segment["views"], tables["view_pixels"], tables["view_shares"]):
         answer = tiled(run, seen(column, pixels[0], shares[0]), segment["tile_overlap"], tables["tile_weights"])
         maps = maps + seen(answer, pixels[1], shares[1])[view["class_order"]] / len(segment["views"])
     # Back on the voxels of the part of the volume that the column covers; beyond it all is background.
     ends = np.array([[*corners.min(axis=0), levels[0]], [*corners.max(axis=0) + size - 1, last]]) * step
-    start, stop = np.ceil(ends[0] - 1e-6).clip(0).astype(int), np.floor(ends[1] + 1e-6).clip(max=shape - 1).astype(int) + 1
+    start = np.ceil(ends[0] - 1e-6).clip(0).astype(int)
+    stop = np.floor(ends[1] + 1e-6).clip(max=shape - 1).astype(int) + 1
     at, outside = [np.arange(a, b) / one for a, b, one in zip(start, stop, step)], np.eye(len(maps))[0][:, None, None]
     flat = [read(read(maps[..., k] - outside, 1, at[0] - x), 2, at[1] - y) for k, (x, y) in enumerate(corners)]
     found = read(np.stack(flat, axis=-1), 3, (at[2] - levels[0]).clip(0, len(levels) - 1)) + outside[..., None]
     found = read(found, 3, np.arange(found.shape[3]), sigma=steps["smooth"]["deviation_mm"] / own[2])
-    return np.pad(decided(found, steps["decide"]), list(zip(start, shape - stop)))
-
-def decided(probabilities, decide):  # class indices, tidied
-    if decide["rule"] == "foreground-first":
-        probabilities[0] = np.where(1 - probabilities[0] >= decide["threshold"], -1, 2)
-    mask = np.pad(probabilities.argmax(axis=0), 1)
-    for index in range(1, len(probabilities)):
+    # Decided; of each class its largest island, and what its slices enclose: the last voxel of each lies outside.
+    mask = np.pad(found.argmax(axis=0), 1)
+    for index in range(1, len(maps)):
         if decide["largest_island_only"] and (own := mask == index).any():
             islands = named(own, (0, 1, 2))
             mask[own & (islands != np.bincount(islands[own]).argmax())] = 0
-        if decide["fill_holes_of_slices"]:  # what a slice encloses: the last voxel of each padded slice lies outside
+        if decide["fill_holes_of_slices"]:
             islands = named(mask != index, (0,), (1,))
             mask[(islands != islands[-1:, -1:]) & (mask == 0)] = index
-    return mask[1:-1, 1:-1, 1:-1]
+    return np.pad(mask[1:-1, 1:-1, 1:-1], list(zip(start, shape - stop)))
+
 
 def main(folder, source, target):
     contract = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
@@ -173,6 +177,7 @@ def main(folder, source, target):
     mask = np.zeros(image.shape, np.uint8)
     turned_to(codes, mask, image.affine)[0][...] = delineated(folder, steps, *turned_to(codes, values, image.affine))
     nib.save(nib.Nifti1Image(mask, image.affine, image.header, dtype=np.uint8), target)
+
 
 if __name__ == "__main__":
     try:

@@ -8,7 +8,7 @@ SUFFIXES = (".nii.gz", ".nii")
 
 
 def run(models, dataset_dir, output_dir):
-    """A mask of the same name and grid in ``output_dir`` for each NIfTI volume in ``dataset_dir``; gives their paths."""
+    """A mask of the same name and grid in ``output_dir`` for each NIfTI volume in ``dataset_dir``."""
     volumes = sorted(path for path in Path(dataset_dir).iterdir() if path.name.lower().endswith(SUFFIXES))
     if not volumes:
         raise FileNotFoundError(f"There is no NIfTI volume in {dataset_dir}.")

@@ -75,7 +75,7 @@ def write_contract(contract: Contract, folder: Path, bundle: Bundle, to: Engine,
     ]
     if contract.tables:
         stream = io.BytesIO()
-        np.savez_compressed(stream, **contract.tables)
+        np.savez_compressed(stream, **contract.tables)  # type: ignore[arg-type]
         write_bytes(folder / "tables.npz", stream.getvalue())
     content["golden"] = {
         "networks": {stage: golden_file(stage) for stage in bundle.goldens},

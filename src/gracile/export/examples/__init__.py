@@ -1,1 +1,0 @@
-"""Plain programs that go with exported models: no part of Gracile runs them, and they import nothing of it."""

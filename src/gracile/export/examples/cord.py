@@ -41,7 +41,7 @@ def tiled(run, column, overlap, weights):  # class probabilities of overlapping 
     total, last, step = 0, longer.shape[2] - length, max(1, int(length * (1 - overlap)))
     for start in sorted({min(start, last) for start in range(0, last + step, step)}):
         shares = np.exp(run(longer[:, :, start : start + length]))
-        answer = np.concatenate([shares / shares.sum(axis=0), np.ones((1, *weights.shape))]) * weights
+        answer = np.concatenate([shares / shares.sum(axis=0), np.ones_like(weights)[None]]) * weights
         total = total + np.pad(answer, [(0, 0)] * 3 + [(start, last - start)])
     return (total[:-1] / total[-1])[..., more // 2 :][..., : column.shape[2]]
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from scripts.example import main
-
 SUFFIXES = (".nii.gz", ".nii")
 
 
 def run(models, dataset_dir, output_dir):
     """A mask of the same name and grid in ``output_dir`` for each NIfTI volume in ``dataset_dir``."""
+    from scripts.example import main  # beside this file in a bundle
+
     volumes = sorted(path for path in Path(dataset_dir).iterdir() if path.name.lower().endswith(SUFFIXES))
     if not volumes:
         raise FileNotFoundError(f"There is no NIfTI volume in {dataset_dir}.")

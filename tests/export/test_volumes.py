@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
 
 from gracile.bundle import read_bundle
@@ -22,9 +25,12 @@ from gracile.export.contract import cascade_of, contract_of
 from gracile.export.monai_bundle import export_monai
 from gracile.export.volume_folder import EXAMPLES, export_volume
 from gracile.export.volume_parity import beside_gracile, run_example
+from gracile.geometry import Grid
 from gracile.names import PACKAGE, docs_page
 from gracile.recipe import read_recipe
 from gracile.transforms.turning import turned
+from gracile.transforms.volume import Orientation
+from tests.volumes_on_disk import oblique_affines
 
 MOST_LINES = 150
 ALLOWED = {"json", "sys", "itertools", "pathlib", "nibabel", "numpy", "onnxruntime"}
@@ -70,7 +76,9 @@ def test_the_example_gives_the_cord_of_the_golden_case(cord: Path, tmp_path: Pat
 
 
 def test_the_example_gives_the_cord_in_another_orientation_and_spacing(cord: Path, tmp_path: Path) -> None:
-    volume = turned_and_scaled(cord / "case" / "volume.nii.gz", tmp_path / "a.nii.gz", "PIR", (1.3, 0.7, 1.1))
+    """And in a part that is shorter than a tile of the column."""
+    nib.save(nib.load(cord / "case" / "volume.nii.gz").slicer[:, 15:], tmp_path / "part.nii.gz")
+    volume = turned_and_scaled(tmp_path / "part.nii.gz", tmp_path / "a.nii.gz", "PIR", (1.3, 0.7, 1.1))
     (case,) = beside_gracile(read_bundle("spinal-cord"), cord, [volume])
     assert case.own is not None
     assert case.exported is not None
@@ -108,6 +116,19 @@ def test_the_example_gives_the_points_in_another_orientation_and_spacing(skull: 
     assert 10 < len(found) < 45
     assert case.points_voxels is not None
     assert case.points_voxels <= 0.02
+
+
+@pytest.mark.parametrize("name", EXAMPLES.values())
+@given(affine=oblique_affines(), codes=st.sampled_from(["LAS", "RAS", "PIR"]))
+@settings(max_examples=50)
+def test_an_example_turns_volumes_as_gracile_does(name: str, affine: np.ndarray, codes: str) -> None:
+    """However they are tilted."""
+    example = runpy.run_path(str(PACKAGE / "export" / "examples" / name))
+    values = np.arange(24).reshape(2, 3, 4)
+    orientation = Orientation.to(codes, Grid(values.shape, affine))
+    turned, its_affine = example["turned_to"](codes, values, affine)
+    assert np.array_equal(turned, orientation.apply(values))
+    assert np.allclose(its_affine, orientation.oriented.affine)
 
 
 def test_openvino_s_folder_says_the_same(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def beside_gracile(bundle: Bundle, folder: Path, volumes: Iterable[Path], thread
 
     Args:
         bundle: The model.
-        folder: What `gracile.export.volume_folder.export_volume` made of it.
+        folder: What `export_volume` or `export_monai` made of it.
         volumes: Files.
         threads: Of the processor, for Gracile's own networks; 0 takes all.
 
@@ -100,7 +100,9 @@ def beside_gracile(bundle: Bundle, folder: Path, volumes: Iterable[Path], thread
 
 def run_example(folder: Path, volume: Path, target: Path) -> None:
     """Run the example of an exported folder as a program of its own. Raises BundleError with its words."""
-    command = [sys.executable, str(folder / "example.py"), str(folder), str(volume), str(target)]
+    monai = (folder / "scripts").is_dir()
+    program, data = (folder / "scripts", folder / "models") if monai else (folder, folder)
+    command = [sys.executable, str(program / "example.py"), str(data), str(volume), str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it said nothing"]

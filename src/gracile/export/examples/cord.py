@@ -7,7 +7,7 @@ FOLDER has the networks, and every number that is used here: contract.json and t
 
 import json
 import sys
-from itertools import accumulate
+from itertools import accumulate, permutations
 from pathlib import Path
 
 import nibabel as nib
@@ -21,7 +21,10 @@ def network(path):  # from (x, y, z) to logits (maps, x, y, z)
 
 
 def turned_to(codes, array, affine):  # a view whose axes run to the sides that are named, such as LAS; and its affine
-    turn = nib.orientations.ornt_transform(nib.io_orientation(affine), nib.orientations.axcodes2ornt(codes))
+    cosines = affine[:3, :3] / nib.affines.voxel_sizes(affine)
+    rows = max(permutations(range(3)), key=lambda rows: sum(abs(cosines[rows, range(3)])))
+    own = np.column_stack([rows, np.where(cosines[rows, range(3)] > 0, 1, -1)])
+    turn = nib.orientations.ornt_transform(own, nib.orientations.axcodes2ornt(codes))
     return nib.orientations.apply_orientation(array, turn), affine @ nib.orientations.inv_ornt_aff(turn, array.shape)
 
 
@@ -100,9 +103,8 @@ def line_of(heat, affine, find):  # the line (n, 3) in RAS+ mm; None where no sl
     weights = trust = (sure / np.median(sure)).clip(0.1, 1)
     curve, places, count, more = path * sides, path * sides, len(path), find["extend_slices"]
     for _ in range(find["smoothings"] if count >= 5 else 0):  # a smoothing spline; what lies far off counts less
-        bends, beside = np.diff(np.eye(count), 2, axis=0) / gap, np.eye(count - 2, k=1) / 6
-        between = gap * (np.eye(count - 2) * 2 / 3 + beside + beside.T)
-        stiffness = find["smoothing_mm"] ** 4 / gap * bends.T @ np.linalg.solve(between, bends)
+        bends, half = np.diff(np.eye(count), 2, axis=0), np.eye(count - 2) / 3 + np.eye(count - 2, k=1) / 6
+        stiffness = (find["smoothing_mm"] / gap) ** 4 * bends.T @ np.linalg.solve(half + half.T, bends)
         curve = np.linalg.solve(np.diag(trust) + stiffness, trust[:, None] * places)
         off = np.linalg.norm(places - curve, axis=1)
         far = off / (find["tukey"] * max(1.4826 * np.median(off), find["smoothing_mm"] / 20))
@@ -114,8 +116,8 @@ def line_of(heat, affine, find):  # the line (n, 3) in RAS+ mm; None where no sl
     slopes = (curve[[0, -1]] - np.transpose(inner)) / max(reach * gap, 1e-9)
     beyond = (numbers - first - nearest)[:, None] * gap / find["settling_mm"]
     line = curve[nearest] + slopes[(beyond[:, 0] > 0) * 1] * find["settling_mm"] * (1 - np.exp(-abs(beyond)))
-    line = np.column_stack([numbers, (line / sides).clip(0, np.array(slices.shape[1:]) - 1)])
-    return nib.affines.apply_affine(to_mm, line)
+    line = (line / sides).clip(0, np.subtract(slices.shape[1:], 1))
+    return nib.affines.apply_affine(to_mm, np.column_stack([numbers, line]))
 
 
 def delineated(folder, steps, image, affine):  # class indices of an oriented, standardized volume
@@ -128,18 +130,18 @@ def delineated(folder, steps, image, affine):  # class indices of an oriented, s
     if (line := line_of(heat, affine @ np.diag([*step, 1]), find)) is None:
         return np.zeros(image.shape)
     # The line on the volume's own slices; the column's slices along it, standardized by those around each.
-    line = nib.affines.apply_affine(np.linalg.inv(affine), line)
-    line, more = line[np.argsort(line[:, 2])], step[2] + 1e-6
-    met = np.arange(max(0, np.ceil(line[0, 2] - more)), min(shape[2] - 1, np.floor(line[-1, 2] + more)) + 1)
+    line = np.array(sorted(nib.affines.apply_affine(np.linalg.inv(affine), line), key=lambda place: place[2]))
+    met = np.arange(shape[2])
+    met = met[(met >= line[0, 2] - step[2] - 1e-6) & (met <= line[-1, 2] + step[2] + 1e-6)]
     step, size = np.where(cut["spacing_mm"], cut["spacing_mm"] / own, 1), np.array(cut["size_pixels"])
     last = min(np.ceil(met[-1] / step[2] - 1e-6), np.floor((shape[2] - 1) / step[2] + 1e-6))
     levels = np.arange(min(last, np.floor(met[0] / step[2] + 1e-6)), last + 1)
     middle = [np.interp(levels * step[2], met, np.interp(met, line[:, 2], line[:, axis])) for axis in (0, 1)]
-    corners = np.round(np.stack(middle, axis=1) / step[:2]).astype(int) - size // 2
+    corners = np.round(np.transpose(middle) / step[:2]).astype(int) - size // 2
     tall, (xs, ys) = read(image, 2, levels, step[2]), (np.arange(n) for n in size)
     column = [read(read(tall[..., k], 0, x + xs, step[0]), 1, y + ys, step[1]) for k, (x, y) in enumerate(corners)]
-    means = np.array([(one.mean(), (one**2).mean()) for one in column])
-    mean, square = read(means, 0, np.arange(len(means)), sigma=cut["evening_mm"] / (own[2] * step[2])).T
+    means, reach = np.array([(one.mean(), (one**2).mean()) for one in column]), cut["evening_mm"] / (own[2] * step[2])
+    mean, square = read(means, 0, np.arange(len(means)), sigma=reach).T
     column = ((np.stack(column, axis=-1) - mean) / np.sqrt((square - mean**2).clip(1e-6))).astype(np.float32)
     # The network's answers to it as it is, mirrored and turned.
     run, tables, maps = network(folder / segment["graph"]), np.load(folder / "tables.npz"), 0
@@ -147,10 +149,9 @@ def delineated(folder, steps, image, affine):  # class indices of an oriented, s
         answer = tiled(run, seen(column, pixels[0], shares[0]), segment["tile_overlap"], tables["tile_weights"])
         maps = maps + seen(answer, pixels[1], shares[1])[view["class_order"]] / len(segment["views"])
     # Back on the voxels of the part of the volume that the column covers; beyond it all is background.
-    ends = np.array([[*corners.min(axis=0), levels[0]], [*corners.max(axis=0) + size - 1, last]]) * step
-    start = np.ceil(ends[0] - 1e-6).clip(0).astype(int)
-    stop = np.floor(ends[1] + 1e-6).clip(max=shape - 1).astype(int) + 1
-    at, outside = [np.arange(a, b) / one for a, b, one in zip(start, stop, step)], np.eye(len(maps))[0][:, None, None]
+    box = np.array([[*corners.min(axis=0), levels[0]], [*corners.max(axis=0) + size - 1, last]]) * step
+    low, high = np.ceil(box[0] - 1e-6).clip(0).astype(int), np.floor(box[1] + 1e-6).clip(0, shape - 1).astype(int) + 1
+    at, outside = [np.arange(a, b) / one for a, b, one in zip(low, high, step)], np.eye(len(maps))[0][:, None, None]
     flat = [read(read(maps[..., k] - outside, 1, at[0] - x), 2, at[1] - y) for k, (x, y) in enumerate(corners)]
     found = read(np.stack(flat, axis=-1), 3, (at[2] - levels[0]).clip(0, len(levels) - 1)) + outside[..., None]
     found = read(found, 3, np.arange(found.shape[3]), sigma=steps["smooth"]["deviation_mm"] / own[2])
@@ -163,7 +164,7 @@ def delineated(folder, steps, image, affine):  # class indices of an oriented, s
         if decide["fill_holes_of_slices"]:
             islands = named(mask != index, (0,), (1,))
             mask[(islands != islands[-1:, -1:]) & (mask == 0)] = index
-    return np.pad(mask[1:-1, 1:-1, 1:-1], list(zip(start, shape - stop)))
+    return np.pad(mask[1:-1, 1:-1, 1:-1], list(zip(low, shape - high)))
 
 
 def main(folder, source, target):

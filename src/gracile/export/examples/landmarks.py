@@ -8,7 +8,7 @@ mm along the axes of the oriented volume, from the middle of its first voxel, un
 
 import json
 import sys
-from itertools import product
+from itertools import permutations, product
 from pathlib import Path
 
 import nibabel as nib
@@ -22,7 +22,10 @@ def network(path):  # from images (n, 1, x, y, z), and the numbers of their land
 
 
 def turned_to(codes, array, affine):  # a view whose axes run to the sides that are named, such as RAS; and its affine
-    turn = nib.orientations.ornt_transform(nib.io_orientation(affine), nib.orientations.axcodes2ornt(codes))
+    cosines = affine[:3, :3] / nib.affines.voxel_sizes(affine)
+    rows = max(permutations(range(3)), key=lambda rows: sum(abs(cosines[rows, range(3)])))
+    own = np.column_stack([rows, np.where(cosines[rows, range(3)] > 0, 1, -1)])
+    turn = nib.orientations.ornt_transform(own, nib.orientations.axcodes2ornt(codes))
     return nib.orientations.apply_orientation(array, turn), affine @ nib.orientations.inv_ornt_aff(turn, array.shape)
 
 

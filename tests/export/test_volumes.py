@@ -243,6 +243,16 @@ def test_an_example_refuses_a_contract_that_is_damaged_or_foreign(
     assert said in refusal(cord, tmp_path, json.dumps(content))
 
 
+def test_the_landmarks_example_refuses_the_contract_of_a_cord(cord: Path, skull: Path, tmp_path: Path) -> None:
+    assert "another kind" in refusal(skull, tmp_path, (cord / "contract.json").read_text())
+
+
+def test_an_example_refuses_several_volumes_in_one_file(exported: Path, tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.zeros((8, 8, 8, 2), np.int16), np.eye(4)), tmp_path / "two.nii.gz")
+    with pytest.raises(BundleError, match="cannot reshape"):
+        run_example(exported, tmp_path / "two.nii.gz", tmp_path / "answer")
+
+
 def test_an_example_refuses_what_is_no_contract(cord: Path, tmp_path: Path) -> None:
     assert "cannot be used" in refusal(cord, tmp_path, '{"format": 1')
 
@@ -268,6 +278,7 @@ def test_an_example_that_fails_is_told_in_its_own_words(cord: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
+        ("input.channels=3", "input.channels is not 1"),
         ("prepare.intensity=zscore", "prepare.intensity is not percentile"),
         ("stages.cord.decision.rule=foreground-first", "decision.rule"),
         ("stages.cord.decision.smallest=5", "decision.smallest"),

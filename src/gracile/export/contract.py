@@ -71,6 +71,8 @@ def _why_not(recipe: Recipe, cascade: str) -> str:
     first, second = recipe.stages
     if recipe.prepare.intensity != INTENSITIES[cascade]:
         return f"prepare.intensity is not {INTENSITIES[cascade]}"
+    if recipe.input.channels != 1:
+        return "input.channels is not 1"
     if not all(np.atleast_1d(first.spacing_mm)):  # type: ignore[union-attr]
         return f"stages.{first.name}.spacing_mm keeps an axis of the volume"
     if recipe.landmarks and len(recipe.landmarks) < landmark_heat.AGREEING:

@@ -172,10 +172,10 @@ def main(folder, source, target):
     if (contract["format"], contract["cascade"]) != (1, "line-and-column"):
         raise ValueError("contract.json is of another kind of model, or of another version")
     steps, image = {step["step"]: step for step in contract["steps"]}, nib.load(source)
-    values, scale = np.nan_to_num(np.asarray(image.dataobj, np.float32), posinf=0, neginf=0), steps["standardize"]
+    values = np.nan_to_num(np.asarray(image.dataobj, np.float32).reshape(image.shape[:3]), posinf=0, neginf=0)
+    mask, scale, codes = np.zeros(values.shape, np.uint8), steps["standardize"], steps["orient"]["axes_run_to"]
     low, high = np.percentile(values, (scale["low_percentile"], scale["high_percentile"]))
-    values, codes = (values - low) / max(high - low, scale["least_span"]), steps["orient"]["axes_run_to"]
-    mask = np.zeros(image.shape, np.uint8)
+    values = (values - low) / max(high - low, scale["least_span"])
     turned_to(codes, mask, image.affine)[0][...] = delineated(folder, steps, *turned_to(codes, values, image.affine))
     nib.save(nib.Nifti1Image(mask, image.affine, image.header, dtype=np.uint8), target)
 
@@ -183,5 +183,5 @@ def main(folder, source, target):
 if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]), *sys.argv[2:])
-    except (KeyError, ValueError, TypeError, AttributeError, OSError) as error:
+    except Exception as error:
         sys.exit(f"{sys.argv[1]} cannot be used by this example: {type(error).__name__} {error}")

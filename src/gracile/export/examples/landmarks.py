@@ -170,7 +170,7 @@ def main(folder, source, target):
     if (contract["format"], contract["cascade"]) != (1, "heat-and-patches"):
         raise ValueError("contract.json is of another kind of model, or of another version")
     steps, image = {step["step"]: step for step in contract["steps"]}, nib.load(source)
-    values = np.nan_to_num(np.asarray(image.dataobj, np.float32), posinf=0, neginf=0)
+    values = np.nan_to_num(np.asarray(image.dataobj, np.float32).reshape(image.shape[:3]), posinf=0, neginf=0)
     values = (values - values.mean()) / max(values.std(), steps["standardize"]["least_deviation"])
     values, affine = turned_to(steps["orient"]["axes_run_to"], values, image.affine)
     own = nib.affines.voxel_sizes(affine)
@@ -183,5 +183,5 @@ def main(folder, source, target):
 if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]), *sys.argv[2:])
-    except (KeyError, ValueError, TypeError, AttributeError, OSError) as error:
+    except Exception as error:
         sys.exit(f"{sys.argv[1]} cannot be used by this example: {type(error).__name__} {error}")

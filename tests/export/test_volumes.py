@@ -185,7 +185,7 @@ def test_the_page_explains_every_field(exported: Path) -> None:
     explained = set(re.findall(r"`([a-z0-9_]+)`", page))
     assert names_in(content) - {"images", "numbers"} <= explained
     assert all(f"**{step['step']}**" in page for step in content["steps"])
-    assert (exported / "contract.md").read_text(encoding="utf-8") == page
+    assert (exported / "export-contract.md").read_text(encoding="utf-8") == page
 
 
 def test_the_contract_has_the_weights_and_settings_of_the_bundle() -> None:

@@ -1,6 +1,6 @@
 """What a programmer must know to compute a model of volumes without Gracile: ``contract.json``, as plain data.
 
-docs/export-contract.md explains every field; lengths have their unit in the name.
+export-contract.md in the documents explains every field; lengths have their unit in the name.
 """
 
 from dataclasses import dataclass

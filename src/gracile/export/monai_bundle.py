@@ -57,7 +57,7 @@ def export_monai(bundle: Bundle, name: str, out: Path) -> Path:
     wrapped = PACKAGE / "export" / "examples" / "monai_inference.py"
     write_bytes(folder / "scripts" / "inference.py", wrapped.read_bytes())
     write_text(folder / "docs" / "README.md", f"{card_text(recipe, bundle.card)}\n## Run\n\n    {COMMAND}\n")
-    write_bytes(folder / "docs" / "contract.md", Path(docs_page("export-contract.md")).read_bytes())
+    write_bytes(folder / "docs" / "export-contract.md", Path(docs_page("export-contract.md")).read_bytes())
     write_json(folder / "configs" / "inference.json", _inference())
     write_json(folder / "configs" / "metadata.json", _metadata(bundle, name))
     return folder

@@ -60,7 +60,7 @@ def export_volume(bundle: Bundle, name: str, out: Path, to: Engine = "onnx") -> 
         write_bytes(folder / golden_file(stage), golden.read_bytes())
     write_example(contract, folder / "example.py", to)
     write_text(folder / "card.md", card_text(bundle.recipe, bundle.card))
-    write_bytes(folder / "contract.md", Path(docs_page("export-contract.md")).read_bytes())
+    write_bytes(folder / "export-contract.md", Path(docs_page("export-contract.md")).read_bytes())
     whole = write_whole_case(bundle, folder / "case")
     write_contract(contract, folder, bundle, to, whole)
     return folder

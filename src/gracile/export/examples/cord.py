@@ -2,7 +2,8 @@
 
     python example.py FOLDER volume.nii.gz mask.nii.gz
 
-FOLDER has the networks, and every number that is used here: contract.json and tables.npz, which contract.md explains.
+FOLDER has the networks, and every number that is used here: in contract.json and tables.npz, which export-contract.md
+explains.
 """
 
 import json

@@ -2,8 +2,8 @@
 
     python example.py FOLDER volume.nii.gz points.json
 
-FOLDER has the networks and contract.json with every number that is used here; contract.md explains them. Points are in
-mm along the axes of the oriented volume, from the middle of its first voxel, until they are written: in RAS+ mm.
+FOLDER has the networks, and every number that is used here: in contract.json, which export-contract.md explains. Points
+are in mm along the axes of the oriented volume, from the middle of its first voxel, until they are written: in RAS+ mm.
 """
 
 import json

@@ -165,7 +165,7 @@ def test_every_page_that_a_message_names_is_there() -> None:
         for constant in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)):
             if isinstance(constant.value, str) and (pages := re.findall(r"[\w/.-]+\.md\b", constant.value)):
                 named |= {(page, file.name) for page in pages}
-    others = {"card.md", "CREDITS.md"}  # of bundles and of demo pictures
+    others = {"card.md", "CREDITS.md", "README.md"}  # of bundles, of demo pictures, of bundles for MONAI
     assert {page for page, _ in named} > {"recipes.md", "tuning.md"}
     for page, file in named:
         assert page in others or Path(docs_page(page)).is_file(), f"{file} names {page}"

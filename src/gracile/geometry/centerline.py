@@ -13,8 +13,8 @@ from gracile.geometry.smooth_lines import robust_curve, smooth_curve
 SMOOTHING_MM = 5.0
 """Bandwidth of the smoothing of lines: what is shorter than some 30 mm counts as noise."""
 
-_SETTLING_MM = 20.0
-_END_MM = 10.0
+SETTLING_MM = 20.0
+END_MM = 10.0
 
 
 @dataclass(frozen=True)
@@ -222,10 +222,10 @@ def _line_at(
     heights = at * slices.distance_mm
     rows_columns = curve(np.clip(heights, low, high))
     for end, beyond in ((low, np.minimum(heights - low, 0)), (high, np.maximum(heights - high, 0))):
-        inner = np.clip(end + np.sign(low + high - 2 * end) * min(_END_MM, high - low), low, high)
+        inner = np.clip(end + np.sign(low + high - 2 * end) * min(END_MM, high - low), low, high)
         if inner != end and beyond.any():
             slope = (curve(np.array([end])) - curve(np.array([inner]))) / (end - inner)
-            settled = np.sign(beyond) * _SETTLING_MM * (1 - np.exp(-np.abs(beyond) / _SETTLING_MM))
+            settled = np.sign(beyond) * SETTLING_MM * (1 - np.exp(-np.abs(beyond) / SETTLING_MM))
             rows_columns = rows_columns + slope * settled[:, None]
     rows_columns = np.clip(rows_columns / scale, 0, np.array(slices.volume.shape[1:]) - 1)
     return Centerline(slices.to_mm(np.column_stack([at, rows_columns])))

@@ -7,7 +7,11 @@ from scipy import ndimage
 
 from gracile.errors import GeometryError
 
-_SHIFTS = 4
+SHIFTS = 4
+"""How often a place moves to the middle of its hill."""
+
+LARGEST_SLOPE = 1.5
+"""Millimeters within the slice per millimeter from slice to slice."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ def best_path(
     *,
     spacing_mm: tuple[float, float, float],
     stiffness: float = 0.5,
-    largest_slope: float = 1.5,
+    largest_slope: float = LARGEST_SLOPE,
     threshold: float | None = None,
     window_mm: float = 5.0,
 ) -> Path:
@@ -147,7 +151,7 @@ def _centered(scores: np.ndarray, path: np.ndarray, window: list[int]) -> np.nda
     index = np.arange(len(path))
     own = np.maximum(scores[index, path[:, 0], path[:, 1]], 0)[:, None, None]
     places = path.astype(np.float64)
-    for _ in range(_SHIFTS):
+    for _ in range(SHIFTS):
         row, column = np.rint(places).astype(np.intp).T
         rows, columns = row[:, None] + around[0], column[:, None] + around[1]
         patch = padded[index[:, None, None], rows[:, :, None] + window[0], columns[:, None, :] + window[1]]

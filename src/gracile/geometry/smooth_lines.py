@@ -9,9 +9,9 @@ from gracile.errors import GeometryError
 Curve = Callable[..., np.ndarray]
 """Takes places along, and optionally the order of a derivative; gives ``(n, dimensions)``."""
 
-_TUKEY = 4.685  # 95 % efficiency for normal noise, Beaton and Tukey, Technometrics 16 (1974) 147-185
-_FEWEST = 5
-_TURNS = 4
+TUKEY = 4.685  # 95 % efficiency for normal noise, Beaton and Tukey, Technometrics 16 (1974) 147-185
+FEWEST = 5
+TURNS = 4
 
 
 def smooth_curve(along: np.ndarray, values: np.ndarray, bandwidth: float, weights: np.ndarray | None = None) -> Curve:
@@ -39,7 +39,7 @@ def smooth_curve(along: np.ndarray, values: np.ndarray, bandwidth: float, weight
         raise GeometryError("A curve needs at least one point, and points in order.")
     if len(along) == 1:
         return lambda at, order=0: np.repeat(values if order == 0 else np.zeros_like(values), len(at), axis=0)
-    if len(along) < _FEWEST or bandwidth <= 0:
+    if len(along) < FEWEST or bandwidth <= 0:
         natural = "natural" if len(along) > 2 else "not-a-knot"
         spline = CubicSpline(along, values, bc_type=natural)
         return lambda at, order=0: spline(at, order)
@@ -62,11 +62,11 @@ def robust_curve(along: np.ndarray, values: np.ndarray, bandwidth: float, weight
     """
     start = np.ones(len(along)) if weights is None else np.asarray(weights, dtype=np.float64)
     curve = smooth_curve(along, values, bandwidth, start)
-    if len(along) < _FEWEST or bandwidth <= 0:
+    if len(along) < FEWEST or bandwidth <= 0:
         return curve
-    for _ in range(_TURNS):
+    for _ in range(TURNS):
         off = np.linalg.norm(values - curve(along), axis=1)
         scale = max(1.4826 * float(np.median(off)), bandwidth / 20)
-        trust = (1 - np.minimum(off / (_TUKEY * scale), 1) ** 2) ** 2
+        trust = (1 - np.minimum(off / (TUKEY * scale), 1) ** 2) ** 2
         curve = smooth_curve(along, values, bandwidth, np.maximum(start * trust, 1e-4))
     return curve

@@ -24,6 +24,9 @@ HINT = 0.1
 SIZES = (0.6, 1 / 0.6)
 """How much smaller and larger than the mean shape the landmarks of a volume may lie to each other."""
 
+AGREEING = 4
+"""Landmarks that must lie as the shape has them before it places others."""
+
 
 class LandmarkHeatStage(HeatStage):
     """Tells for each landmark where in a coarse copy of the volume it is, or that it is nowhere.
@@ -96,7 +99,7 @@ class LandmarkHeatStage(HeatStage):
             np.where(masses[:, None] >= HINT, points, np.nan), masses, self.spec.width_mm / 2
         )
         placed = None
-        if pose is not None and self.configuration.tells_pose and agreeing.sum() >= 4:
+        if pose is not None and self.configuration.tells_pose and agreeing.sum() >= AGREEING:
             if not SIZES[0] <= pose.scale <= SIZES[1]:
                 missed = f"not found: the landmarks lie as they should, but at {pose.scale:.2g} times the size"
                 return [Landmark(name, None, peak.mass, note=missed)

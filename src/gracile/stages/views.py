@@ -62,7 +62,7 @@ def tiled(
         if weights is None:
             answered = answers.shape[2:]
             steps = [side // own for side, own in zip(tile, answered, strict=True)]
-            weights = _weights(answered)
+            weights = tile_weights(answered)
             total = np.zeros(
                 (answers.shape[1], *(n // s for n, s in zip(padded.shape[1:], steps, strict=True))), dtype=np.float32
             )
@@ -87,7 +87,7 @@ def _box(start: Sequence[int], sizes: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(at, at + size) for at, size in zip(start, sizes, strict=True))
 
 
-def _weights(sizes: Sequence[int]) -> np.ndarray:
+def tile_weights(sizes: Sequence[int]) -> np.ndarray:
     """A Gaussian about the middle of a tile, 1 there."""
     weights = np.ones(())
     for size in sizes:

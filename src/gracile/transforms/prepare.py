@@ -30,6 +30,12 @@ _KINDS = {
     "scan": _Kind("ultrasound image", find_scan, why_not_ultrasound),
 }
 
+PERCENTILES = (1, 99)
+"""What the intensity option ``percentile`` brings to 0 and 1."""
+
+LEAST_SPAN = 1e-3
+"""Smallest span that intensities are divided by."""
+
 MIDDLE = 127.0
 """Gray level to which the intensity option ``median-shift`` brings a channel's median."""
 
@@ -157,10 +163,10 @@ def _standardized(image: np.ndarray, region: np.ndarray, method: str) -> np.ndar
         if method == "zscore":
             low, span = inside.mean(), inside.std()
         elif method == "percentile":
-            low, high = np.percentile(inside, (1, 99))
+            low, high = np.percentile(inside, PERCENTILES)
             span = high - low
         else:
             low, span = (MIDDLE if method == "median-shift" else 0.0), 255.0
-        result[channel] = (values - low) / max(float(span), 1e-3)
+        result[channel] = (values - low) / max(float(span), LEAST_SPAN)
     result *= region
     return result

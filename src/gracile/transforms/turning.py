@@ -17,13 +17,13 @@ def turned(volume: np.ndarray, degrees: float) -> np.ndarray:
         The same shape, float32.
     """
     channels, x, y, z = volume.shape
-    matrix = _turn(x, y, degrees)
+    matrix = turn_matrix(x, y, degrees)
     slices = np.ascontiguousarray(volume, dtype=np.float32).reshape(channels, x * y, z)
     return np.stack([matrix @ part for part in slices]).reshape(volume.shape)
 
 
 @lru_cache(maxsize=16)
-def _turn(x: int, y: int, degrees: float) -> csr_array:
+def turn_matrix(x: int, y: int, degrees: float) -> csr_array:
     """``(x * y, x * y)`` weights of the pixels of a slice, four for each."""
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     rows, columns = np.meshgrid(np.arange(x) - (x - 1) / 2, np.arange(y) - (y - 1) / 2, indexing="ij")

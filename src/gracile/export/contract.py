@@ -158,7 +158,7 @@ def _line_and_column(recipe: Recipe, tables: dict[str, np.ndarray]) -> list[dict
     ways = [_there_and_back(segment.size, mirrored, degrees) for mirrored, degrees in looks]
     tables["view_pixels"] = np.stack([pixels for pixels, _ in ways])
     tables["view_shares"] = np.stack([shares for _, shares in ways])
-    tables["tile_weights"] = views.tile_weights((*segment.size, segment.length))
+    tables["tile_weights"] = views.tile_weights((*segment.size, segment.longest or segment.length))
     members = sorted({index for name in find.structures or recipe.structures for index in recipe.structures[name]})
     return [
         _find_line(recipe, find, members),
@@ -174,7 +174,8 @@ def _line_and_column(recipe: Recipe, tables: dict[str, np.ndarray]) -> list[dict
             "does": "softmax of the network's logits over the column in tiles, averaged over views of it",
             "graph": segment.name,
             "network": _network("(n, classes, x, y, z) logits"),
-            "tile_slices": segment.length,
+            "tile_slices": segment.longest or segment.length,
+            "short_columns": "whole" if segment.longest else "padded",
             "tile_overlap": segment.overlap,
             "tile_weights": "tables.npz: tile_weights",
             "tile_deviation_share": views.SHARPNESS,

@@ -132,8 +132,7 @@ def delineated(folder, steps, image, affine):  # class indices of an oriented, s
         return np.zeros(image.shape)
     # The line on the volume's own slices; the column's slices along it, standardized by those around each.
     line = np.array(sorted(nib.affines.apply_affine(np.linalg.inv(affine), line), key=lambda place: place[2]))
-    met = np.arange(shape[2])
-    met = met[(met >= line[0, 2] - step[2] - 1e-6) & (met <= line[-1, 2] + step[2] + 1e-6)]
+    met = np.flatnonzero(abs(np.arange(shape[2]) - line[[0, -1], 2].mean()) <= np.ptp(line[:, 2]) / 2 + step[2] + 1e-6)
     step, size = np.where(cut["spacing_mm"], cut["spacing_mm"] / own, 1), np.array(cut["size_pixels"])
     last = min(np.ceil(met[-1] / step[2] - 1e-6), np.floor((shape[2] - 1) / step[2] + 1e-6))
     levels = np.arange(min(last, np.floor(met[0] / step[2] + 1e-6)), last + 1)
@@ -145,9 +144,10 @@ def delineated(folder, steps, image, affine):  # class indices of an oriented, s
     mean, square = read(means, 0, np.arange(len(means)), sigma=reach).T
     column = ((np.stack(column, axis=-1) - mean) / np.sqrt((square - mean**2).clip(1e-6))).astype(np.float32)
     # The network's answers to it as it is, mirrored and turned.
-    run, tables, maps = network(folder / segment["graph"]), np.load(folder / "tables.npz"), 0
+    run, tables = network(folder / segment["graph"]), np.load(folder / "tables.npz")
+    maps, weights = 0, tables["tile_weights"][..., : {"whole": column.shape[2]}.get(segment["short_columns"])]
     for view, pixels, shares in zip(segment["views"], tables["view_pixels"], tables["view_shares"]):
-        answer = tiled(run, seen(column, pixels[0], shares[0]), segment["tile_overlap"], tables["tile_weights"])
+        answer = tiled(run, seen(column, pixels[0], shares[0]), segment["tile_overlap"], weights)
         maps = maps + seen(answer, pixels[1], shares[1])[view["class_order"]] / len(segment["views"])
     # Back on the voxels of the part of the volume that the column covers; beyond it all is background.
     box = np.array([[*corners.min(axis=0), levels[0]], [*corners.max(axis=0) + size - 1, last]]) * step

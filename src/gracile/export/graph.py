@@ -1,6 +1,6 @@
 """Graphs of ONNX, written as arithmetic: a `Graph` that grows node by node, and the `Value`s that flow in it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -320,7 +320,18 @@ class _Scope:
     def proto(
         self, name: str, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
     ) -> onnx.GraphProto:
-        return helper.make_graph(self.nodes, name, inputs, outputs, list(self.tensors.values()))
+        used = set(_used(self.nodes))
+        tensors = [tensor for key, tensor in self.tensors.items() if key in used]
+        return helper.make_graph(self.nodes, name, inputs, outputs, tensors)
+
+
+def _used(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
+    """Names of what nodes take, those in their branches and loops too."""
+    for node in nodes:
+        yield from node.input
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _used(attribute.g.node)
 
 
 def _typed(name: str, dtype: Any, shape: Sequence[int | str | None] | None) -> onnx.ValueInfoProto:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -94,22 +94,27 @@ class Parity:
         """For the terminal: the smallest Dice and clDice of a case stand for all of its structures."""
         from rich.table import Table
 
+        columns = {
+            "differing %": [None if row.differing is None else 100 * row.differing for row in self.rows],
+            "Dice": [min(row.dice.values(), default=None) for row in self.rows],
+            "clDice": [min(row.cldice.values(), default=None) for row in self.rows],
+            "voxels": [row.points_voxels for row in self.rows],
+        }
+        told = {title: values for title, values in columns.items() if any(value is not None for value in values)}
         table = Table(title="The exported model beside Gracile")
         table.add_column("case")
-        table.add_column("engine")
-        for title in ("differing %", "least Dice", "least clDice", "points, voxels"):
-            table.add_column(title, justify="right")
-        for row in self.rows:
-            table.add_row(
-                row.name, row.engine, _figure(row.differing, 100.0), _figure(min(row.dice.values(), default=None)),
-                _figure(min(row.cldice.values(), default=None)), _figure(row.points_voxels),
-                style=None if row.agrees else "red",
-            )  # fmt: skip
+        table.add_column("engine", no_wrap=True)
+        for title in told:
+            table.add_column(title, justify="right", no_wrap=True)
+        for place, row in enumerate(self.rows):
+            figures = [values[place] for values in told.values()]
+            shown = ["-" if value is None else f"{value:.5f}" for value in figures]
+            table.add_row(row.name, row.engine, *shown, style=None if row.agrees else "red")
         return table
 
 
 def require(parity: Parity) -> None:
-    """Raise ExportError, with the figures, where an exported model answers otherwise than Gracile, or none was tried."""
+    """Raise ExportError, with the figures, where an exported model answers otherwise than Gracile, or was not tried."""
     if not parity.rows:
         raise ExportError("The exported model was tried on nothing.", "Name cases to try it on: --cases FOLDER.")
     wrong = [row for row in parity.rows if not row.agrees]
@@ -124,7 +129,3 @@ def require(parity: Parity) -> None:
 def _finite(distance: float | None) -> float | str | None:
     """JSON knows no infinity."""
     return "not found" if distance is not None and not np.isfinite(distance) else distance
-
-
-def _figure(value: Any, scale: float = 1.0) -> str:
-    return "-" if value is None else f"{scale * value:.5f}"

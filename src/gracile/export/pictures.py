@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,8 @@ from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe
 from gracile.runners import Computing
 
-FRAMES = slice(0, 30, 5)
-"""Of a clip: the frames that an export is tried on."""
+LAST_FRAME, EACH = 30, 5
+"""Of a clip every fifth frame is looked at, up to there."""
 
 
 class Exporting(ABC):
@@ -37,7 +37,7 @@ class Exporting(ABC):
 
     @abstractmethod
     def mask(self, picture: np.ndarray, region: np.ndarray | None) -> np.ndarray:
-        """``(height, width)`` class indices of ``(height, width, 3)`` uint8, within a region bool where one is given."""
+        """``(height, width)`` class indices of ``(height, width, 3)`` uint8, within a bool region if there is one."""
 
 
 def compared(bundle: Bundle, ways: Sequence[Exporting], cases: Sequence[Case], given: bool = False) -> list[ParityRow]:
@@ -54,10 +54,10 @@ def compared(bundle: Bundle, ways: Sequence[Exporting], cases: Sequence[Case], g
     for case in cases:
         result = pipeline(case)
         assert result.mask is not None
-        for way in ways:
-            for region, name in [(case.region, way.engine), (result.region, f"{way.engine}, region given")][: 1 + given]:
-                mask = way.mask(in_colors(case), region)
-                rows.append(ParityRow.of_masks(case.id, name, result.mask, mask, bundle.recipe.structures))
+        regions = {"": case.region} | ({", region given": result.region} if given else {})
+        for way, (how, region) in product(ways, regions.items()):
+            mask = way.mask(in_colors(case), region)
+            rows.append(ParityRow.of_masks(case.id, way.engine + how, result.mask, mask, bundle.recipe.structures))
     return rows
 
 
@@ -71,9 +71,14 @@ def read_cases(places: Sequence[Path], recipe: Recipe) -> Iterator[Case]:
     """Pictures and some frames of each clip, of files and folders. Raises DataError."""
     for place in places:
         for path in image_files(place, (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)) if place.is_dir() else [place]:
-            if not path.name.lower().endswith(VIDEO_SUFFIXES):
+            if path.name.lower().endswith(VIDEO_SUFFIXES):
+                yield from _frames(path)
+            else:
                 yield read_case_file(path, stem(path), recipe.input)
-                continue
-            with open_video(path) as video:
-                for number, frame in enumerate(islice(video, FRAMES.start, FRAMES.stop, FRAMES.step)):
-                    yield Case.from_array(frame.image, f"{stem(path)}, frame {FRAMES.step * number}", region=video.region)
+
+
+def _frames(path: Path) -> Iterator[Case]:
+    with open_video(path) as video:
+        for number, frame in enumerate(islice(video, LAST_FRAME)):
+            if number % EACH == 0:
+                yield Case.from_array(frame.image, f"{stem(path)}, frame {number}", region=video.region)

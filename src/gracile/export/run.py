@@ -7,38 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from gracile.bundle import Bundle, read_bundle
-from gracile.errors import ExportError, UsageError, needs, nearest
+from gracile.errors import ExportError, UsageError, nearest, needs
+from gracile.export.formats import FORMATS
 from gracile.export.parity import Parity, require
 from gracile.names import MODELS, demo_folder
 
 PARITY = "parity.json"
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format of other programs.
-
-    Args:
-        summary: For people.
-        pictures: Where a `gracile.export.pictures.Exporting` lies that writes picture models, ``module:Class``; empty
-            where it is not for them.
-        volumes: Where a function lies that exports models of volumes, ``(bundle, name, out) -> Exported``.
-    """
-
-    summary: str
-    pictures: str = ""
-    volumes: str = ""
-
-
-FORMATS: dict[str, Format] = {
-    "onnx": Format(
-        "pictures: one file for ONNX Runtime", "gracile.export.onnx_file:OnnxFile",
-        "gracile.export.volume_folder:export_volume",
-    ),
-    "openvino": Format("pictures: the same for OpenVINO", "gracile.export.openvino_ir:OpenvinoIR"),
-    "monai": Format("volumes: a bundle for MONAI", volumes="gracile.export.monai_bundle:export_monai"),
-}  # fmt: skip
-"""What a model can be exported to."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +32,7 @@ class Exported:
     parity: Parity
 
 
-def export_model(
-    model: str, to: str, out: Path, cases: Sequence[Path] = (), settings: Sequence[str] = ()
-) -> Exported:
+def export_model(model: str, to: str, out: Path, cases: Sequence[Path] = (), settings: Sequence[str] = ()) -> Exported:
     """Write a model for other programs to ``out``, with ``parity.json``.
 
     Args:
@@ -105,13 +77,13 @@ def _loaded(place: str) -> Callable[..., Any]:
     return loaded
 
 
-def _export_pictures(
-    way: Any, bundle: Bundle, name: str, to: str, out: Path, cases: Sequence[Path]
-) -> Exported:
+def _export_pictures(way: Any, bundle: Bundle, name: str, to: str, out: Path, cases: Sequence[Path]) -> Exported:
     from gracile.export.pictures import compared, read_cases
 
-    demos = [model.demo for model in MODELS.values() if model.recipe == bundle.recipe.name]
-    places = list(cases) or [demo_folder(demo) for demo in demos]
+    demos = [demo_folder(model.demo) for model in MODELS.values() if model.recipe == bundle.recipe.name]
+    places = list(cases) or demos
+    if not places:
+        raise UsageError("There are no pictures to try the model on.", "Name some: --cases FOLDER.")
     exported = Exported(name, to, way.write(bundle, name, out), Parity())
     way.open(exported.files)
     exported.parity.rows += compared(bundle, [way], list(read_cases(places, bundle.recipe)))

@@ -17,20 +17,13 @@ from gracile.export.morphology import (
     thinned,
     unframed,
 )
-from gracile.transforms.scan import (
-    _BRIGHTER,
-    _FRAME,
-    _STRAIGHT,
-    _TOP,
-    SMALLEST_SCAN,
-    WORKING_SIZE,
-)
+from gracile.transforms.scan import BRIGHTER, FLAT, FRAME, SMALLEST_SCAN, STRAIGHT, TOP, WORKING_SIZE
 
-_FLAT = 0.005
 _NEARLY = 1e-3
-"""Less than the rows of a hull can lie from a whole number without being one."""
+"""Rows of a hull that are no whole numbers lie farther from one, as they are parts of a few hundred."""
 
-_NOWHERE = 1e5
+_NOWHERE = 100_000
+"""A row that no picture has."""
 
 
 def scan(graph: Graph, colors: Value) -> Value:
@@ -38,12 +31,12 @@ def scan(graph: Graph, colors: Value) -> Value:
     small, step = thinned(graph, colors, WORKING_SIZE)
     flat = highest(graph, small, 3, 3).equals(lowest(graph, small, 3, 3)).to(np.float32)
     lit = _largest_lit(graph, small, flat, _surround(graph, small, flat))
-    is_there = (flat_share(flat) >= _FLAT) & (flat_share(lit) >= SMALLEST_SCAN)
+    is_there = (_share(flat) >= FLAT) & (_share(lit) >= SMALLEST_SCAN)
     found = graph.choose(is_there, lambda: _outlined(graph, lit), lambda: lit * 0.0 + 1.0)
     return thickened(graph, found, step, colors)
 
 
-def flat_share(mask: Value) -> Value:
+def _share(mask: Value) -> Value:
     """``()``: the share of a mask that is lit."""
     return mask.sum() / (mask.size(2) * mask.size(3)).to(np.float32)
 
@@ -61,11 +54,11 @@ def _largest_lit(graph: Graph, small: Value, flat: Value, surround: Value) -> Va
     """The largest area of echoes with the dim parts around it, holes closed."""
     difference = abs(small - surround)
     moving = 1.0 - flat * (difference > 2).to(np.float32)
-    strong = framed(graph, _opened(graph, (difference > _BRIGHTER).to(np.float32) * moving, 1), 6)
+    strong = framed(graph, _opened(graph, (difference > BRIGHTER).to(np.float32) * moving, 1), 6)
     core = largest(graph, unframed(graph, eroded(graph, dilated(graph, strong, 5), 5), 6))
     dim = graph.larger((difference > 0).to(np.float32) * moving, core)
     closed = lowest(graph, highest(graph, dim, 3, 3), 3, 3)
-    dim = _opened(graph, graph.where(surround > _BRIGHTER, closed, dim), 3)
+    dim = _opened(graph, graph.where(surround > BRIGHTER, closed, dim), 3)
     labels = islands(graph, dim, diagonally=False)
     best = commonest(graph, labels, core)
     return graph.where(best > 0, labels.equals(best).to(np.float32), core)
@@ -82,24 +75,23 @@ def _outlined(graph: Graph, lit: Value) -> Value:
     scan = lit.pick(0).pick(0) > 0.5
     height, width = scan.size(0), scan.size(1)
     rows = graph.count_up(height).lifted(1)
-    tops, bottoms = (graph.where(scan, places, _NOWHERE_WHOLE).least(0) for places in (rows, -rows))
+    tops, bottoms = (graph.where(scan, places, _NOWHERE).least(0) for places in (rows, -rows))
     used = scan.any(0)
     top, bottom = (_hull(graph, line, used) for line in (tops, bottoms))
     places = rows.to(np.float32)
     hull = (places >= top - _NEARLY) & (places <= _NEARLY - bottom) & used
     ends = [_near_frame(graph, hull.any(other), lit) for other in (1, 0)]
-    inside_rows, inside_columns = (_between(graph, end, length) for end, length in zip(ends, (height, width), strict=True))
+    inside_rows, inside_columns = (
+        _between(graph, end, length) for end, length in zip(ends, (height, width), strict=True)
+    )
     box_rows, box_columns = (last - first for first, last in ends)
     filled = hull.to(np.float32).sum() / (box_rows * box_columns).to(np.float32)
-    depth = graph.larger(graph.node("Round", box_rows.to(np.float64) * _TOP), 1.0).to(np.int64)
+    depth = graph.larger(graph.node("Round", box_rows.to(np.float64) * TOP), 1.0).to(np.int64)
     at_top = _between(graph, (ends[0][0], ends[0][0] + depth), height).lifted(1)
     wide = (hull & at_top).any(0).to(np.float32).sum() / box_columns.to(np.float32)
-    is_straight = (filled >= _STRAIGHT) | (wide >= _STRAIGHT)
+    is_straight = (filled >= STRAIGHT) | (wide >= STRAIGHT)
     box = inside_rows.lifted(1) & inside_columns.lifted(0)
     return (hull | (box & is_straight)).to(np.float32).lifted(0, 1)
-
-
-_NOWHERE_WHOLE = int(_NOWHERE)
 
 
 def _hull(graph: Graph, rows: Value, used: Value) -> Value:
@@ -108,7 +100,7 @@ def _hull(graph: Graph, rows: Value, used: Value) -> Value:
     It is the highest of the lines that have all points on one side; those that go from a point to where the next ones
     rise least are enough.
     """
-    heights = graph.where(used, rows, _NOWHERE_WHOLE).to(np.float64)
+    heights = graph.where(used, rows, _NOWHERE).to(np.float64)
     places = graph.count_up(rows.size(0)).to(np.float64)
     run = places.lifted(0) - places.lifted(1)
     rise = (heights.lifted(0) - heights.lifted(1)) / graph.larger(run, 1.0)
@@ -124,7 +116,7 @@ def _near_frame(graph: Graph, lit: Value, picture: Value) -> tuple[Value, Value]
     length = lit.size(0)
     places = graph.count_up(length)
     first, last = graph.where(lit, places, length).least(0), graph.where(lit, places + 1, 0).most(0)
-    near = graph.larger(picture.size(2), picture.size(3)).to(np.float64) * _FRAME
+    near = graph.larger(picture.size(2), picture.size(3)).to(np.float64) * FRAME
     begins = graph.where(first.to(np.float64) <= near, graph.constant(0, np.int64), first)
     ends = graph.where(last.to(np.float64) >= length.to(np.float64) - near, length, last)
     return begins, ends

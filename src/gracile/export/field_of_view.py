@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gracile.export.doubled import Doubled
 from gracile.export.graph import Graph, Value
 from gracile.export.morphology import (
     dilated,
@@ -16,6 +17,9 @@ from gracile.export.morphology import (
 )
 from gracile.export.standardizing import quantile
 from gracile.transforms.fundus import WORKING_SIZE
+
+_FEW = 512.0
+"""Counts are weighed in multiples of this and in what is left, so that sums of either are exact in float32."""
 
 _REACH = 4
 """Pixels to each side that a Gaussian of deviation 1 takes in, as ``scipy.ndimage`` cuts it off."""
@@ -56,13 +60,28 @@ def _otsu(graph: Graph, values: Value, low: Value, span: Value) -> Value:
     """The threshold of ``(n,)`` values, `gracile.transforms.fundus._otsu`."""
     places = graph.node("Floor", (values - low) / graph.larger(span, 1e-6) * 256.0)
     bins = graph.smaller(places, 255.0)
-    counts = histogram(graph, bins, bins * 0.0 + 1.0).to(np.float64)
-    width = span.to(np.float64) / 256.0
-    middles = low.to(np.float64) + width * (np.arange(256) + 0.5)
-    below, weighed = (graph.node("CumSum", part, graph.constant(0, np.int64)) for part in (counts, counts * middles))
-    all_below, all_weighed = below.part(255, 256, 0), weighed.part(255, 256, 0)
-    below, weighed = below.part(0, 255, 0), weighed.part(0, 255, 0)
-    above = all_below - below
-    apart = (all_weighed - weighed) / graph.larger(above, 1.0) - weighed / graph.larger(below, 1.0)
-    best = graph.node("ArgMax", below * above * apart * apart, dtype=np.int64, axis=0, keepdims=0)
-    return middles.pick(best).to(np.float32)
+    counts = histogram(graph, bins, bins * 0.0 + 1.0)
+    best = _parting(graph, counts)
+    return low + span / 256.0 * (best.to(np.float32) + 0.5)
+
+
+def _parting(graph: Graph, counts: Value) -> Value:
+    """``()`` int64: behind which of ``(256,)`` bins both groups lie farthest apart.
+
+    Neighbors differ by less than float32 tells, and a bin more or less would move the whole picture by a pixel.
+    """
+    zero = graph.constant(0, np.int64)
+    places = np.arange(256, dtype=np.float32)
+    many = graph.node("Floor", counts / _FEW)
+    below, coarse, fine = (
+        graph.node("CumSum", part, zero) for part in (counts, many * places, (counts - many * _FEW) * places)
+    )
+    weighed = Doubled.sum_of(coarse * _FEW, fine)  # whole numbers, all of them exact
+    number, total = below.part(255, 256, 0), Doubled(weighed.high.part(255, 256, 0), weighed.low.part(255, 256, 0))
+    here = Doubled(weighed.high.part(0, 255, 0), weighed.low.part(0, 255, 0))
+    below = below.part(0, 255, 0)
+    nothing = below * 0.0
+    apart = here * Doubled(number, number * 0.0) + -(total * Doubled(below, nothing))
+    score = apart * apart / Doubled.product_of(graph.larger(below, 1.0), graph.larger(number - below, 1.0))
+    rest = graph.where(score.high >= score.high.most(), score.low, -np.inf)
+    return graph.node("ArgMax", rest, dtype=np.int64, axis=0, keepdims=0)

@@ -14,7 +14,7 @@ from gracile.io import IMAGE_SUFFIXES, image_files, read_case_file, stem
 from gracile.io.naming import VIDEO_SUFFIXES
 from gracile.io.video import open_video
 from gracile.pipeline import Pipeline
-from gracile.recipe import Recipe
+from gracile.recipe import Recipe, recipe_from
 from gracile.runners import Computing
 
 LAST_FRAME, EACH = 30, 5
@@ -41,7 +41,7 @@ class Exporting(ABC):
 
 
 def compared(bundle: Bundle, ways: Sequence[Exporting], cases: Sequence[Case], given: bool = False) -> list[ParityRow]:
-    """What opened models make of cases, beside Gracile in float32.
+    """What opened models make of cases, beside Gracile in float32; neither refuses a picture of the wrong kind.
 
     Args:
         bundle: What was exported.
@@ -49,7 +49,8 @@ def compared(bundle: Bundle, ways: Sequence[Exporting], cases: Sequence[Case], g
         cases: Pictures.
         given: Whether they are also tried with the region that Gracile found.
     """
-    pipeline = Pipeline.from_bundle(bundle, Computing(precision="float32"))
+    recipe = recipe_from(bundle.recipe.model_dump(mode="json"), ["input.wrong_kind=flag"])
+    pipeline = Pipeline.from_bundle(bundle.model_copy(update={"recipe": recipe}), Computing(precision="float32"))
     rows = []
     for case in cases:
         result = pipeline(case)

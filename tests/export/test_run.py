@@ -1,5 +1,6 @@
 """An export ends with figures, and fails by them; what its page says runs as it stands."""
 
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -23,6 +24,7 @@ from gracile.io import read_image
 from gracile.names import demo_folder
 from gracile.runners.openvino import load_openvino
 from tests.test_docs import blocks, commands
+from tests.test_without_torch import gracile_without_torch, without_torch
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +140,23 @@ def test_a_model_of_ones_own_needs_pictures_to_be_tried_on(tmp_path: Path) -> No
     with pytest.raises(UsageError, match="--cases FOLDER"):
         gracile.export(bundle, "onnx", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_it_needs_onnx_and_no_torch(tmp_path: Path) -> None:
+    arguments = ("export", "surgical-tool", "--to", "onnx", "--out", tmp_path)
+    done = gracile_without_torch(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "surgical-tool.onnx").is_file()
+    done = without_torch("sys.modules['onnx'] = None\nfrom gracile.cli import main\nmain()", *arguments)
+    assert done.returncode == 2
+    assert "needs the package onnx" in done.stderr
+    assert 'pip install "gracile[train]"' in done.stderr
+
+
+def test_functions_keep_the_names_that_rooms_have_too() -> None:
+    for room in ("explain", "export"):
+        importlib.import_module(f"gracile.{room}.run")
+        assert callable(getattr(gracile, room))
 
 
 def test_the_page_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photograph: Path) -> None:

@@ -1,6 +1,6 @@
 """Numbers in two of float32 each, about 48 bits, for engines that know no float64.
 
-Source: Dekker, A floating-point technique for extending the available precision, Numerische Mathematik 18 (1971) 224-242.
+Source: Dekker, A floating-point technique for extending the available precision, Numerische Mathematik 18 (1971) 224.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,11 @@ class Doubled:
     low: Value
 
     @classmethod
+    def of(cls, number: Value) -> "Doubled":
+        """A float32."""
+        return cls(number, number * 0.0)
+
+    @classmethod
     def sum_of(cls, one: Value, other: Value) -> "Doubled":
         """The sum of two float32, exactly."""
         total = one + other
@@ -31,6 +36,10 @@ class Doubled:
         product = one * other
         (a, b), (c, d) = _halves(one), _halves(other)
         return cls(product, ((a * c - product) + a * d + b * c) + b * d)
+
+    def part(self, start: int, stop: int) -> "Doubled":
+        """Of several numbers those from one place up to another."""
+        return Doubled(self.high.part(start, stop, 0), self.low.part(start, stop, 0))
 
     def __add__(self, other: "Doubled") -> "Doubled":
         total = Doubled.sum_of(self.high, other.high)
@@ -45,7 +54,7 @@ class Doubled:
 
     def __truediv__(self, other: "Doubled") -> "Doubled":
         share = self.high / other.high
-        rest = self + -(other * Doubled(share, share * 0.0))
+        rest = self + -(other * Doubled.of(share))
         return Doubled.sum_of(share, rest.high / other.high)
 
 

@@ -70,18 +70,13 @@ def _parting(graph: Graph, counts: Value) -> Value:
 
     Neighbors differ by less than float32 tells, and a bin more or less would move the whole picture by a pixel.
     """
-    zero = graph.constant(0, np.int64)
     places = np.arange(256, dtype=np.float32)
     many = graph.node("Floor", counts / _FEW)
-    below, coarse, fine = (
-        graph.node("CumSum", part, zero) for part in (counts, many * places, (counts - many * _FEW) * places)
-    )
+    parts = (counts, many * places, (counts - many * _FEW) * places)
+    below, coarse, fine = (graph.node("CumSum", part, graph.constant(0, np.int64)) for part in parts)
     weighed = Doubled.sum_of(coarse * _FEW, fine)  # whole numbers, all of them exact
-    number, total = below.part(255, 256, 0), Doubled(weighed.high.part(255, 256, 0), weighed.low.part(255, 256, 0))
-    here = Doubled(weighed.high.part(0, 255, 0), weighed.low.part(0, 255, 0))
-    below = below.part(0, 255, 0)
-    nothing = below * 0.0
-    apart = here * Doubled(number, number * 0.0) + -(total * Doubled(below, nothing))
+    number, below = below.part(255, 256, 0), below.part(0, 255, 0)
+    apart = weighed.part(0, 255) * Doubled.of(number) + -(weighed.part(255, 256) * Doubled.of(below))
     score = apart * apart / Doubled.product_of(graph.larger(below, 1.0), graph.larger(number - below, 1.0))
-    rest = graph.where(score.high >= score.high.most(), score.low, -np.inf)
-    return graph.node("ArgMax", rest, dtype=np.int64, axis=0, keepdims=0)
+    nearly = graph.where(score.high >= score.high.most(), score.low, -np.inf)
+    return graph.node("ArgMax", nearly, dtype=np.int64, axis=0, keepdims=0)

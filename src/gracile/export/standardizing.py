@@ -11,9 +11,9 @@ def standardized(graph: Graph, image: Value, inside: Value, method: str) -> Valu
     counts = inside.to(np.float32)
     if method == "zscore":
         number = counts.sum()
-        low = (image * counts).sum(1, 2, keep=True) / number
+        low = _added_up(image * counts) / number
         spread = (image - low) * counts
-        span = graph.node("Sqrt", (spread * spread).sum(1, 2, keep=True) / number)
+        span = graph.node("Sqrt", _added_up(spread * spread) / number)
     elif method == "percentile":
         low, high = (quantile(graph, image, inside, share) for share in (0.01, 0.99))
         span = high - low
@@ -24,6 +24,11 @@ def standardized(graph: Graph, image: Value, inside: Value, method: str) -> Valu
     else:
         low, span = graph.constant(0.0, np.float32), graph.constant(255.0, np.float32)
     return (image - low) / graph.larger(span, 1e-3) * counts
+
+
+def _added_up(image: Value) -> Value:
+    """``(channels, 1, 1)`` sums; row by row first, as float32 loses digits in a sum of hundreds of thousands."""
+    return image.sum(2, keep=True).sum(1, keep=True)
 
 
 def quantile(graph: Graph, image: Value, inside: Value, share: float) -> Value:

@@ -193,6 +193,17 @@ def test_fused_branches_look_at_the_whole_picture_in_their_own_size(tmp_path: Pa
     require_equal(running(bundle)(image), own(bundle, image))
 
 
+def test_a_stranger_s_graph_is_not_taken_in(tmp_path: Path) -> None:
+    bundle = read_bundle("surgical-tool")
+    network_of_one_convolution(tmp_path / "net.onnx", (256, 256))
+    model = onnx.load(tmp_path / "net.onnx")
+    model.opset_import[0].version = 11
+    onnx.save(model, tmp_path / "net.onnx")
+    bundle.graphs["structures"] = tmp_path / "net.onnx"
+    with pytest.raises(BundleError, match=r"net\.onnx is no graph as Gracile makes them.*models upgrade"):
+        picture_model(bundle, "model")
+
+
 def test_what_no_graph_expresses_is_refused() -> None:
     bundle = read_bundle("surgical-tool", ["stages.structures.decision.smallest=10"])
     with pytest.raises(RecipeError, match=r"small islands.*--set stages\.structures\.decision\.smallest=0"):

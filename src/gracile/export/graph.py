@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from gracile.errors import BundleError
+
 OPSET = 18
 """Of the exported graphs, and of those in the bundles that they take in."""
 
@@ -242,8 +244,19 @@ class Graph:
         return self.node("Loop", rounds, go_on, start, dtype=start.dtype, body=body)
 
     def network(self, file: Path, key: str, *inputs: Value) -> Value:
-        """The answer of a bundle's graph, whose nodes are taken in; its weights are stored once under the key."""
+        """The answer of a bundle's graph, whose nodes are taken in; its weights are stored once under the key.
+
+        Raises:
+            BundleError: It is of another kind than those that Gracile makes.
+        """
         model = onnx.load(file)
+        versions = [(entry.domain, entry.version) for entry in model.opset_import]
+        branches = any(attribute.HasField("g") for node in model.graph.node for attribute in node.attribute)
+        if versions != [("", OPSET)] or branches or model.functions:
+            raise BundleError(
+                f"{file} is no graph as Gracile makes them, and is not taken into another.",
+                "Make it anew: gracile models upgrade BUNDLE.",
+            )
         graph = model.graph
         names = {port.name: value.name for port, value in zip(graph.input, inputs, strict=True)}
         scope = self._scopes[-1]

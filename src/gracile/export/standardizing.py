@@ -33,7 +33,7 @@ def _added_up(image: Value) -> Value:
 
 def quantile(graph: Graph, image: Value, inside: Value, share: float) -> Value:
     """``(channels, 1, 1)`` value below which a share of each channel's pixels lies, linearly between two of them."""
-    beyond = graph.where(inside, image, np.float32(np.inf).reshape(()))
+    beyond = graph.where(inside, image, np.inf)
     flat = beyond.reshape(image.size(0), -1)
     place = (inside.to(np.float64).sum() - 1.0) * share
     first = graph.node("Floor", place)

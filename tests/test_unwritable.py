@@ -22,6 +22,7 @@ COMMANDS: dict[str, list[str]] = {
     "train": ["train", "retina-av", "{data}", "--out", "{out}"],
     "predict": ["predict", "nerve-ultrasound", PICTURES, "--out", "{out}"],
     "explain": ["explain", "surgical-tool", PICTURES, "--out", "{out}"],
+    "export": ["export", "surgical-tool", "--to", "onnx", "--out", "{out}"],
     "demo": ["demo", "--model", "nerve-ultrasound", "--out", "{out}"],
     "compare": ["compare", "retina-av", "retina-av", "{data}", "--out", "{out}"],
     "tune": ["tune", "learning-rate", "{data}", "--recipe", "retina-av", "--out", "{out}"],
@@ -101,8 +102,8 @@ def test_a_full_disk_and_missing_rights_are_told_at_once(
 
 
 def test_a_folder_where_a_file_will_be_is_told_at_once(places: dict[str, str], tmp_path: Path) -> None:
-    files = {"predict": "predictions.json", "train": "recipe.yaml", "explain": "index.html", "tune": "best.yaml",
-             "few-shot": "few_shot.json", "evaluate --json": "a.json"}  # fmt: skip
+    files = {"predict": "predictions.json", "train": "recipe.yaml", "explain": "index.html", "export": "parity.json",
+             "tune": "best.yaml", "few-shot": "few_shot.json", "evaluate --json": "a.json"}  # fmt: skip
     for command, name in files.items():
         (tmp_path / command / name).mkdir(parents=True)
         assert f"{name} cannot be written: it is a folder" in refusal(command, tmp_path / command, places)

@@ -7,7 +7,9 @@ Example:
 """
 
 import os
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from gracile.names import VERSION as __version__
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         compare,
         evaluate,
         explain,
+        export,
         few_shot,
         gate_value,
         load,
@@ -40,8 +43,8 @@ if TYPE_CHECKING:
 
 _PLACES = {
     **dict.fromkeys(
-        ("Answer", "Model", "Options", "compare", "evaluate", "explain", "few_shot", "gate_value", "load", "merge",
-         "predict", "table", "train", "tune"),
+        ("Answer", "Model", "Options", "compare", "evaluate", "explain", "export", "few_shot", "gate_value", "load",
+         "merge", "predict", "table", "train", "tune"),
         "gracile.api",
     ),
     "Case": "gracile.case",
@@ -55,8 +58,8 @@ _PLACES = {
 
 __all__ = [
     "Answer", "Case", "Client", "GracileError", "Model", "Options", "Recipe", "Result", "__version__",
-    "compare", "evaluate", "explain", "few_shot", "gate_value", "load", "merge", "predict", "read_recipe", "table",
-    "train", "tune",
+    "compare", "evaluate", "explain", "export", "few_shot", "gate_value", "load", "merge", "predict", "read_recipe",
+    "table", "train", "tune",
 ]  # fmt: skip
 
 
@@ -69,3 +72,14 @@ def __getattr__(name: str) -> Any:
     if place is None:
         raise AttributeError(f"module 'gracile' has no attribute {name!r}")
     return getattr(import_module(place), name)
+
+
+class _Package(ModuleType):
+    """Keeps the function where a room of the package has its name: importing the room would put it in its place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _PLACES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

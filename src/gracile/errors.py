@@ -42,6 +42,10 @@ class BundleError(GracileError):
     """A trained bundle that is absent, damaged or made for something else."""
 
 
+class ExportError(GracileError):
+    """A model that other programs cannot be given as it is, or that answers otherwise in them."""
+
+
 class GeometryError(GracileError):
     """Grids, spacings or coordinate systems that do not fit together."""
 
@@ -53,7 +57,7 @@ class UsageError(GracileError):
 
 
 PARTS: dict[str, str] = {
-    "train": "Training, checking networks and models without a graph",
+    "train": "Training, exporting, checking networks and models without a graph",
     "explain": "Explaining what a gate looked at",
     "keras": "Reading Keras weights",
 }

@@ -38,6 +38,7 @@ from gracile.runners import Computing
 
 if TYPE_CHECKING:
     from gracile.explain.run import Explained
+    from gracile.export.run import Exported
 
 OUTPUTS = (PREDICTIONS, MEASUREMENTS, CASES)
 
@@ -189,6 +190,38 @@ def explain(
     found = [(entry.path, entry.name) for entry in find_inputs([str(pattern) for pattern in patterns])]
     bundle = model.bundle if isinstance(model, Model) else read_bundle(model, list(settings))
     return explain_pictures(bundle, found, Path(out), method, layer, target, device)
+
+
+@checked
+def export(
+    model: str | Path,
+    to: str,
+    out: str | Path,
+    *,
+    cases: str | Path | Sequence[str | Path] = (),
+    settings: Sequence[str] = (),
+) -> "Exported":
+    """Write a model for other programs to ``out``, and try it beside Gracile: ``out/parity.json``.
+
+    Args:
+        model: A name or a folder.
+        to: ``onnx``, ``openvino`` or ``monai``.
+        out: Folder to write to.
+        cases: Pictures, clips or folders to try it on; the model's demo when empty.
+        settings: ``key=value`` changes to the recipe.
+
+    Returns:
+        The files, and how the exported model compares.
+
+    Raises:
+        RecipeError: The recipe has an option that the format does not express.
+        ExportError: The exported model answers otherwise than Gracile; the message has the figures.
+    """
+    from gracile.export.run import PARITY, export_model
+
+    require_writable(out, PARITY)
+    places = [cases] if isinstance(cases, str | Path) else cases
+    return export_model(str(model), to, Path(out), [Path(place) for place in places], settings)
 
 
 @checked

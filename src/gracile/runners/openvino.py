@@ -28,7 +28,7 @@ def open_openvino_runner(bundle: Bundle, stage: str, computing: Computing) -> "O
     return OpenVINORunner(graph_of(bundle, stage), computing)
 
 
-def _openvino() -> Any:
+def load_openvino() -> Any:
     """OpenVINO without its converter of models, which takes longer to import than all else and sets up telemetry."""
     converter = "openvino.tools.ovc"
     left_out = converter not in sys.modules
@@ -58,7 +58,7 @@ class OpenVINORunner:
         self.graph = graph
         self._own = threading.local()
         with _BUILDING:
-            openvino = _openvino()
+            openvino = load_openvino()
             version = openvino.__version__.split("-")[0]
             settings = {
                 "INFERENCE_PRECISION_HINT": _PRECISIONS[computing.precision],

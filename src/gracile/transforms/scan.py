@@ -15,12 +15,23 @@ SATURATION = 24.0
 Gray pictures with the bluish or brown tint of some machines stay below 15, photographs lie far above.
 """
 
-_BRIGHTER = 12  # gray levels above the surround at which echoes are beyond doubt
-_FRAME = 0.02  # a border nearer to the frame than this share of the longer side is the frame
-_STRAIGHT = 0.92  # share of its box, or of the top of its box, that a rectangular scan fills at least
+FLAT = 0.005
+"""Share of a picture's pixels that equal their neighbors below which it has no surround."""
+
+BRIGHTER = 12
+"""Gray levels above the surround at which echoes are beyond doubt."""
+
+FRAME = 0.02
+"""A border nearer to the frame than this share of the longer side is the frame."""
+
+STRAIGHT = 0.92
+"""Share of its box, or of the top of its box, that a rectangular scan fills at least."""
+
+TOP = 0.06
+"""The top, as a share of the height."""
+
 _LIT = 0.1  # share of the strong echoes of a scan below which a row is black
 _LASTING = 0.7  # share of the rows below that are lit where echoes begin
-_TOP = 0.06  # the top, as a share of the height
 
 
 def find_scan(image: np.ndarray) -> np.ndarray:
@@ -42,7 +53,7 @@ def find_scan(image: np.ndarray) -> np.ndarray:
     small = image[:, step // 2 :: step, step // 2 :: step].max(axis=0)
     flat = _flat(small)
     whole = np.ones((height, width), dtype=bool)
-    if flat.mean() < 0.005:
+    if flat.mean() < FLAT:
         return whole
     surround = _surround(small, flat)
     scan = _largest_lit(small, flat, surround)
@@ -120,10 +131,10 @@ def _largest_lit(small: np.ndarray, flat: np.ndarray, surround: int) -> np.ndarr
     """The largest area of echoes with the dim parts around it, holes closed."""
     difference = np.abs(small.astype(np.int16) - surround)
     panel = flat & (difference > 2)
-    strong = _opened((difference > _BRIGHTER) & ~panel, 1)
+    strong = _opened((difference > BRIGHTER) & ~panel, 1)
     core = _largest(ndimage.binary_closing(np.pad(strong, 6), iterations=5)[6:-6, 6:-6])
     dim = ((difference > 0) & ~panel) | core
-    if surround > _BRIGHTER:  # some echoes equal a gray surround
+    if surround > BRIGHTER:  # some echoes equal a gray surround
         dim = ndimage.minimum_filter(ndimage.maximum_filter(dim, 3), 3)
     dim = _opened(dim, 3)
     labels, count = ndimage.label(dim)
@@ -156,8 +167,8 @@ def _outlined(scan: np.ndarray) -> np.ndarray:
     hull[:, columns] = (rows >= _hull(columns, tops)) & (rows <= -_hull(columns, -bottoms))
     box = _box(hull)
     inside = hull[box]
-    top = inside[: max(1, round(_TOP * len(inside)))]
-    if inside.mean() >= _STRAIGHT or top.any(axis=0).mean() >= _STRAIGHT:  # shadows eat the deep corners
+    top = inside[: max(1, round(TOP * len(inside)))]
+    if inside.mean() >= STRAIGHT or top.any(axis=0).mean() >= STRAIGHT:  # shadows eat the deep corners
         hull[box] = True
     return hull
 
@@ -177,7 +188,7 @@ def _hull(columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _box(mask: np.ndarray) -> tuple[slice, slice]:
-    near = _FRAME * max(mask.shape)
+    near = FRAME * max(mask.shape)
     ends = []
     for axis, length in ((1, mask.shape[0]), (0, mask.shape[1])):
         found = np.flatnonzero(mask.any(axis=axis))

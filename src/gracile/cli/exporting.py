@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gracile.cli.options import EXIT_CODES, Setting, complete_model, completing
+from gracile.cli.options import EXIT_CODES, Loading, Setting, complete_model, completing
 from gracile.export.formats import FORMATS
 
 app = typer.Typer()
@@ -13,7 +13,7 @@ app = typer.Typer()
 complete_format = completing({name: entry.summary for name, entry in FORMATS.items()})
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=Loading, epilog=EXIT_CODES)
 def export(
     model: Annotated[
         str, typer.Argument(help="A shipped model's name or a bundle folder.", autocompletion=complete_model)

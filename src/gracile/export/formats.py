@@ -11,7 +11,7 @@ class Format:
         summary: For people.
         pictures: Where a `gracile.export.pictures.Exporting` lies that writes picture models, ``module:Class``; empty
             where it is not for them.
-        volumes: Where a function lies that exports models of volumes, ``(bundle, name, out) -> Exported``.
+        volumes: Where a function lies that writes models of volumes, ``(bundle, name, out) -> folder``; likewise.
     """
 
     summary: str
@@ -21,10 +21,12 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "onnx": Format(
-        "pictures: one file for ONNX Runtime", "gracile.export.onnx_file:OnnxFile",
-        "gracile.export.volume_folder:export_volume",
+        "pictures: one file for ONNX Runtime; volumes: a folder with its contract and a plain example",
+        "gracile.export.onnx_file:OnnxFile", "gracile.export.volumes:onnx_folder",
     ),
-    "openvino": Format("pictures: the same for OpenVINO", "gracile.export.openvino_ir:OpenvinoIR"),
+    "openvino": Format(
+        "the same for OpenVINO", "gracile.export.openvino_ir:OpenvinoIR", "gracile.export.volumes:openvino_folder",
+    ),
     "monai": Format("volumes: a bundle for MONAI", volumes="gracile.export.monai_bundle:export_monai"),
 }  # fmt: skip
 """What a model can be exported to."""

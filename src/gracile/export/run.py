@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gracile.bundle import Bundle, read_bundle
-from gracile.errors import ExportError, UsageError, nearest, needs
+from gracile.errors import UsageError, nearest, needs
 from gracile.export.formats import FORMATS
 from gracile.export.parity import Parity, require
 from gracile.names import MODELS, demo_folder
@@ -58,26 +58,29 @@ def export_model(model: str, to: str, out: Path, cases: Sequence[Path] = (), set
             f"The format {to} is not for models of {'volumes' if kind == 'volume' else 'pictures'}.",
             f"There are: {', '.join(fitting)}.",
         )
-    with needs("train"):
-        maker = _loaded(place)
-    if kind == "volume":
-        exported: Exported = maker(bundle, name, out)
-        return exported
-    return _export_pictures(maker(), bundle, name, to, out, cases)
+    export = _export_volumes if kind == "volume" else _export_pictures
+    exported = export(place, bundle, name, to, out, cases)
+    exported.parity.write(out / PARITY)
+    require(exported.parity)
+    return exported
 
 
 def _loaded(place: str) -> Callable[..., Any]:
     module, _, wanted = place.partition(":")
-    try:
-        loaded: Callable[..., Any] = getattr(importlib.import_module(module), wanted)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        raise ExportError("This Gracile exports no models of volumes.", "Update Gracile.") from None
+    loaded: Callable[..., Any] = getattr(importlib.import_module(module), wanted)
     return loaded
 
 
-def _export_pictures(way: Any, bundle: Bundle, name: str, to: str, out: Path, cases: Sequence[Path]) -> Exported:
+def _export_volumes(place: str, bundle: Bundle, name: str, to: str, out: Path, cases: Sequence[Path]) -> Exported:
+    from gracile.export.volumes import compared
+
+    folder = _loaded(place)(bundle, name, out)
+    return Exported(name, to, [folder], Parity(compared(bundle, folder, cases)))
+
+
+def _export_pictures(place: str, bundle: Bundle, name: str, to: str, out: Path, cases: Sequence[Path]) -> Exported:
+    with needs("train"):
+        way = _loaded(place)()
     from gracile.export.pictures import compared, read_cases
 
     demos = [demo_folder(model.demo) for model in MODELS.values() if model.recipe == bundle.recipe.name]
@@ -87,6 +90,4 @@ def _export_pictures(way: Any, bundle: Bundle, name: str, to: str, out: Path, ca
     exported = Exported(name, to, way.write(bundle, name, out), Parity())
     way.open(exported.files)
     exported.parity.rows += compared(bundle, [way], list(read_cases(places, bundle.recipe)))
-    exported.parity.write(out / PARITY)
-    require(exported.parity)
     return exported

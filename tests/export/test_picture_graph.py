@@ -101,7 +101,7 @@ def test_every_option_is_expressed(settings: list[str]) -> None:
 
 def test_whole_gray_levels_are_those_of_pillow() -> None:
     run = running(bundle := open_gate(read_bundle("surgical-tool")))
-    for height, width in [(512, 512), (480, 640), (431, 1003)]:
+    for height, width in [(512, 512), (480, 640), (574, 271), (271, 574), (540, 270)]:
         image = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
         answer, result = run(image), own(bundle, image)
         # One gray level in one pixel would show.

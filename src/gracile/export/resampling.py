@@ -17,11 +17,23 @@ def resized(graph: Graph, image: Value, height: Value, width: Value) -> Value:
 
 
 def resized_in_whole_levels(graph: Graph, image: Value, height: Value, width: Value) -> Value:
-    """The same for pictures that shrink, in whole gray levels as Pillow has them; columns first, as it does."""
-    columns = graph.node("Transpose", _pillows(graph, image.size(2), width), perm=[0, 2, 1])
-    narrow = _rounded(graph, image @ columns.pick(0), image @ columns.pick(1))
+    """The same for pictures of which an axis shrinks, in whole gray levels as Pillow has them.
+
+    Levels are rounded after each axis. As in Pillow 13, the height shrinks first where it loses more than twice as many
+    pixels as the width, else the width.
+    """
     rows = _pillows(graph, image.size(1), height)
-    return _rounded(graph, rows.pick(0) @ narrow, rows.pick(1) @ narrow)
+    columns = graph.node("Transpose", _pillows(graph, image.size(2), width), perm=[0, 2, 1])
+
+    def down(levels: Value) -> Value:
+        return _rounded(graph, rows.pick(0) @ levels, rows.pick(1) @ levels)
+
+    def across(levels: Value) -> Value:
+        return _rounded(graph, levels @ columns.pick(0), levels @ columns.pick(1))
+
+    lost, lost_across = image.size(1) - height, image.size(2) - width
+    rows_first = (lost > 0) & (lost > 2 * lost_across)
+    return graph.choose(rows_first, lambda: across(down(image)), lambda: down(across(image)))
 
 
 def weights(graph: Graph, length: Value, wanted: Value) -> Value:

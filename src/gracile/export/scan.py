@@ -43,11 +43,17 @@ def _share(mask: Value) -> Value:
 
 def _surround(graph: Graph, small: Value, flat: Value) -> Value:
     """``()``: the most frequent flat value at the frame, or anywhere where the frame has none."""
-    inner = framed(graph, unframed(graph, flat, 2), 2)
-    at_frame = flat - inner
+    rows, columns = (_at_ends(graph, small.size(axis)) for axis in (2, 3))
+    at_frame = flat * (rows.lifted(1) | columns.lifted(0)).to(np.float32)
     counted = graph.where(at_frame.most() > 0, at_frame, flat)
     counts = histogram(graph, small.reshape(-1), counted.reshape(-1))
     return graph.node("ArgMax", counts, dtype=np.int64, axis=0, keepdims=0).to(np.float32)
+
+
+def _at_ends(graph: Graph, length: Value) -> Value:
+    """``(n,)`` bool: the two places at either end."""
+    places = graph.count_up(length)
+    return (places < 2) | (places >= length - 2)
 
 
 def _largest_lit(graph: Graph, small: Value, flat: Value, surround: Value) -> Value:

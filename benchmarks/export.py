@@ -3,11 +3,12 @@
     python benchmarks/export.py DATA
     python benchmarks/export.py DATA --only surgical-tool --json parity.json
 
-DATA holds ``retina-av``, ``nerve-ultrasound``, ``surgical-video``, ``spinal-cord`` and ``landmarks``. Each shipped model
-is exported for ONNX Runtime and for OpenVINO. Models of pictures are asked twice: as they find the region by themselves,
-and with the region that Gracile found; those of volumes by the plain example in their folder, whose seconds from its
-start are printed beside Gracile's with the model loaded. Gracile computes in float32. Many of the inputs are those that
-the models learned from: what is asked is whether both answers are the same, not whether they are right.
+DATA holds ``retina-av``, ``nerve-ultrasound``, ``surgical-video``, ``spinal-cord`` and ``landmarks``. Each shipped
+model is exported for ONNX Runtime and for OpenVINO. Models of pictures are asked twice: as they find the region by
+themselves, and with the region that Gracile found; those of volumes by the plain example in their folder, whose
+seconds from its start are printed beside Gracile's with the model loaded. Gracile computes in float32. Many of the
+inputs are those that the models learned from: what is asked is whether both answers are the same, not whether they are
+right.
 """
 
 import argparse

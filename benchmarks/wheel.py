@@ -223,6 +223,7 @@ def applied(trial: Trial) -> None:
         trial.note(
             (work / page).is_file() and (work / page).stat().st_size > 10_000, f"the page {page}", "it is not there"
         )
+    trial.gracile("export", "spinal-cord", "--to", "openvino", "--out", "exported", says="exported/spinal-cord")
     trial.python("from Python", IN_PYTHON)
     serving(trial, "serve", "retina-av")
     serving(trial, "view", "one")

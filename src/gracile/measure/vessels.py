@@ -1,5 +1,6 @@
 """Measurements of the arteries and veins in a fundus photograph."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ DETECTED = "the optic disc is detected, not given: check it in the pictures"
 _SMOOTHING = 0.005
 _SHORTEST = 0.04
 _SPUR = 0.008
+_LARGE = 2_000_000
+"""Pixels from which on two threads help; the steps on smaller pictures are so short that they wait for each other."""
 
 
 class Vessels(Measure):
@@ -120,15 +123,19 @@ def fundus_measurements(
     scale = Scale(um_per_pixel)
     extent = _extent(region)
     shared = _shared(mask, trees)
-    taken = [_take_apart(name, np.isin(mask, classes) & region, shared, extent) for name, classes in trees.items()]
+    masks = {name: np.isin(mask, classes) & region for name, classes in trees.items()}
+    with ThreadPoolExecutor(2 if mask.size >= _LARGE else 1) as threads:
+        parts = [threads.submit(_take_apart, name, own, shared, extent) for name, own in masks.items()]
+        if disc is None:
+            vessels = np.logical_or.reduce(list(masks.values())) if masks else None
+            disc = threads.submit(find_disc, image, region, vessels).result()
+        taken = [part.result() for part in parts]
     found: list[Measurement] = []
     for tree in taken:
         found += _tree_measurements(tree, region, extent, scale)
         if probabilities is not None and tree.mask.any():
             mean = float(probabilities[list(trees[tree.name])].sum(axis=0)[tree.mask].mean())
             found.append(Measurement("probability_mean", mean, "1", tree.name, "over the pixels of the tree"))
-    if disc is None:
-        disc = find_disc(image, region, np.logical_or.reduce([tree.mask for tree in taken]) if taken else None)
     more, marks, notes = _around_disc(taken, disc, scale)
     return found + more, marks, notes
 

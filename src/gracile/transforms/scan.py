@@ -1,5 +1,8 @@
 """The scan inside an ultrasound machine's picture, its skin line, and the rule that tells it from color pictures."""
 
+from collections.abc import Callable
+from functools import reduce
+
 import numpy as np
 from scipy import ndimage
 
@@ -50,7 +53,7 @@ def find_scan(image: np.ndarray) -> np.ndarray:
     """
     height, width = image.shape[1:]
     step = max(1, round(max(height, width) / WORKING_SIZE))
-    small = image[:, step // 2 :: step, step // 2 :: step].max(axis=0)
+    small = reduce(np.maximum, image[:, step // 2 :: step, step // 2 :: step])
     flat = _flat(small)
     whole = np.ones((height, width), dtype=bool)
     if flat.mean() < FLAT:
@@ -109,14 +112,29 @@ def why_not_ultrasound(image: np.ndarray, region: np.ndarray) -> str:
     if image.shape[0] == 1 or not region.any():
         return ""
     step = max(1, max(region.shape) // WORKING_SIZE)
-    pixels = image[:, ::step, ::step][:, region[::step, ::step]]
-    spread = float((pixels.max(axis=0) - pixels.min(axis=0)).mean()) if pixels.size else 0.0
+    small, inside = image[:, ::step, ::step], region[::step, ::step]
+    spread = float((reduce(np.maximum, small) - reduce(np.minimum, small))[inside].mean()) if inside.any() else 0.0
     return f"it has colors (mean saturation {spread:.0f} of 255)" if spread > SATURATION else ""
 
 
 def _flat(small: np.ndarray) -> np.ndarray:
     """Pixels whose 3 x 3 neighborhood is all of one value."""
-    return np.asarray(ndimage.maximum_filter(small, 3) == ndimage.minimum_filter(small, 3))
+    return np.asarray(_squared(np.maximum, small, 1) == _squared(np.minimum, small, 1))
+
+
+def _squared(pick: Callable[..., np.ndarray], values: np.ndarray, radius: int) -> np.ndarray:
+    """The largest or the smallest value of the square about each pixel; the border goes on outside as it is.
+
+    What scipy's filters of maxima and minima give, for these small pictures in a fraction of their time.
+    """
+    for axis in (0, 1):
+        first, last = values.take([0], axis), values.take([-1], axis)
+        longer = np.concatenate([first] * radius + [values] + [last] * radius, axis)
+        length = values.shape[axis]
+        parts = [longer[shift : shift + length] if axis == 0 else longer[:, shift : shift + length]
+                 for shift in range(2 * radius + 1)]  # fmt: skip
+        values = reduce(pick, parts)
+    return values
 
 
 def _surround(small: np.ndarray, flat: np.ndarray) -> int:
@@ -135,7 +153,7 @@ def _largest_lit(small: np.ndarray, flat: np.ndarray, surround: int) -> np.ndarr
     core = _largest(ndimage.binary_closing(np.pad(strong, 6), iterations=5)[6:-6, 6:-6])
     dim = ((difference > 0) & ~panel) | core
     if surround > BRIGHTER:  # some echoes equal a gray surround
-        dim = ndimage.minimum_filter(ndimage.maximum_filter(dim, 3), 3)
+        dim = _squared(np.minimum, _squared(np.maximum, dim, 1), 1)
     dim = _opened(dim, 3)
     labels, count = ndimage.label(dim)
     if not count:
@@ -146,9 +164,7 @@ def _largest_lit(small: np.ndarray, flat: np.ndarray, surround: int) -> np.ndarr
 
 def _opened(mask: np.ndarray, radius: int) -> np.ndarray:
     """Without what is thinner than ``2 radius + 1``; the outside counts as lit, so that the frame wears nothing off."""
-    size = 2 * radius + 1
-    eroded = ndimage.minimum_filter(mask, size, mode="nearest")
-    return np.asarray(ndimage.maximum_filter(eroded, size, mode="nearest"))
+    return _squared(np.maximum, _squared(np.minimum, mask, radius), radius)
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:

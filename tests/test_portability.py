@@ -16,7 +16,7 @@ POSIX_NAMES = {
 }  # fmt: skip
 """Attributes and arguments that only Unix has."""
 
-OTHERS = {"Image", "av", "zipfile", "content", "_opener", "_journal"}
+OTHERS = {"Image", "av", "zipfile", "content", "_opener", "_journal", "way"}
 """What has an ``open`` of its own, which opens no text."""
 
 

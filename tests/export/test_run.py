@@ -3,6 +3,9 @@
 import importlib
 import json
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,12 @@ import gracile
 from gracile.bundle import read_bundle
 from gracile.cli import app
 from gracile.errors import ExportError, UsageError
+from gracile.export import volumes
 from gracile.export.onnx_file import OnnxFile
 from gracile.export.openvino_ir import OpenvinoIR
 from gracile.export.parity import Parity, ParityRow, require
 from gracile.export.pictures import compared, read_cases
+from gracile.export.volume_parity import Beside, beside_gracile
 from gracile.io import read_image
 from gracile.names import demo_folder
 from gracile.runners.openvino import load_openvino
@@ -128,8 +133,27 @@ def test_what_cannot_be_exported_is_told_with_a_remedy(tmp_path: Path) -> None:
         gracile.export("surgical-tool", "onx", tmp_path)
     with pytest.raises(UsageError, match=r"monai is not for models of pictures.*onnx, openvino"):
         gracile.export("surgical-tool", "monai", tmp_path)
-    with pytest.raises(UsageError, match=r"openvino is not for models of volumes"):
+    with pytest.raises(UsageError, match=r"skull-landmarks does not.*gracile export skull-landmarks --to onnx"):
+        gracile.export("skull-landmarks", "monai", tmp_path)
+
+
+def test_a_model_of_volumes_is_tried_by_its_example_and_fails_with_the_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = gracile.export("spinal-cord", "openvino", tmp_path)
+    assert exported.files == [tmp_path / "spinal-cord"]
+    (row,) = json.loads((tmp_path / "parity.json").read_text())["rows"]
+    assert (row["engine"], row["differing"], row["agrees"]) == ("openvino", 0.0, True)
+    monkeypatch.setattr(volumes, "beside_gracile", partial(other_answers, volumes_of=beside_gracile))
+    with pytest.raises(ExportError, match=r"volume\.nii\.gz with openvino: .* of its pixels differ"):
         gracile.export("spinal-cord", "openvino", tmp_path)
+
+
+def other_answers(*given: Any, volumes_of: Any) -> Iterator[Beside]:
+    """As if an exported model had found a part of what Gracile found."""
+    for one in volumes_of(*given):
+        assert one.exported is not None
+        yield replace(one, exported=np.where(np.arange(one.exported.shape[2]) % 2, one.exported, 0))
 
 
 def test_a_model_of_ones_own_needs_pictures_to_be_tried_on(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def run_example(folder: Path, volume: Path, target: Path) -> None:
     monai = (folder / "scripts").is_dir()
     program, data = (folder / "scripts", folder / "models") if monai else (folder, folder)
     command = [sys.executable, str(program / "example.py"), str(data), str(volume), str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it said nothing"]
         raise BundleError(f"The example of {folder} ended with an error: {lines[-1]}", "Export the model again.")

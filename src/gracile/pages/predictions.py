@@ -156,11 +156,12 @@ class ReportWriter:
         if not there and (case is None or result is None or not is_drawn(result)):
             return
         colors = [spec.color for spec in self.recipe.classes]
+        drawn = case_layers(case, result, colors) if wanted and case is not None and result is not None else None
         if not there and case is not None and result is not None:
-            write_bytes(overlay, case_overlay(case, result, colors))
+            write_bytes(overlay, case_overlay(case, result, colors, drawn))
         entry.links["Full-size overlay"] = f"overlays/{quote(os.fsencode(overlay.name))}"
-        if wanted and case is not None and result is not None:
-            entry.base, entry.layers = case_layers(case, result, colors)
+        if drawn is not None and result is not None:
+            entry.base, entry.layers = drawn
             entry.figures = case_figures(result.tables)
             self._drawn.keep(entry, record)
             self.page.keep(entry)

@@ -11,7 +11,7 @@ from gracile.report.plane import Dot, bar_chart, course_chart, dot_chart
 from gracile.report.profiles import Profile, cord_chart, profile_chart
 from gracile.report.timeline import TimeLine, spans, timeline_chart
 from gracile.report.views import case_figures, case_layers, case_overlay, is_drawn
-from gracile.report.volume_sheet import draw_volume_overlay, volume_layers
+from gracile.report.volume_sheet import volume_layers
 
 __all__ = [
     "Curve",
@@ -34,7 +34,6 @@ __all__ = [
     "distribution_chart",
     "dot_chart",
     "draw_overlay",
-    "draw_volume_overlay",
     "is_drawn",
     "landmark_layers",
     "profile_chart",

@@ -10,7 +10,7 @@ from gracile.report.contents import ReportLayer
 from gracile.report.landmark_sheet import landmark_layers
 from gracile.report.layers import draw_overlay, laid_over, result_layers
 from gracile.report.profiles import cord_chart
-from gracile.report.volume_sheet import draw_volume_overlay, volume_layers
+from gracile.report.volume_sheet import volume_layers
 from gracile.result import Result
 
 Rows = Sequence[Mapping[str, Any]]
@@ -30,12 +30,19 @@ def case_layers(
     return result_layers(case, result, colors, truth)
 
 
-def case_overlay(case: Case, result: Result, colors: Sequence[Sequence[int]]) -> bytes:
-    """One JPEG with the result over the case: a picture at its own size, a volume as a sheet of views."""
-    if _is_of_landmarks(result):
-        return laid_over(*landmark_layers(case, result.landmarks))
-    if _is_volume(case) or result.mask is None:
-        return draw_volume_overlay(case, result, colors)
+def case_overlay(
+    case: Case, result: Result, colors: Sequence[Sequence[int]], drawn: tuple[bytes, list[ReportLayer]] | None = None
+) -> bytes:
+    """One JPEG with the result over the case: a picture at its own size, a volume as the sheet of `case_layers`.
+
+    Args:
+        case: The case.
+        result: What was found in it.
+        colors: RGB by class index.
+        drawn: Its layers, where they were drawn already.
+    """
+    if _is_of_landmarks(result) or _is_volume(case) or result.mask is None:
+        return laid_over(*(drawn or case_layers(case, result, colors)))
     return draw_overlay(case.image, result.mask, colors)
 
 

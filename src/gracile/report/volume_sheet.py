@@ -11,7 +11,7 @@ from gracile.case import Case
 from gracile.errors import DataError
 from gracile.geometry import Slices, axial_slices
 from gracile.report.contents import ReportLayer
-from gracile.report.layers import DIFFERENCES, jpeg, laid_over, layer_png, visible_color
+from gracile.report.layers import DIFFERENCES, jpeg, layer_png, visible_color
 from gracile.report.marks import RGB
 from gracile.report.volume_panels import Panel, along_panels, axial_panel
 from gracile.result import Result
@@ -92,11 +92,6 @@ def volume_layers(
     line = _assembled(sheet, [_line_drawn(panel) for panel in sheet.panels])
     layers.append(ReportLayer("Centerline", _LINE_COLOR, png=layer_png(line, _LINE_COLOR, size), group="Marks"))
     return base, layers
-
-
-def draw_volume_overlay(case: Case, result: Result, colors: Sequence[Sequence[int]]) -> bytes:
-    """The same sheet with all of its layers laid over it, as one JPEG. Raises DataError, see `volume_layers`."""
-    return laid_over(*volume_layers(case, result, colors))
 
 
 def _checked(case: Case, result: Result, colors: Sequence[Sequence[int]], truth: np.ndarray | None) -> Slices:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from gracile.bundle import Bundle, card_text, golden_file
 from gracile.case import Case
 from gracile.export.contract import Contract, contract_of
+from gracile.export.openvino_files import write_openvino
 from gracile.io.atomic import write_bytes, write_json, write_text
 from gracile.io.naming import is_volume_file
 from gracile.io.nifti_writing import write_mask
@@ -19,6 +19,7 @@ from gracile.names import MODELS, PACKAGE, demo_folder, docs_page
 from gracile.pipeline import Pipeline
 from gracile.result import Result
 from gracile.runners import Computing
+from gracile.runners.openvino import load_openvino
 
 Engine = Literal["onnx", "openvino"]
 
@@ -94,15 +95,8 @@ def write_graphs(bundle: Bundle, folder: Path, to: Engine) -> None:
         if to == "onnx":
             write_bytes(folder / weights.name, weights.read_bytes())
             write_bytes(folder / graph.name, graph.read_bytes())
-            continue
-        import openvino
-
-        model = openvino.Core().read_model(graph)
-        with TemporaryDirectory() as place:
-            path = Path(place) / f"{stage}.xml"
-            openvino.save_model(model, path, compress_to_fp16=False)
-            for file in (path.with_suffix(".bin"), path):
-                write_bytes(folder / file.name, file.read_bytes())
+        else:
+            write_openvino(load_openvino().Core().read_model(graph), folder / f"{stage}.xml")
 
 
 def write_example(contract: Contract, path: Path, to: Engine = "onnx") -> None:

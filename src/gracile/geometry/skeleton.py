@@ -7,6 +7,7 @@ from itertools import count
 import numpy as np
 
 from gracile.errors import GeometryError
+from gracile.geometry.boxes import bounding_box
 from gracile.geometry.thinning import thinned
 
 _HOLE = 4
@@ -74,9 +75,8 @@ def skeletonize(mask: np.ndarray) -> np.ndarray:
     if mask.ndim != 2:
         raise GeometryError(f"A skeleton is made of a flat mask, not of one of shape {mask.shape}.")
     skeleton = np.zeros(mask.shape, dtype=bool)
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    if len(rows):
-        box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    box = bounding_box(mask)
+    if box is not None:
         # Thinning as Zhang and Suen do it erases straight bands that run at exactly 45 degrees.
         skeleton[box] = thinned(_without_small_holes(mask[box]))
     return skeleton

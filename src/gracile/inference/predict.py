@@ -1,4 +1,4 @@
-"""Predict many inputs with one loaded pipeline, writing every result before the next input is read."""
+"""Predict many inputs with one loaded pipeline, several under way at once, kept and shown in their order."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -166,7 +166,7 @@ class Answering:
         if one.case is not None and one.result is not None:
             self._add_further(one, one.case, one.result)
         if one.reused is None:
-            one.told["learned"] = _was_learned(self.pipeline, one.entry)
+            one.told["learned"] = self._was_learned(one)
         return one
 
     def watch(self, one: Underway) -> None:
@@ -196,12 +196,11 @@ class Answering:
         result.seconds = {**seconds, **result.seconds, "write": written}
         one.told = {**result.summary(), "files": files}
 
-
-def _was_learned(pipeline: Pipeline, entry: Input) -> bool:
-    """Whether an input is one of the images that the model was trained on, whatever its name."""
-    if not pipeline.learned_from or entry.kind not in ("picture", "volume"):
-        return False
-    try:
-        return image_checksum(entry.path, pipeline.recipe.input.kind) in pipeline.learned_from
-    except (OSError, DataError):
-        return False
+    def _was_learned(self, one: Underway) -> bool:
+        """Whether an input is one of the images that the model was trained on, whatever its name."""
+        if not self.pipeline.learned_from or not one.is_still:
+            return False
+        try:
+            return image_checksum(one.entry.path, self.pipeline.recipe.input.kind) in self.pipeline.learned_from
+        except (OSError, DataError):
+            return False

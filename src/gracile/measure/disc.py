@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
+from gracile.geometry.boxes import bounding_box
+
 _WORK_DIAMETER = 300.0
 _DIAMETER_PRIOR = 1 / 6.4
 _DIAMETER_RANGE = (1 / 9, 1 / 3.6)
@@ -56,9 +58,10 @@ def find_disc(image: np.ndarray, region: np.ndarray, vessels: np.ndarray | None 
     Source: the convergence of vessels follows Hoover and Goldbaum, IEEE Transactions on Medical Imaging 22
     (2003) 951-958.
     """
-    if image.shape[0] != 3 or np.count_nonzero(region) < 1000:
+    box = bounding_box(region)
+    if box is None or image.shape[0] != 3 or np.count_nonzero(region) < 1000:
         return None
-    rows, columns = box = _box_around(region)
+    rows, columns = box
     factor = _WORK_DIAMETER / max(rows.stop - rows.start, columns.stop - columns.start)
     shape = (max(8, round((rows.stop - rows.start) * factor)), max(8, round((columns.stop - columns.start) * factor)))
     small = np.stack([_shrink(band[box], shape) for band in image])
@@ -87,11 +90,6 @@ def find_disc(image: np.ndarray, region: np.ndarray, vessels: np.ndarray | None 
         source="detected",
         confidence=confidence,
     )
-
-
-def _box_around(region: np.ndarray) -> tuple[slice, slice]:
-    rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _shrink(band: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

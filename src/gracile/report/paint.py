@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gracile.errors import DataError
+from gracile.geometry.boxes import bounding_box
 from gracile.recipe import Recipe
 from gracile.report.marks import RGB
 
@@ -49,7 +50,7 @@ class Painter:
         if picture.shape[:2] != mask.shape:
             raise DataError(f"The mask has size {mask.shape}, the picture {picture.shape[:2]}.")
         painted = picture.copy()
-        box = _bounding_box(mask)
+        box = bounding_box(mask)
         if box is None:
             return painted
         inside, labels = painted[box], mask[box]
@@ -115,14 +116,6 @@ def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     if left.shape != right.shape:
         raise DataError(f"The pictures have shapes {left.shape} and {right.shape}; side by side needs equal ones.")
     return np.concatenate([left, right], axis=1)
-
-
-def _bounding_box(mask: np.ndarray) -> tuple[slice, slice] | None:
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not rows.size:
-        return None
-    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 @lru_cache(maxsize=8)

@@ -33,14 +33,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from gracile.learning.window_engines import choose_engine
+from gracile.learning.window_scanners import Box, DenseWindows, ExactWindows
 from one_volume import in_its_own_process
 
 from gracile.case import Case
 from gracile.geometry import Grid
 from gracile.learning.fit import fit_stage
 from gracile.learning.learners import Learner, build_learner
-from gracile.learning.window_engines import choose_engine
-from gracile.learning.window_scanners import Box, DenseWindows, ExactWindows
 from gracile.networks.smicnet import build_window_network
 from gracile.recipe import Recipe, TrainSpec, read_recipe
 from gracile.stages.landmark_windows import LandmarkWindowsStage, shown_range

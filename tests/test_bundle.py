@@ -315,6 +315,27 @@ def test_graphs_are_known_when_all_are_there(with_graph, monkeypatch):
     assert read_bundle(with_graph).graphs
 
 
+def test_further_graphs_of_a_stage_are_kept_and_checked_like_its_own(with_graph, copy):
+    graph = graph_content(some_weights())
+    further = with_graph / "vessels.every-2.onnx"
+    add_graphs(with_graph, {"vessels": graph, "vessels.every-2": graph}, {"vessels.every-2": b"golden"})
+    bundle = read_bundle(with_graph)
+    assert bundle.graphs == {"vessels": with_graph / GRAPH, "vessels.every-2": further}
+    assert bundle.goldens == {"vessels.every-2": with_graph / "vessels.every-2.golden.safetensors"}
+    foreign = graph_content(some_weights(), file="other.safetensors")
+    with pytest.raises(BundleError, match=r"every-2.*from elsewhere than vessels.safetensors"):
+        add_graphs(with_graph, {"vessels.every-2": foreign}, {})
+    content = further.read_bytes()
+    further.write_bytes(content[:-1] + b"x")
+    with pytest.raises(BundleError, match=r"every-2.onnx does not have the checksum"):
+        read_bundle(with_graph)
+    further.write_bytes(content)
+    add_graphs(with_graph, {"vessels": graph}, {})
+    assert list(read_bundle(with_graph).graphs) == ["vessels"]
+    write_bundle(read_bundle(copy), with_graph)
+    assert not list(with_graph.glob("*.onnx"))
+
+
 def test_another_card_leaves_the_graphs(with_graph):
     expected = read_bundle(with_graph)
     write_card(with_graph, {"limits": ["None."]})

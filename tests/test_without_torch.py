@@ -6,10 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel
 import pytest
 
+from gracile.learning.graphs import upgrade_bundle
 from gracile.names import MODELS, demo_folder
 from gracile.recipe import read_recipe
+from tests.stages.test_landmark_windows import head
+from tests.stages.test_windows import write_windows
 
 ABSENT = (
     "torch",
@@ -75,6 +79,19 @@ def test_every_shipped_model_answers(name, tmp_path):
     assert record["status"] == "found"
     computed = record["computed"]
     assert {one["engine"] for one in ([computed] if "engine" in computed else computed.values())} == {"openvino"}
+
+
+def test_a_model_of_windows_answers(tmp_path):
+    model = write_windows(False, tmp_path / "model")
+    assert upgrade_bundle(str(model)) == {}
+    case = head(0)
+    volume = tmp_path / "head.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(case.image[0], case.grid.affine), volume)
+    done = gracile_without_torch("predict", model, volume, "--out", tmp_path / "out", "--no-report")
+    assert done.returncode == 0, done.stderr
+    (record,) = json.loads((tmp_path / "out" / "predictions.json").read_text(encoding="utf-8"))["inputs"]
+    assert record["computed"]["engine"] == "openvino"
+    assert [one["name"] for one in record["landmarks"]] == ["ring", "ball"]
 
 
 @pytest.mark.parametrize(

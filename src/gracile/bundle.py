@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gracile.errors import BundleError, DataError, RecipeError
 from gracile.io.atomic import write_bytes, write_text
+from gracile.io.model_card import card_text
 from gracile.io.onnx_graph import external_tensors
 from gracile.io.weights import Weights, array_of, read_weights, stored_weights, weights_content
 from gracile.names import MODELS, models_folder
@@ -18,9 +19,6 @@ from gracile.recipe import Recipe, recipe_from
 
 FORMAT = 2
 """Version of the bundle's layout on disk. Since 2 a stage may have a graph and golden answers; 1 is read as well."""
-
-LEARNED_FROM = "learned_from"
-"""Under this a card has the checksums of the images that it was trained on, by `gracile.data.image_checksum`."""
 
 AGAIN = "Copy the bundle again."
 
@@ -32,11 +30,22 @@ class StoredFile(BaseModel):
     sha256: str
 
 
-class WeightsFile(StoredFile):
-    """A stage's weights; and its graph and golden answers, where it has them."""
+class NetworkFiles(BaseModel):
+    """A network's graph and golden answers, where it has them."""
 
     graph: StoredFile | None = None
     golden: StoredFile | None = None
+
+
+class WeightsFile(StoredFile, NetworkFiles):
+    """A stage's weights and its network; and further networks of the same weights by name, where it has some."""
+
+    further: dict[str, NetworkFiles] | None = None
+
+    @property
+    def networks(self) -> dict[str, NetworkFiles]:
+        """All of them; the stage's own has no name."""
+        return {"": self, **(self.further or {})}
 
 
 class Manifest(BaseModel):
@@ -63,9 +72,10 @@ class Bundle(BaseModel):
         weights: Arrays by stage name and by their own; tensors of PyTorch are taken and become arrays.
         card: What is said of it.
         checksums: Of its weights files, by stage name.
-        graphs: Files of its ONNX graphs, by stage name; what a stage without one computes, only PyTorch can.
+        graphs: Files of its ONNX graphs, by stage name, or `network_name` of a stage with several; what has none, only
+            PyTorch can compute.
         graph_checksums: Of these.
-        goldens: Files of its golden answers, by stage name.
+        goldens: Files of its golden answers, by the same names.
         folder: Where it was read from.
     """
 
@@ -96,8 +106,9 @@ def write_bundle(bundle: Bundle, folder: Path) -> Path:
     )  # fmt: skip
     _write_manifest(folder, manifest)
     for stage in files:  # of a bundle that was here before
-        for left in (graph_file(stage), golden_file(stage)):
-            (folder / left).unlink(missing_ok=True)
+        for kind in (graph_file("*"), golden_file("*")):
+            for left in [folder / kind.replace("*", stage), *folder.glob(f"{stage}.{kind}")]:
+                left.unlink(missing_ok=True)
     return folder
 
 
@@ -109,14 +120,24 @@ def write_card(folder: Path, card: dict[str, Any]) -> None:
     _write_manifest(folder, manifest)
 
 
-def graph_file(stage: str) -> str:
-    """Name of the file of a stage's graph."""
-    return f"{stage}.onnx"
+def network_name(stage: str, network: str) -> str:
+    """The name that a network of a stage has in its bundle; that of the stage where it has none of its own."""
+    return f"{stage}.{network}" if network else stage
 
 
-def golden_file(stage: str) -> str:
-    """Name of the file of a stage's golden answers."""
-    return f"{stage}.golden.safetensors"
+def stage_of(network: str) -> str:
+    """The stage of a network by the name that it has in its bundle."""
+    return network.partition(".")[0]
+
+
+def graph_file(network: str) -> str:
+    """Name of the file of a network's graph."""
+    return f"{network}.onnx"
+
+
+def golden_file(network: str) -> str:
+    """Name of the file of a network's golden answers."""
+    return f"{network}.golden.safetensors"
 
 
 def add_graphs(folder: Path, graphs: Mapping[str, bytes], goldens: Mapping[str, bytes]) -> None:
@@ -124,20 +145,24 @@ def add_graphs(folder: Path, graphs: Mapping[str, bytes], goldens: Mapping[str, 
 
     Args:
         folder: The bundle; its weights stay as they are.
-        graphs: Serialized ONNX graphs by stage name, whose weights lie in the stage's safetensors file. Stages that
-            are not named have none afterwards.
-        goldens: Contents of `gracile.runners.golden` by stage name.
+        graphs: Serialized ONNX graphs by `network_name`, whose weights lie in the stage's safetensors file. What is
+            not named has none afterwards.
+        goldens: Contents of `gracile.runners.golden` by the same names.
 
     Raises:
         BundleError: The bundle is damaged, or a graph disagrees with its weights; the bundle stays as it was.
     """
     manifest = _manifest(folder)
-    for stage, graph in graphs.items():
-        weights = _content(folder, manifest.weights[stage])
-        _require_agreement(graph, weights, folder / graph_file(stage), manifest.weights[stage].file)
+    for network, graph in graphs.items():
+        entry = manifest.weights[stage_of(network)]
+        _require_agreement(graph, _content(folder, entry), folder / graph_file(network), entry.file)
     for stage, entry in manifest.weights.items():
-        entry.graph = _write(folder, graph_file(stage), graphs[stage]) if stage in graphs else None
-        entry.golden = _write(folder, golden_file(stage), goldens[stage]) if stage in goldens else None
+        names = [network.partition(".")[2] for network in graphs if stage_of(network) == stage]
+        entry.further = {name: NetworkFiles() for name in names if name} or None
+        for name, files in entry.networks.items():
+            network = network_name(stage, name)
+            files.graph = _write(folder, graph_file(network), graphs[network]) if network in graphs else None
+            files.golden = _write(folder, golden_file(network), goldens[network]) if network in goldens else None
     manifest.format = FORMAT
     _write_manifest(folder, manifest)
 
@@ -184,12 +209,14 @@ def read_bundle(name_or_folder: str | Path, settings: list[str] | None = None) -
     for stage, entry in manifest.weights.items():
         content = _content(folder, entry)
         weights[stage] = _weights(folder / entry.file, content)
-        if entry.graph is not None:
-            graphs[stage] = entry.graph
-            _require_agreement(_content(folder, entry.graph), content, folder / entry.graph.file, entry.file)
-        if entry.golden is not None:
-            _content(folder, entry.golden)
-            goldens[stage] = folder / entry.golden.file
+        for name, files in entry.networks.items():
+            network = network_name(stage, name)
+            if files.graph is not None:
+                graphs[network] = files.graph
+                _require_agreement(_content(folder, files.graph), content, folder / files.graph.file, entry.file)
+            if files.golden is not None:
+                _content(folder, files.golden)
+                goldens[network] = folder / files.golden.file
     try:
         recipe_from(manifest.recipe)
     except RecipeError as error:  # without settings: nobody asked for anything wrong
@@ -201,8 +228,8 @@ def read_bundle(name_or_folder: str | Path, settings: list[str] | None = None) -
         weights=weights,
         card=manifest.card,
         checksums={stage: entry.sha256 for stage, entry in manifest.weights.items()},
-        graphs={stage: folder / entry.file for stage, entry in graphs.items()},
-        graph_checksums={stage: entry.sha256 for stage, entry in graphs.items()},
+        graphs={network: folder / file.file for network, file in graphs.items()},
+        graph_checksums={network: file.sha256 for network, file in graphs.items()},
         goldens=goldens,
         folder=folder,
     )
@@ -265,37 +292,3 @@ def _require_agreement(graph: bytes, weights: bytes, path: Path, weights_file: s
                 f"{path} and {weights_file} disagree about the weight {tensor.name!r}.",
                 "Copy the bundle again, or make its graphs anew: gracile models upgrade BUNDLE.",
             )
-
-
-def card_text(recipe: Recipe, card: dict[str, Any]) -> str:
-    """The model card as Markdown, for people."""
-    lines = [f"# {recipe.title}", "", recipe.summary, ""]
-    for heading, content in card.items():
-        if heading == LEARNED_FROM:
-            continue  # for machines
-        lines += [f"## {heading.replace('_', ' ').capitalize()}", ""]
-        if isinstance(content, dict) and content and all(isinstance(row, dict) for row in content.values()):
-            lines += _table(content)
-        elif isinstance(content, dict):
-            lines += [f"- {key.replace('_', ' ')}: {_words(value)}" for key, value in content.items()]
-        elif isinstance(content, list):
-            lines += [f"- {item}" for item in content]
-        else:
-            lines.append(str(content))
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _table(rows: dict[str, dict[str, Any]]) -> list[str]:
-    """A Markdown table with a row for each entry; what an entry lacks stays empty."""
-    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-    lines = [f"| | {' | '.join(name.replace('_', ' ') for name in columns)} |", "|---" * (len(columns) + 1) + "|"]
-    return lines + [
-        f"| {name} | {' | '.join(_words(row[c]) if c in row else '' for c in columns)} |" for name, row in rows.items()
-    ]
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {_words(part)}" for name, part in value.items())
-    return "nothing" if value is None else str(value)

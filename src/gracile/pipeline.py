@@ -7,13 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from gracile.bundle import LEARNED_FROM, Bundle
+from gracile.bundle import Bundle, network_name
 from gracile.case import Case
 from gracile.errors import BundleError
+from gracile.io.model_card import LEARNED_FROM
 from gracile.recipe import Recipe
 from gracile.result import LandmarkMaps, Result
-from gracile.runners import Computing, open_runner
-from gracile.stages import Finding, Stage, build_stage
+from gracile.runners import Computing
+from gracile.stages import Finding, Stage, open_stage
 from gracile.transforms import Placement, Prepared, prepare
 from gracile.transforms.volume import Orientation
 from gracile.trust import Ordinary
@@ -63,14 +64,16 @@ class Pipeline:
                     f"The weights do not fit the recipe: it has no weights of the stage {spec.name!r}.",
                     "Use the recipe they were trained with.",
                 )
-            run = open_runner(bundle, spec.name, computing)
-            stages.append(build_stage(spec, bundle.recipe, run, bundle.weights[spec.name]))
+            stages.append(open_stage(bundle, spec, computing))
         return cls(bundle.recipe, stages, Ordinary.from_card(bundle.card), bundle.card.get(LEARNED_FROM, ()))
 
     @property
     def computed(self) -> dict[str, Any]:
-        """How its networks are computed: engine, version, precision, threads, device; by stage where they differ."""
-        each = {stage.name: stage.run.computed.as_dict() for stage in self.stages}
+        """How its networks are computed: engine, version, precision, threads, device; by network where they differ."""
+        each = {}
+        for stage in self.stages:
+            runs = {"": stage.run, **stage.others}
+            each.update({network_name(stage.name, name): run.computed.as_dict() for name, run in runs.items()})
         first = next(iter(each.values()))
         return first if all(one == first for one in each.values()) else each
 

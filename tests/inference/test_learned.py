@@ -6,8 +6,9 @@ import shutil
 import pytest
 
 from gracile import api
-from gracile.bundle import LEARNED_FROM, read_bundle, write_card
+from gracile.bundle import read_bundle, write_card
 from gracile.data import image_checksum
+from gracile.io.model_card import LEARNED_FROM
 
 
 @pytest.fixture

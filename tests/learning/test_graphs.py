@@ -132,6 +132,9 @@ def learner(module, size=(1, 1, 9, 10)):
         def exported(self):
             return Exported(module, (torch.zeros(size),), ((2, 3),))
 
+        def further_exported(self):
+            return {}
+
     return Learner()
 
 
@@ -205,11 +208,24 @@ def test_a_graph_that_answers_otherwise_is_not_kept(tmp_path, monkeypatch):
 
 
 def test_a_stage_whose_network_is_no_graph_is_told(tmp_path):
-    recipe = read_recipe("cochlea-landmarks-published")
-    stage = build_learner(recipe.stages[0], recipe)
-    folder = write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_state()}, card={}), tmp_path / "b")
-    assert stage.exported() is None
-    assert list(write_graphs([stage], folder)) == [stage.name]
+    folder, stage = written(Doubling(), tmp_path / "bundle"), learner(Doubling())
+    stage.exported = lambda: None
+    assert write_graphs([stage], folder) == {"vessels": "its network is no graph"}
+    assert read_bundle(folder).graphs == {}
+
+
+def test_a_stage_may_have_further_graphs_of_the_same_weights(tmp_path, monkeypatch):
+    folder, stage = written(module := Doubling(), tmp_path / "bundle"), learner(module)
+    undrawable = Undrawable()
+    undrawable.load_state_dict(module.state_dict())
+    others = {"twice": stage.exported(), "never": Exported(undrawable, (torch.zeros(1, 1, 9, 10),), ((2, 3),))}
+    monkeypatch.setattr(stage, "further_exported", lambda: others, raising=False)
+    assert list(write_graphs([stage], folder)) == ["vessels.never"]
+    bundle = read_bundle(folder)
+    assert list(bundle.graphs) == list(bundle.goldens) == ["vessels", "vessels.twice"]
+    images = torch.randn(1, 1, 8, 13)
+    answer = open_runner(bundle, "vessels.twice", Computing("onnxruntime", threads=1))(images.numpy())
+    np.testing.assert_allclose(answer, module(images).detach().numpy(), atol=1e-5)
 
 
 @pytest.mark.slow

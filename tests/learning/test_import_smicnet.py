@@ -14,6 +14,7 @@ from gracile.bundle import read_bundle
 from gracile.errors import DataError, UsageError
 from gracile.io.keras_weights import read_keras_layers
 from gracile.learning.import_smicnet import import_smicnet
+from gracile.learning.runner import trained_learner
 from gracile.networks.smicnet import SMICNet
 from tests.networks.test_smicnet import trained_like
 
@@ -72,6 +73,13 @@ def write_keras(path: Path, content: dict[str, dict[str, np.ndarray]], whole: bo
     return path
 
 
+@pytest.fixture(autouse=True)
+def _no_graphs(request, monkeypatch):
+    """But where a test is about them: they take longer to make than all else."""
+    if "graphs" not in request.node.name and not request.node.get_closest_marker("real"):
+        monkeypatch.setattr("gracile.learning.import_smicnet.write_graphs", lambda learners, folder: {})
+
+
 @pytest.fixture(scope="module")
 def network() -> SMICNet:
     torch.manual_seed(5)
@@ -89,6 +97,18 @@ def test_a_bundle_answers_as_the_keras_model(network, tmp_path, whole):
     bundle = read_bundle(out)
     assert bundle.recipe.landmark_names == ["apex", "basal", "round-window"]
     assert bundle.card["imported"]["file"] == "model.h5"
+
+
+def test_an_imported_network_has_graphs(network, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    out = import_smicnet(write_keras(tmp_path / "model.h5", keras_content(network)), tmp_path / "bundle")
+    assert list(read_bundle(out).graphs) == ["windows"]
+    stage = gracile.load(out, device="cpu").pipeline.stages[0]
+    assert stage.run.computed.engine == "openvino"
+    window = np.random.default_rng(0).random((1, 81, 81), dtype=np.float32)
+    with torch.inference_mode():
+        right = network(torch.from_numpy(window)[None]).softmax(dim=1).numpy()
+    np.testing.assert_allclose(stage.windows.at(window, np.array([[0, 40, 40]])), right, atol=1e-5)
 
 
 def test_landmarks_stay_in_the_order_of_the_last_layer(network, tmp_path):
@@ -182,11 +202,17 @@ def reference(real_data: Path) -> Path:
 def test_the_published_networks_answer_as_under_keras(reference, tmp_path, volumes):
     expected = np.load(reference / "reference_outputs.npz")
     file = reference / f"model_{volumes}volumes.h5"
-    stage = gracile.load(import_smicnet(file, tmp_path / "bundle"), device="cpu").pipeline.stages[0].run.learner
+    bundle = read_bundle(import_smicnet(file, tmp_path / "bundle"))
+    learner = trained_learner(bundle, bundle.recipe.stages[0])
     with torch.inference_mode():
-        logits = stage.logits(torch.from_numpy(expected["patches"]).permute(0, 3, 1, 2))
+        logits = learner.logits(torch.from_numpy(expected["patches"]).permute(0, 3, 1, 2))
     assert np.abs(logits.softmax(dim=1).numpy() - expected[f"volumes_{volumes}"]).max() < 1e-4
+    stage = gracile.load(tmp_path / "bundle").pipeline.stages[0]
+    assert stage.run.computed.engine == "openvino"
+    middles = np.array([(number, 40, 40) for number in range(len(expected["patches"]))])
+    found = stage.windows.at(expected["patches"][..., 0], middles)
+    assert np.abs(found - expected[f"volumes_{volumes}"]).max() < 1e-4
     with h5py.File(file) as content:
         kernel = np.asarray(content["model_weights/dense_1/dense_1/kernel:0"])
     # On these patches only two of the classes are ever the answer: the order of all four stands in the last layer.
-    assert np.array_equal(stage.network.classes.weight.detach().numpy(), kernel.T)
+    assert np.array_equal(learner.network.classes.weight.detach().numpy(), kernel.T)

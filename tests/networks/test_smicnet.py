@@ -1,16 +1,17 @@
 """SMICNet is the published network, and its rearranged forms are the same function."""
 
-import onnxruntime
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from gracile.errors import RecipeError
 from gracile.names import WINDOW_NETWORKS
-from gracile.networks.smicnet import SMICNet, WindowBlock, build_window_network
-from gracile.networks.smicnet_dense import dense_logits
-from gracile.networks.smicnet_folded import FoldedSMICNet
-from gracile.networks.smicnet_onnx import onnx_graph
+from gracile.networks.smicnet import SLOPE, SMICNet, WindowBlock, build_window_network
+from gracile.networks.smicnet_dense import EveryWindow
+from gracile.networks.smicnet_exact import FromExtremes
+from gracile.stages.window_extremes import Extremes, gathered_extremes
+from gracile.stages.windows import side_of_extremes
 
 
 def trained_like(network: SMICNet, seed: int = 0) -> SMICNet:
@@ -100,34 +101,44 @@ def test_unknown_names_and_options_are_refused():
         SMICNet(3, 4)
 
 
-def extremes_of(network: FoldedSMICNet, windows: torch.Tensor) -> torch.Tensor:
-    """Extremes of single windows ``(batch, size, size)``, by the maps of each window as a slice of its own."""
-    border, side = int(network.padded), network.side
-    maps = network.extreme_maps(functional.pad(windows, [border] * 4))[..., : 2 * side : 2, : 2 * side : 2]
-    if not network.padded:
-        return maps[0]
-    extremes = maps[0].clone()
-    extremes[:, :, 0, :] = maps[1][:, :, 0, :]
-    extremes[:, :, :, 0] = maps[2][:, :, :, 0]
-    extremes[:, :, 0, 0] = maps[3][:, :, 0, 0]
-    return extremes
+def state_of(network: SMICNet) -> dict[str, np.ndarray]:
+    """Its weights as a bundle names them."""
+    return {f"network.{name}": values.numpy() for name, values in network.state_dict().items()}
+
+
+def extremes_of(network: SMICNet, windows: np.ndarray) -> np.ndarray:
+    """Extremes of single windows ``(batch, size, size)``, each a slice of its own."""
+    border, side = int(network.padded), side_of_extremes(windows.shape[-1], network.padded)
+    maps = Extremes(state_of(network), network.padded).maps(np.pad(windows, [(0, 0), (border,) * 2, (border,) * 2]))
+    return gathered_extremes(maps, np.array([(number, 0, 0) for number in range(len(windows))]), side)
 
 
 @pytest.mark.parametrize("padded", [True, False])
 @pytest.mark.parametrize(("size", "depth"), [(81, 4), (95, 4), (21, 2)])
-def test_the_rearranged_network_and_its_graph_are_the_same_function(padded, size, depth):
+def test_from_extremes_on_it_is_the_same_function_of_a_window(padded, size, depth):
     torch.manual_seed(1)
     network = trained_like(SMICNet(1, 4, padded=padded, depth=depth))
-    folded = FoldedSMICNet(network, size)
     with torch.inference_mode():
         windows = torch.rand(3, size, size)
         expected = network(windows[:, None])
         assert expected.std() > 0.05
-        extremes = extremes_of(folded, windows)
-        torch.testing.assert_close(folded.logits(extremes), expected, atol=2e-5, rtol=1e-5)
-        session = onnxruntime.InferenceSession(onnx_graph(folded, 3), providers=["CPUExecutionProvider"])
-        found = torch.from_numpy(session.run(None, {"extremes": extremes.numpy()})[0])
+        extremes = extremes_of(network, windows.numpy())
+        assert extremes.shape[-1] == network.sides(size)[0]
+        found = FromExtremes(network)(torch.from_numpy(extremes))
         torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_the_extremes_are_those_of_the_first_layer(padded):
+    """To 1e-5 of what PyTorch makes of single windows, whichever way the kernel's signs go."""
+    network = small(padded)
+    block = network.blocks[0]
+    windows = torch.rand(4, 21, 21)
+    with torch.inference_mode():
+        z = functional.leaky_relu(block.norm(block.depthwise(windows[:, None])), SLOPE)
+        expected = torch.cat([functional.max_pool2d(z, 2), -functional.max_pool2d(-z, 2)], dim=1).numpy()
+    assert np.ptp(expected) > 0.3
+    np.testing.assert_allclose(extremes_of(network, windows.numpy()), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("step", [1, 2, 4, 8])
@@ -135,20 +146,20 @@ def test_the_rearranged_network_and_its_graph_are_the_same_function(padded, size
 def test_dense_answers_are_those_of_every_window_by_itself(size, depth, step):
     torch.manual_seed(2)
     network = trained_like(SMICNet(1, 3, padded=False, width=4, depth=depth, hidden=12))
-    planes = torch.rand(2, size + 11, size + 18)
+    planes = torch.rand(2, 1, size + 11, size + 18)
     with torch.inference_mode():
-        found = dense_logits(FoldedSMICNet(network, size), planes, step)
-        windows = planes.unfold(1, size, step).unfold(2, size, step)
-        expected = network(windows.reshape(-1, 1, size, size)).reshape(*windows.shape[:3], 3)
-        assert found.shape == expected.shape
+        found = EveryWindow(network, size, step)(planes)
+        windows = planes[:, 0].unfold(1, size, step).unfold(2, size, step)
+        expected = network(windows.reshape(-1, 1, size, size)).reshape(*windows.shape[:3], 3).permute(0, 3, 1, 2)
+        assert all(a >= b for a, b in zip(found.shape, expected.shape, strict=True))
         assert expected.std() > 0.01
+        found = found[..., : expected.shape[-2], : expected.shape[-1]]
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_network_with_padding_has_no_dense_answers():
-    network = small(padded=True)
     with pytest.raises(RecipeError, match="cannot share"):
-        dense_logits(FoldedSMICNet(network, 21), torch.rand(1, 40, 40))
+        EveryWindow(small(padded=True), 21, 1)
 
 
 def test_with_padding_features_do_depend_on_the_window():

@@ -188,6 +188,12 @@ def test_bfloat16_asked_for_passes_by_what_cannot(graph_bundle, missing, torch_s
     assert (computed.engine, computed.precision) == ("torch", "bfloat16")
 
 
+@pytest.mark.parametrize(("threads", "callers", "expected"), [(4, 1, 1), (4, 0, 4), (4, 9, 4), (1, 0, 1)])
+def test_callers_are_at_most_as_many_as_threads(threads, callers, expected):
+    asked = Computing(precision="float32", threads=threads, callers=callers)
+    assert choice.resolved(SimpleNamespace(card={}), "openvino", asked).callers == expected
+
+
 def test_a_network_is_made_ready_once_in_a_process(graph_bundle):
     first = open_runner(read_bundle(graph_bundle), STAGE, Computing(threads=1))
     assert open_runner(read_bundle(graph_bundle), STAGE, Computing("openvino", threads=1)) is first

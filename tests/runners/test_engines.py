@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_views_with_strides_are_taken(opened, tmp_path):
 @pytest.mark.parametrize("callers", [1, 2])
 def test_many_threads_get_each_its_own_answer(opened, callers, tmp_path):
     path, weights = write_graph(tmp_path)
-    runner = opened(Graph(path), TWO, callers=callers)
+    runner = opened(Graph(path), replace(TWO, callers=callers))
     begin = threading.Barrier(4)
 
     def ask(number):

@@ -107,10 +107,10 @@ def test_points_are_found_in_the_patients_millimeters_whatever_the_files_axes(tr
 def test_exact_and_dense_scans_give_the_same_points(trained):
     case = head(12)
     dense = trained(case)
-    spec = trained.stages[0].spec
-    spec.scan.mode = "exact"
-    exact = trained(case)
-    spec.scan.mode = "auto"
+    recipe = read_recipe("cochlea-landmarks-published", [*SETTINGS, "stages.windows.scan.mode=exact"])
+    learner = build_learner(recipe.stages[0], recipe)
+    learner.load_bundle_state(trained.stages[0].run.learner.bundle_state())
+    exact = Pipeline(recipe, [learner.applied()])(case)
     for a, b in zip(dense.landmarks, exact.landmarks, strict=True):
         assert np.linalg.norm(a.point_mm - b.point_mm) < 0.1 * SPACING
         assert a.probability == pytest.approx(b.probability, abs=1e-4)

@@ -7,19 +7,43 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from gracile.errors import UsageError
 from gracile.geometry.islands import largest_island
-from gracile.learning import window_engines
-from gracile.learning.window_engines import BATCH, build_engine, choose_engine
-from gracile.learning.window_scanners import DenseWindows, ExactWindows, cut_padded
+from gracile.learning.learners import TorchRunner
 from gracile.networks.smicnet import SMICNet
-from gracile.networks.smicnet_folded import FoldedSMICNet
+from gracile.networks.smicnet_dense import EveryWindow
+from gracile.networks.smicnet_exact import FromExtremes
+from gracile.runners import Runner
 from gracile.stages.scanning import VolumeWindows, search
+from gracile.stages.window_extremes import Extremes
+from gracile.stages.windows import DenseWindows, ExactWindows, cut_padded
 from gracile.transforms.column import Box
-from tests.networks.test_smicnet import small, trained_like
+from tests.networks.test_smicnet import small, state_of, trained_like
 
 SIZE = 21
-ENGINES = ["onnxruntime", "openvino", "torch"]
+
+
+class Learnt(torch.nn.Module):
+    """Stands in for a learner: a network alone."""
+
+    def __init__(self, network: SMICNet) -> None:
+        super().__init__()
+        self.network = network
+        self.device = torch.device("cpu")
+        self.logits = network
+
+
+def computed_by_torch(network: SMICNet, module: torch.nn.Module) -> Runner:
+    return TorchRunner(Learnt(network).eval(), "float32", 2, module)
+
+
+def exact_windows(network: SMICNet, size: int = SIZE) -> ExactWindows:
+    run = computed_by_torch(network, FromExtremes(network))
+    return ExactWindows(run, Extremes(state_of(network), network.padded), size, network.classes.out_features)
+
+
+def dense_windows(network: SMICNet, size: int = SIZE) -> DenseWindows:
+    runs = {step: computed_by_torch(network, EveryWindow(network, size, step)) for step in (1, 2, 4, 8)}
+    return DenseWindows(runs, size, network.classes.out_features)
 
 
 def one_by_one(network: SMICNet, planes: np.ndarray, places: np.ndarray, size: int = SIZE) -> np.ndarray:
@@ -46,30 +70,20 @@ def every_place(planes: np.ndarray, step: int = 1) -> np.ndarray:
 
 
 @pytest.mark.parametrize("padded", [True, False])
-@pytest.mark.parametrize("engine", ENGINES)
-def test_exact_is_window_by_window(planes, padded, engine):
-    pytest.importorskip(engine)
+def test_exact_is_window_by_window(planes, padded):
     network = small(padded)
     places = every_place(planes)[::7]
-    found = ExactWindows(network, SIZE, engine).at(planes, places)
+    found = exact_windows(network).at(planes, places)
     expected = one_by_one(network, planes, places)
     assert np.ptp(expected, axis=0).max() > 0.05
     assert np.abs(found - expected).max() < 1e-5
-
-
-def test_an_engine_is_called_once_before_threads_share_it(monkeypatch):
-    calls: list[tuple[int, ...]] = []
-    monkeypatch.setattr(window_engines, "_torch", lambda network, device: lambda extremes: calls.append(extremes.shape))
-    network = FoldedSMICNet(small(padded=True), SIZE)
-    build_engine(network, "torch", torch.device("cpu"))
-    assert calls == [(BATCH, 2, network.side, network.side)]
 
 
 def test_exact_is_window_by_window_for_the_published_network_and_size(planes):
     torch.manual_seed(3)
     network = trained_like(SMICNet())
     places = every_place(planes)[:: planes.size // 20]
-    found = ExactWindows(network, 81).at(planes, places)
+    found = exact_windows(network, 81).at(planes, places)
     expected = one_by_one(network, planes, places, 81)
     assert np.ptp(expected, axis=0).max() > 0.01
     assert np.abs(found - expected).max() < 1e-5
@@ -79,40 +93,35 @@ def test_exact_is_window_by_window_for_the_published_network_and_size(planes):
 def test_exact_and_dense_agree(planes, step):
     network = small(padded=False)
     box: Box = (slice(1, 5), slice(3, 33), slice(0, 29))
-    exact = ExactWindows(network, SIZE).grid(planes, box, step)
-    dense = DenseWindows(network, SIZE).grid(planes, box, step)
+    exact = exact_windows(network).grid(planes, box, step)
+    dense = dense_windows(network).grid(planes, box, step)
     assert exact.shape == dense.shape
     assert np.abs(exact - dense).max() < 1e-5
     places = every_place(planes)[::11]
-    assert (
-        np.abs(ExactWindows(network, SIZE).at(planes, places) - DenseWindows(network, SIZE).at(planes, places)).max()
-        < 1e-5
-    )
+    assert np.abs(exact_windows(network).at(planes, places) - dense_windows(network).at(planes, places)).max() < 1e-5
 
 
 def test_tiles_and_groups_of_slices_leave_no_seam(planes, monkeypatch):
     network = small(padded=False)
     box: Box = (slice(0, 5), slice(0, 34), slice(0, 29))
-    whole = DenseWindows(network, SIZE).grid(planes, box, 1)
-    exact = ExactWindows(network, SIZE).grid(planes, box, 1)
-    monkeypatch.setattr("gracile.learning.window_scanners.TILE", 8)
-    monkeypatch.setattr("gracile.learning.window_scanners.LARGEST_MAPS", 30_000)
-    assert np.allclose(DenseWindows(network, SIZE).grid(planes, box, 1), whole, atol=1e-6)
-    assert np.allclose(ExactWindows(network, SIZE).grid(planes, box, 1), exact, atol=1e-6)
+    whole = dense_windows(network).grid(planes, box, 1)
+    exact = exact_windows(network).grid(planes, box, 1)
+    monkeypatch.setattr("gracile.stages.windows.TILE", 8)
+    monkeypatch.setattr("gracile.stages.windows.LARGEST_MAPS", 30_000)
+    assert np.allclose(dense_windows(network).grid(planes, box, 1), whole, atol=1e-6)
+    assert np.allclose(exact_windows(network).grid(planes, box, 1), exact, atol=1e-6)
 
 
 def test_three_planes_are_averaged(planes):
     network = small(padded=False)
     volume = np.ascontiguousarray(planes)
     voxels = every_place(volume)[::13]
-    found = VolumeWindows(ExactWindows(network, SIZE), volume, [0, 1, 2]).at(voxels)
+    found = VolumeWindows(exact_windows(network), volume, [0, 1, 2]).at(voxels)
     parts = [
         one_by_one(network, volume.transpose(order), voxels[:, order]) for order in ([0, 1, 2], [1, 0, 2], [2, 0, 1])
     ]
     assert np.abs(found - np.mean(parts, axis=0)).max() < 1e-5
-    grid = VolumeWindows(DenseWindows(network, SIZE), volume, [0, 1, 2]).grid(
-        (slice(0, 5), slice(0, 34), slice(0, 29)), 1
-    )
+    grid = VolumeWindows(dense_windows(network), volume, [0, 1, 2]).grid((slice(0, 5), slice(0, 34), slice(0, 29)), 1)
     assert np.abs(grid[:, *voxels.T].T - found).max() < 1e-5
 
 
@@ -171,7 +180,7 @@ def test_a_cold_volume_is_only_looked_at_coarsely():
 
 def test_a_search_of_a_part_is_the_whole_search_cut(planes):
     network = small(padded=True)
-    windows = VolumeWindows(ExactWindows(network, SIZE), planes, [0])
+    windows = VolumeWindows(exact_windows(network), planes, [0])
     whole = search(windows, (slice(0, 5), slice(0, 34), slice(0, 29)), 1, 0.1)
     part = search(windows, (slice(1, 4), slice(5, 20), slice(9, 29)), 1, 0.1)
     assert part.looked.all()
@@ -182,7 +191,7 @@ def test_points_of_the_two_modes_agree_to_a_tenth_of_a_voxel(planes):
     network = small(padded=False)
     box: Box = (slice(0, 5), slice(0, 34), slice(0, 29))
     points = []
-    for windows in (ExactWindows(network, SIZE), DenseWindows(network, SIZE)):
+    for windows in (exact_windows(network), dense_windows(network)):
         probability = search(VolumeWindows(windows, planes, [0]), box, 2, 0.05).probabilities[0]
         island = largest_island(probability, float(np.quantile(probability, 0.9)), np.ones(3))
         assert island is not None
@@ -198,20 +207,3 @@ def test_what_lies_outside_of_a_slice_is_zero():
     assert not part[0, 0].any()
     assert not part[0, 4].any()
     assert not cut_padded(planes, np.array([0]), slice(7, 9), slice(0, 2)).any()
-
-
-def test_engines_are_chosen_by_what_is_there(monkeypatch):
-    processor = torch.device("cpu")
-    assert choose_engine("auto", torch.device("cuda")) == "torch"
-    present = {"onnxruntime", "openvino"}
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in present else None)
-    assert choose_engine("auto", processor) == "openvino"
-    present.discard("openvino")
-    assert choose_engine("auto", processor) == "onnxruntime"
-    with pytest.raises(UsageError, match="pip install openvino"):
-        choose_engine("openvino", processor)
-    present.clear()
-    assert choose_engine("auto", processor) == "torch"
-    present.add("openvino")
-    with pytest.raises(UsageError, match="--device cpu"):
-        build_engine(None, "openvino", torch.device("cuda"))

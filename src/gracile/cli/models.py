@@ -66,8 +66,8 @@ def upgrade(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> 
     from gracile.learning.graphs import upgrade_bundle
 
     reasons = upgrade_bundle(bundle)
-    for stage, reason in reasons.items():
-        typer.echo(f"The stage {stage} has no graph, so that PyTorch computes it: {reason}")
+    for network, reason in reasons.items():
+        typer.echo(f"{network} has no graph, so that PyTorch computes it: {reason}")
     typer.echo(f"Bundle: {bundle}")
 
 

@@ -4,11 +4,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from gracile.bundle import Bundle, card_text, golden_file
+from gracile.bundle import Bundle, golden_file
 from gracile.errors import UsageError
 from gracile.export.contract import contract_of
 from gracile.export.volume_folder import write_contract, write_example, write_graphs, write_whole_case
 from gracile.io.atomic import write_bytes, write_json, write_text
+from gracile.io.model_card import card_text
 from gracile.names import PACKAGE, VERSION, docs_page
 
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"

@@ -8,13 +8,14 @@ from functools import reduce
 import numpy as np
 import onnx
 
-from gracile.bundle import LEARNED_FROM, Bundle
+from gracile.bundle import Bundle
 from gracile.errors import BundleError, RecipeError
 from gracile.export.field_of_view import field_of_view
 from gracile.export.graph import Graph, Value
 from gracile.export.resampling import resized, resized_in_whole_levels
 from gracile.export.scan import scan
 from gracile.export.standardizing import standardized
+from gracile.io.model_card import LEARNED_FROM
 from gracile.names import VERSION
 from gracile.recipe import DecisionSpec, Recipe
 from gracile.recipe.stages import PRESENT, FuseSpec, GateSpec, SegmentSpec

@@ -7,11 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from gracile.bundle import Bundle, card_text, golden_file
+from gracile.bundle import Bundle, golden_file
 from gracile.case import Case
 from gracile.export.contract import Contract, contract_of
 from gracile.export.openvino_files import write_openvino
 from gracile.io.atomic import write_bytes, write_json, write_text
+from gracile.io.model_card import card_text
 from gracile.io.naming import is_volume_file
 from gracile.io.nifti_writing import write_mask
 from gracile.io.volumes import read_volume

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from gracile.bundle import add_graphs, bundle_folder, graph_file, read_bundle
+from gracile.bundle import add_graphs, bundle_folder, graph_file, network_name, read_bundle, stage_of
 from gracile.errors import BundleError, GracileError
 from gracile.learning.export import export_graph
 from gracile.learning.learners import Exported, Learner
@@ -36,7 +36,7 @@ def write_graphs(learners: Sequence[Learner], folder: Path) -> dict[str, str]:
         folder: The bundle, whose weights stay as they are.
 
     Returns:
-        Why a stage has no graph, by its name; PyTorch alone can compute it.
+        Why a network has no graph, by `gracile.bundle.network_name`; PyTorch alone can compute it.
     """
     graphs: dict[str, bytes] = {}
     goldens: dict[str, bytes] = {}
@@ -47,17 +47,23 @@ def write_graphs(learners: Sequence[Learner], folder: Path) -> dict[str, str]:
             reasons[stage.name] = "its network is no graph"
             continue
         weights = (folder / f"{stage.name}.safetensors").read_bytes()
-        try:
-            graph = export_graph(own, weights, f"{stage.name}.safetensors")
-            cases = golden_cases(own, stage.name)
-            _try(graph, weights, stage.name, cases)
-        except GracileError as error:
-            reasons[stage.name] = error.message
-            log.warning("The stage %r has no graph, so that PyTorch alone computes it: %s", stage.name, error.message)
-            continue
-        graphs[stage.name], goldens[stage.name] = graph, golden_content(cases)
+        for name, exported in {"": own, **stage.further_exported()}.items():
+            network = network_name(stage.name, name)
+            try:
+                graphs[network], goldens[network] = _made(exported, network, weights)
+            except GracileError as error:
+                reasons[network] = error.message
+                log.warning("%r has no graph, so that PyTorch alone computes it: %s", network, error.message)
     add_graphs(folder, graphs, goldens)
     return reasons
+
+
+def _made(own: Exported, network: str, weights: bytes) -> tuple[bytes, bytes]:
+    """The graph of a network and the file of its golden answers. Raises BundleError."""
+    graph = export_graph(own, weights, f"{stage_of(network)}.safetensors")
+    cases = golden_cases(own, network)
+    _try(graph, weights, network, cases)
+    return graph, golden_content(cases)
 
 
 def golden_cases(own: Exported, name: str) -> list[Golden]:
@@ -80,20 +86,21 @@ def golden_cases(own: Exported, name: str) -> list[Golden]:
     return cases
 
 
-def _try(graph: bytes, weights: bytes, name: str, cases: Sequence[Golden]) -> None:
+def _try(graph: bytes, weights: bytes, network: str, cases: Sequence[Golden]) -> None:
     """Raise BundleError where an engine that is installed does not give a graph's golden answers."""
     computing = Computing(precision="float32", threads=1)
     engines: dict[str, Callable[[Graph, Computing], Runner]] = {
         "openvino": OpenVINORunner, "onnxruntime": OnnxRuntimeRunner,
     }  # fmt: skip
     with TemporaryDirectory() as place:
-        path = Path(place) / graph_file(name)
+        path = Path(place) / graph_file(network)
         path.write_bytes(graph)
-        (Path(place) / f"{name}.safetensors").write_bytes(weights)
+        (Path(place) / f"{stage_of(network)}.safetensors").write_bytes(weights)
+        key = hashlib.sha256(graph + weights).hexdigest()
         for engine, opened in engines.items():
             if not is_installed(engine):
                 continue
-            runner = opened(Graph(path, name=f"the graph of {name}"), computing)
+            runner = opened(Graph(path, key, f"the graph of {network}"), computing)
             far = max(case.difference(runner(*case.inputs)) for case in cases)
             if not far <= FARTHEST:
                 raise BundleError(f"Its graph answers otherwise in {engine}, by {far:.2g} of the range.")
@@ -103,7 +110,7 @@ def upgrade_bundle(name_or_folder: str) -> dict[str, str]:
     """Bring a bundle to this format in place: it gets graphs and golden answers; its weights stay as they are.
 
     Returns:
-        Why a stage has no graph, by its name.
+        Why a network has no graph, by `gracile.bundle.network_name`.
 
     Raises:
         BundleError: It is damaged, or its weights do not fit its recipe; nothing is changed then.

@@ -13,6 +13,7 @@ from gracile.bundle import Bundle, write_bundle
 from gracile.errors import DataError, UsageError
 from gracile.io.atomic import require_writable
 from gracile.io.keras_weights import KerasLayer, read_keras_layers
+from gracile.learning.graphs import write_graphs
 from gracile.learning.learners import build_learner
 from gracile.networks.smicnet import NORM_EPSILON, SLOPE, SMICNet, WindowBlock
 from gracile.recipe import read_recipe, recipe_from
@@ -65,7 +66,9 @@ def import_smicnet(path: Path, out: Path, landmarks: Sequence[str] = ()) -> Path
             "Imported, not trained here: spacing, axes and intensities of its training are not in the file.",
         ],
     }
-    return write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_state()}, card=card), out)
+    folder = write_bundle(Bundle(recipe=recipe, weights={stage.name: stage.bundle_state()}, card=card), out)
+    write_graphs([stage.eval()], folder)
+    return folder
 
 
 def network_from(layers: Sequence[KerasLayer], path: Path) -> SMICNet:

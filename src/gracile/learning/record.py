@@ -11,11 +11,12 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from typing_extensions import TypedDict
 
-from gracile.bundle import LEARNED_FROM, Bundle
+from gracile.bundle import Bundle
 from gracile.data import CaseFiles, fingerprint
 from gracile.data.splits import read_split
 from gracile.errors import DataError, UsageError
 from gracile.io.atomic import write_json, write_text
+from gracile.io.model_card import LEARNED_FROM
 from gracile.learning.transfer import Transfer
 from gracile.names import VERSION
 from gracile.plain_data import Text, read_json

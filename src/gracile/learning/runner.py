@@ -7,15 +7,16 @@ from gracile.recipe import StageSpec
 from gracile.runners.base import Computing, Runner
 
 
-def open_torch_runner(bundle: Bundle, stage: str, computing: Computing) -> Runner:
-    """The network of a stage of a bundle as a function of arrays, by PyTorch.
+def open_torch_runner(bundle: Bundle, network: str, computing: Computing) -> Runner:
+    """A network of a bundle as a function of arrays, by PyTorch.
 
     Raises:
         BundleError: The weights do not fit the recipe.
         UsageError: There is no such device.
     """
+    stage, _, name = network.partition(".")
     spec = next(spec for spec in bundle.recipe.stages if spec.name == stage)
-    return trained_learner(bundle, spec, computing.device).runner(computing.precision, computing.threads)
+    return trained_learner(bundle, spec, computing.device).runner(computing.precision, computing.threads, name)
 
 
 def trained_learner(bundle: Bundle, spec: StageSpec, device: str = "cpu") -> Learner:

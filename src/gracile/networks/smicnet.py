@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -46,9 +45,10 @@ class WindowBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """``(batch, in_channels, side, side)`` to ``(batch, out_channels, smaller side, smaller side)``."""
         inner = functional.leaky_relu(self.norm(self.depthwise(features)), SLOPE)
-        answer = functional.leaky_relu(self.pointwise(inner), SLOPE)
+        answer = self.pointwise(inner)
         if self.pooled:
             answer = functional.max_pool2d(answer, 2)
+        answer = functional.leaky_relu(answer, SLOPE)  # it rises, so it may follow the maximum, on fewer samples
         if self.shortcut is None:
             return answer
         if not self.padded:
@@ -177,14 +177,3 @@ def build_window_network(name: str, out_channels: int, **options: Any) -> SMICNe
         return _BUILDERS[name](1, out_channels, **options)
     except (TypeError, ValueError) as error:
         raise RecipeError(f"The network {name!r} cannot be built: {error}.", "Check its options.") from None
-
-
-def folded_depthwise(block: WindowBlock) -> tuple[Tensor, Tensor]:
-    """A block's depthwise weights ``(channels, 1, 3, 3)`` and bias with its trained batch norm multiplied in."""
-    norm = block.norm
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert block.depthwise.bias is not None
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    weight = block.depthwise.weight * scale[:, None, None, None]
-    return weight.detach(), ((block.depthwise.bias - norm.running_mean) * scale + norm.bias).detach()

@@ -6,90 +6,113 @@ and what lies ``stride`` samples apart belongs to one window (Giusti et al., Fas
 Convolutional Neural Networks, ICIP 2013, take the maps apart instead).
 """
 
+from itertools import product
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from gracile.errors import RecipeError
-from gracile.networks.smicnet import SLOPE
-from gracile.networks.smicnet_folded import FoldedBlock, FoldedSMICNet
+from gracile.networks.smicnet import SLOPE, SMICNet, WindowBlock
+from gracile.networks.smicnet_exact import first_features
 
 
-def dense_logits(network: FoldedSMICNet, planes: Tensor, step: int = 1) -> Tensor:
-    """Logits of the windows at every ``step``-th row and column of slices.
+class EveryWindow(nn.Module):
+    """The windows at every ``step``-th row and column of slices.
 
     Args:
-        network: One without padding.
-        planes: ``(slices, height, width)``.
-        step: A power of two.
-
-    Returns:
-        ``(slices, rows, columns, classes)``; the first is that of the window in the upper left corner, and as many
-        follow as fit in.
+        network: One without padding; its weights stay where they are.
+        size: Samples of a window's side.
+        step: From window to window, a power of two.
 
     Raises:
-        RecipeError: The network pads its windows.
+        RecipeError: The network pads its windows, or takes none of this size.
     """
-    if network.padded:
-        raise RecipeError(
-            "A network that pads inside its windows cannot share features between them.",
-            "Scan in exact mode, or train smicnet-unpadded.",
-        )
-    rows, columns = ((n - network.size) // step + 1 for n in planes.shape[1:])
-    stride, grid = 2, min(2, step)
-    maps = network.extreme_maps(planes)[0].permute(0, 2, 3, 1)[:, ::grid, ::grid]
-    features = functional.leaky_relu_(functional.linear(maps, *network.first_pointwise), SLOPE)
-    for block in network.blocks:
-        features, stride, grid = _block(features, block, stride, grid, step)
-    means = _mean(features, network.sides[-1], stride // grid)
-    more = step // grid
-    return network.answer(means[:, ::more, ::more][:, :rows, :columns])
+
+    def __init__(self, network: SMICNet, size: int, step: int) -> None:
+        super().__init__()
+        if network.padded:
+            raise RecipeError(
+                "A network that pads inside its windows cannot share features between them.",
+                "Scan in exact mode, or train smicnet-unpadded.",
+            )
+        self.network = network
+        self.step = step
+        self.side = network.sides(size)[-1]
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """Slices to logits.
+
+        Args:
+            planes: ``(slices, 1, height, width)`` from 0 to 1.
+
+        Returns:
+            ``(slices, classes, rows, columns)``; the first is that of the window in the upper left corner, and as many
+            follow as fit in, or some more.
+        """
+        first, *others = self.network.blocks
+        assert isinstance(first, WindowBlock)
+        z = functional.leaky_relu(first.norm(first.depthwise(planes)), SLOPE)
+        stride, grid = 2, min(2, self.step)
+        extremes = [functional.max_pool2d(z, 2, grid), -functional.max_pool2d(-z, 2, grid)]
+        features = first_features(self.network, torch.cat(extremes, dim=1))
+        for block in others:
+            assert isinstance(block, WindowBlock)
+            features, stride, grid = self._block(features, block, stride, grid)
+        more = self.step // grid
+        return self._answer(_mean(features, self.side, stride // grid)[..., ::more, ::more])
+
+    def _block(self, features: Tensor, block: WindowBlock, stride: int, grid: int) -> tuple[Tensor, int, int]:
+        """One block.
+
+        Args:
+            features: ``(slices, channels, rows, columns)``, one sample for every ``grid`` of the input's.
+            block: Its weights.
+            stride: How many of the input's samples apart a window takes them.
+            grid: At most ``stride`` and ``step``.
+
+        Returns:
+            Features, stride and grid behind it.
+        """
+        apart = stride // grid
+        depthwise, shortcut = block.depthwise, block.shortcut
+        assert shortcut is not None
+        inner = functional.conv2d(
+            features, depthwise.weight, depthwise.bias, dilation=apart, groups=depthwise.groups
+        )  # fmt: skip
+        answer = block.pointwise(functional.leaky_relu(block.norm(inner), SLOPE))
+        beyond, thin = apart, 1
+        if block.pooled:
+            stride *= 2
+            thin = 2 if grid < min(self.step, stride) else 1
+            beyond = 2 * apart
+            answer = _largest(answer, apart, thin)
+        middle = features[..., apart:-beyond, apart:-beyond]
+        beside = functional.conv2d(middle, shortcut.weight, shortcut.bias, stride=thin)
+        return functional.leaky_relu(answer, SLOPE) + beside, stride, grid * thin
+
+    def _answer(self, means: Tensor) -> Tensor:
+        hidden, classes = self.network.hidden, self.network.classes
+        inner = functional.conv2d(means, hidden.weight[:, :, None, None], hidden.bias)
+        return functional.conv2d(functional.leaky_relu(inner, SLOPE), classes.weight[:, :, None, None], classes.bias)
 
 
-def _block(
-    features: Tensor, block: FoldedBlock, stride: int, grid: int, step: int
-) -> tuple[Tensor, int, int]:  # fmt: skip
-    """One block on ``(slices, rows, columns, channels)``.
-
-    Args:
-        features: One sample for every ``grid`` of the input's.
-        block: Its weights.
-        stride: How many of the input's samples apart a window takes them.
-        grid: At most ``stride`` and ``step``.
-        step: Of the windows.
-
-    Returns:
-        Features, stride and grid behind it.
-    """
-    apart = stride // grid
-    weight, bias = block.depthwise
-    inner = functional.conv2d(features.permute(0, 3, 1, 2), weight, bias, groups=len(weight), dilation=apart)
-    inner = functional.leaky_relu_(inner.permute(0, 2, 3, 1), SLOPE)
-    answer = functional.linear(inner, *block.pointwise)
-    thin = 1
-    if block.pooled:
-        answer = _largest(answer, apart)
-        stride *= 2
-        thin = 2 if grid < min(step, stride) else 1
-        answer = answer[:, ::thin, ::thin]
-        grid *= thin
-    answer = functional.leaky_relu_(answer.contiguous(), SLOPE)
-    middle = features[:, apart:, apart:][:, ::thin, ::thin][:, : answer.shape[1], : answer.shape[2]]
-    return answer.add_(functional.linear(middle, *block.shortcut)), stride, grid
-
-
-def _largest(maps: Tensor, apart: int) -> Tensor:
-    """The maximum of 2x2 samples that lie ``apart``, at every place."""
-    pairs = torch.maximum(maps[:, :-apart], maps[:, apart:])
-    return torch.maximum(pairs[:, :, :-apart], pairs[:, :, apart:])
+def _largest(maps: Tensor, apart: int, thin: int) -> Tensor:
+    """The maximum of 2x2 samples that lie ``apart``, at every ``thin``-th place."""
+    if apart == 1:
+        return functional.max_pool2d(maps, 2, thin)
+    # OpenVINO takes tens of times as long for a pooling with distances (2026.4).
+    rows = torch.maximum(maps[..., :-apart, :], maps[..., apart:, :])
+    return torch.maximum(rows[..., :-apart], rows[..., apart:])[..., ::thin, ::thin]
 
 
 def _mean(maps: Tensor, side: int, apart: int) -> Tensor:
     """The mean of ``side`` x ``side`` samples that lie ``apart``, at every place."""
-    if side == 1:
-        return maps
-    reach = (side - 1) * apart
-    height, width = maps.shape[1] - reach, maps.shape[2] - reach
-    parts = [maps[:, r * apart : r * apart + height, c * apart : c * apart + width]
-             for r in range(side) for c in range(side)]  # fmt: skip
-    return torch.stack(parts).mean(dim=0)
+    total: Tensor | None = None
+    for row, column in product(range(side), range(side)):
+        # Ends are counted from behind, so that a graph asks no shape for its own.
+        ends = [(n - side + 1) * apart or None for n in (row, column)]
+        part = maps[..., row * apart : ends[0], column * apart : ends[1]]
+        total = part if total is None else total + part
+    assert total is not None
+    return total / side**2

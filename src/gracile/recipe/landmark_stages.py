@@ -37,7 +37,9 @@ class ScanSpec(Spec):
     mode: Literal["auto", "exact", "dense"] = Field(
         "auto", description="dense shares features between windows, for networks without padding; auto where it can"
     )
-    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = Field("auto", description="what computes exact mode")
+    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
+        "auto", description="deprecated: --engine says what computes; this does where it says nothing"
+    )
     step: Literal[1, 2, 4, 8] = Field(4, description="samples from window to window in the coarse search")
     keep: float = Field(
         0.1, ge=0, le=1, description="probability of any landmark from which on the surroundings are searched finely"

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from gracile.bundle import Bundle
+from gracile.bundle import Bundle, stage_of
 
 Engine = str
 """A name of `gracile.runners.ENGINES`."""
@@ -25,12 +25,15 @@ class Computing:
         precision: ``auto``, ``float32`` or ``bfloat16``.
         threads: Of the processor; 0 takes as many as it has cores for this process.
         device: ``auto``, ``cpu`` or, with PyTorch alone, ``cuda``.
+        callers: Threads that call a runner at once, among which the others are divided; 0 takes as many as those.
+            PyTorch lets one call after the other have them all.
     """
 
     engine: str = "auto"
     precision: str = "auto"
     threads: int = 0
     device: str = "auto"
+    callers: int = 1
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Runner(Protocol):
 
 
 Opener = Callable[[Bundle, str, Computing], Runner]
-"""Opens the network of a bundle's stage by its name; precision, threads and device are told and no longer ``auto``.
+"""Opens a network of a bundle by its name; precision, threads and device are told and no longer ``auto``.
 
 Raises BundleError where the engine cannot take the network, UsageError where it cannot do what is asked.
 """
@@ -110,6 +113,7 @@ class Graph:
         return whole.hexdigest()[:32]
 
 
-def graph_of(bundle: Bundle, stage: str) -> Graph:
-    """The graph of a bundle's stage, which has one."""
-    return Graph(bundle.graphs[stage], f"{bundle.graph_checksums[stage]}:{bundle.checksums[stage]}")
+def graph_of(bundle: Bundle, network: str) -> Graph:
+    """The graph of a network of a bundle, which has one."""
+    weights = bundle.checksums[stage_of(network)]
+    return Graph(bundle.graphs[network], f"{bundle.graph_checksums[network]}:{weights}")

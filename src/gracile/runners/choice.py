@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
-from gracile.bundle import Bundle
+from gracile.bundle import Bundle, stage_of
 from gracile.errors import BundleError, GracileError, UsageError, nearest
 from gracile.runners.agreement import agrees
 from gracile.runners.base import Computing, Opener, Runner
@@ -65,7 +65,7 @@ def open_runner(bundle: Bundle, stage: str, computing: Computing | None = None) 
 
     Args:
         bundle: With its graphs; a stage without one needs PyTorch.
-        stage: Name of its stage.
+        stage: Name of its stage; or of another network of it, by `gracile.bundle.network_name`.
         computing: What is asked for; everything ``auto`` when None.
 
     Raises:
@@ -123,7 +123,7 @@ def _opened(bundle: Bundle, stage: str, engine: str, asked: Computing, notes: tu
             "Make it: gracile models upgrade BUNDLE; or take another engine: --engine torch.",
         )
     computing = resolved(bundle, engine, asked)
-    sums = (bundle.checksums.get(stage), bundle.graph_checksums.get(stage))
+    sums = (bundle.checksums.get(stage_of(stage)), bundle.graph_checksums.get(stage))
     key = (computing, stage, str(bundle.folder), bundle.recipe.model_dump_json(), *sums, notes)
     with _OPENING:
         runner = _OPENED.get(key) if bundle.folder is not None else None
@@ -163,7 +163,8 @@ def resolved(bundle: Bundle, engine: str, asked: Computing) -> Computing:
             f"{library.title} does not compute in {precision}.", "Take --precision float32, or --engine openvino."
         )
     device = "cpu" if library.graphs else asked.device
-    return Computing(engine, precision, asked.threads or usable_cores(), device)
+    threads = asked.threads or usable_cores()
+    return Computing(engine, precision, threads, device, min(asked.callers or threads, threads))
 
 
 def require_engine(engine: str, device: str = "cpu") -> None:

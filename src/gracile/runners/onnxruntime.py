@@ -20,15 +20,14 @@ class OnnxRuntimeRunner:
 
     Args:
         graph: The network.
-        computing: How many threads.
-        callers: Threads that call it at once and share the cores.
+        computing: How many threads, and how many ``callers`` share them.
 
     Raises:
         BundleError: The graph is damaged, or needs what ONNX Runtime does not know.
         UsageError: Another precision than float32.
     """
 
-    def __init__(self, graph: Graph, computing: Computing, callers: int = 1) -> None:
+    def __init__(self, graph: Graph, computing: Computing) -> None:
         import onnxruntime
 
         if computing.precision != "float32":
@@ -38,7 +37,7 @@ class OnnxRuntimeRunner:
             )
         self.graph = graph
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = max(1, computing.threads // callers)
+        options.intra_op_num_threads = max(1, computing.threads // computing.callers)
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what it cannot do is told by the error
         # Threads that wait would take the cores of whatever else computes.

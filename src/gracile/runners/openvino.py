@@ -46,15 +46,15 @@ class OpenVINORunner:
 
     Args:
         graph: The network.
-        computing: ``float32`` or ``bfloat16``, and how many threads.
-        callers: Threads that call it at once, each of which is to have cores of its own; others wait for each other.
+        computing: ``float32`` or ``bfloat16``, and how many threads. Each of its ``callers`` is to have cores of its
+            own; further ones wait for each other.
 
     Raises:
         BundleError: The graph is damaged, or needs what OpenVINO does not know.
         UsageError: bfloat16 on a processor for which OpenVINO does not compute in it.
     """
 
-    def __init__(self, graph: Graph, computing: Computing, callers: int = 1) -> None:
+    def __init__(self, graph: Graph, computing: Computing) -> None:
         self.graph = graph
         self._own = threading.local()
         with _BUILDING:
@@ -63,7 +63,7 @@ class OpenVINORunner:
             settings = {
                 "INFERENCE_PRECISION_HINT": _PRECISIONS[computing.precision],
                 "INFERENCE_NUM_THREADS": computing.threads,
-                "NUM_STREAMS": min(callers, computing.threads),
+                "NUM_STREAMS": min(computing.callers, computing.threads),
             }
             self._compiled = self._compile(openvino, version, settings)
             self._own.request = self._compiled.create_infer_request()

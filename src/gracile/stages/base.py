@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ from gracile.errors import BundleError
 from gracile.geometry import Centerline
 from gracile.recipe import Recipe
 from gracile.result import Landmark
-from gracile.runners.base import Runner
+from gracile.runners.base import Computing, Runner
 from gracile.transforms import Prepared
 
 State = Mapping[str, np.ndarray]
@@ -57,6 +58,7 @@ class Stage(ABC):
         spec: Its entry in the recipe.
         recipe: The whole recipe.
         run: Its network as a function of arrays: prepared images ``(batch, channels, *spatial)`` float32 to logits.
+            Where it has several, the first that `networks` names.
         state: Its weights by name; of these it takes what `kept` names.
 
     Raises:
@@ -65,6 +67,9 @@ class Stage(ABC):
 
     kept: ClassVar[tuple[str, ...]] = ()
     """What it needs of its weights besides its network, such as a threshold."""
+
+    others: Mapping[str, Runner] = MappingProxyType({})
+    """The other networks that `networks` names, by these names."""
 
     def __init__(self, spec: Any, recipe: Recipe, run: Runner, state: State) -> None:
         self.spec = spec
@@ -78,6 +83,16 @@ class Stage(ABC):
                 "Use the recipe they were trained with.",
             )
         self.state = {name: np.asarray(state[name], dtype=np.float64) for name in self.kept}
+
+    @classmethod
+    def networks(cls, spec: Any) -> tuple[str, ...]:
+        """Names of the networks that it runs; the one that bears none but the stage's own is ``""``."""
+        return ("",)
+
+    @classmethod
+    def computing(cls, spec: Any, asked: Computing) -> Computing:
+        """How its networks are to be computed, where that is more than what was asked for."""
+        return asked
 
     @abstractmethod
     def find(self, prepared: Prepared, finding: Finding) -> Finding:

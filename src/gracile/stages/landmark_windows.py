@@ -1,14 +1,20 @@
 """The landmark stage that classifies small windows and scans a volume with them (SMICNet)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from gracile.geometry.islands import largest_island
 from gracile.recipe import LandmarkWindowsSpec
 from gracile.result import Landmark
+from gracile.runners.base import Computing
 from gracile.stages.base import Finding, Stage
-from gracile.stages.scanning import Scan, VolumeWindows, WindowRunner, search
+from gracile.stages.scanning import Scan, VolumeWindows, Windows, search
+from gracile.stages.window_extremes import FIRST_LAYER, Extremes
+from gracile.stages.windows import DenseWindows, ExactWindows
 from gracile.transforms import Prepared
 from gracile.transforms.column import Box
 from gracile.transforms.intensity import IntensityRange
@@ -26,7 +32,31 @@ class LandmarkWindowsStage(Stage):
     of mass.
     """
 
-    run: WindowRunner  # type: ignore[assignment]
+    kept = FIRST_LAYER
+
+    @cached_property
+    def windows(self) -> Windows:
+        """What tells windows apart, by the networks that `networks` names."""
+        classes, size = len(self.recipe.landmarks) + 1, self.spec.size
+        if not is_dense(self.spec):
+            return ExactWindows(self.run, Extremes(self.state, not is_unpadded(self.spec)), size, classes)
+        runs = {self.spec.scan.step: self.run}
+        if 1 not in runs:
+            runs[1] = self.others[every(1)]
+        return DenseWindows(runs, size, classes)
+
+    @classmethod
+    def networks(cls, spec: Any) -> tuple[str, ...]:
+        """Exact mode runs the stage's own; dense mode one for the coarse search, and one for every voxel."""
+        if not is_dense(spec):
+            return ("",)
+        return tuple(every(step) for step in dict.fromkeys((spec.scan.step, 1)))
+
+    @classmethod
+    def computing(cls, spec: Any, asked: Computing) -> Computing:
+        """Batches and tiles are handed out to threads, which is faster than several threads for each of them."""
+        engine = spec.scan.engine if asked.engine == "auto" else asked.engine
+        return replace(asked, engine=engine, callers=0)
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         volume, steps = prepared.at_spacing(self.spec.spacing_mm)
@@ -51,7 +81,7 @@ class LandmarkWindowsStage(Stage):
     def scan(self, volume: np.ndarray, normals: Sequence[int], box: Box) -> Scan:
         """Search a box of a volume ``(x, y, z)`` from 0 to 1 with windows across some axes."""
         spec = self.spec.scan
-        return search(VolumeWindows(self.run.windows, volume, normals), box, spec.step, spec.keep)
+        return search(VolumeWindows(self.windows, volume, normals), box, spec.step, spec.keep)
 
     def landmarks(self, scan: Scan, affine: np.ndarray) -> list[Landmark]:
         """What a search found, in the recipe's order; ``affine`` takes voxels of the searched volume to RAS+ mm."""
@@ -94,6 +124,21 @@ class LandmarkWindowsStage(Stage):
             f"the volume has only {sizes} samples where a window has {self.spec.size}: "
             "it was padded with its lowest intensity"
         ]
+
+
+def is_unpadded(spec: LandmarkWindowsSpec) -> bool:
+    """Whether its network sees nothing around its windows, so that overlapping ones can share features."""
+    return spec.network.name == "smicnet-unpadded"
+
+
+def is_dense(spec: LandmarkWindowsSpec) -> bool:
+    """Whether windows share features."""
+    return spec.scan.mode == "dense" or (spec.scan.mode == "auto" and is_unpadded(spec))
+
+
+def every(step: int) -> str:
+    """Name of the network that answers the windows at every ``step``-th place of a slice."""
+    return f"every-{step}"
 
 
 def shown_range(case: Prepared, spec: LandmarkWindowsSpec) -> IntensityRange:

@@ -7,7 +7,6 @@ from typing import Protocol
 import numpy as np
 from scipy import ndimage
 
-from gracile.runners.base import Computed
 from gracile.transforms.column import Box
 
 EVERYWHERE = np.ones((3, 3, 3), dtype=bool)
@@ -24,17 +23,6 @@ class Windows(Protocol):
 
     def at(self, planes: np.ndarray, places: np.ndarray) -> np.ndarray:
         """``(n, classes)`` around ``(n, 3)`` places."""
-
-
-class WindowRunner(Protocol):
-    """A network that tells windows apart, as a stage takes it."""
-
-    computed: Computed
-
-    @property
-    def windows(self) -> Windows:
-        """What tells windows apart."""
-        ...
 
 
 @dataclass

@@ -12,7 +12,7 @@ from gracile.api.arguments import checked
 from gracile.api.checking import check_recipe
 from gracile.api.landmarks import true_points
 from gracile.api.model import Model, load
-from gracile.bundle import LEARNED_FROM, read_bundle
+from gracile.bundle import read_bundle
 from gracile.data import CaseFiles, find_cases, image_checksum, labeled, select
 from gracile.data.case_files import case_names
 from gracile.errors import DataError, UsageError
@@ -23,6 +23,7 @@ from gracile.inference import predict as predict_inputs
 from gracile.io import write_json, write_table, write_text
 from gracile.io.atomic import require_writable
 from gracile.io.checksums import learned_note
+from gracile.io.model_card import LEARNED_FROM
 from gracile.pages.few_shot import write_few_shot_page
 from gracile.pages.landmark_scores import write_landmark_scores
 from gracile.plain_data import Text, read_json

@@ -2,7 +2,7 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from gracile.networks.zoo import build_network
 from gracile.recipe import NetworkSpec, Recipe
 from gracile.runners.base import Computed, Runner
 from gracile.samples.patches import WholeSamples
-from gracile.stages import STAGES, Stage
+from gracile.stages import STAGES, Stage, build_stage
 from gracile.transforms import Prepared
 
 Batch = dict[str, Tensor]
@@ -164,19 +164,24 @@ class Learner(nn.Module, ABC):
         axes = [0] * (self.example_batch > 1) + list(range(2, images.ndim))
         return Exported(Answering(self), (images,), (tuple(axes),))
 
+    def further_exported(self) -> dict[str, Exported]:
+        """What becomes further graphs, by the names that its stage gives its other networks."""
+        return {}
+
     example_batch: int = 1
     example_sizes: tuple[int, ...] = PICTURE
     """What its network is exported with: a batch of 1 stays 1, of more becomes any."""
 
-    def runner(self, precision: str = "auto", threads: int = 0) -> Runner:
-        """Its network as a function of arrays, computed by PyTorch with the weights of the moment."""
+    def runner(self, precision: str = "auto", threads: int = 0, network: str = "") -> Runner:
+        """A network of its stage as a function of arrays, computed by PyTorch with the weights of the moment."""
         return TorchRunner(self, precision, threads)
 
     def applied(self, precision: str = "auto") -> Stage:
         """The stage that applies what was learned until now."""
         kind, state = STAGES[self.spec.kind], self.state_dict()
         kept = {name: state[name].detach().cpu().numpy() for name in kind.kept}
-        return kind(self.spec, self.recipe, self.runner(precision), kept)
+        runs = {name: self.runner(precision, network=name) for name in kind.networks(self.spec)}
+        return build_stage(self.spec, self.recipe, runs, kept)
 
     @property
     def device(self) -> torch.device:
@@ -218,12 +223,17 @@ class TorchRunner:
         learner: Its weights may change from call to call.
         precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the device computes fast in it.
         threads: Of the processor; 0 takes as many as PyTorch has then.
+        answer: From tensors to one, with the learner's weights; its logits when None.
     """
 
-    def __init__(self, learner: Learner, precision: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self, learner: Learner, precision: str = "auto", threads: int = 0,
+        answer: Callable[..., Tensor] | None = None,
+    ) -> None:  # fmt: skip
         device = learner.device
         in_fast_layout(learner)
         self.learner = learner
+        self._answer = answer or learner.logits
         self._calling = threading.Lock()
         self._half = precision == "bfloat16" or (precision == "auto" and has_fast_bf16(device))
         self._threads = threads
@@ -241,7 +251,7 @@ class TorchRunner:
             learner.eval()
             torch.set_num_threads(self._threads or threads)
             try:
-                return learner.logits(*tensors).float().cpu().numpy()
+                return self._answer(*tensors).float().cpu().numpy()
             finally:
                 torch.set_num_threads(threads)
                 learner.train(was_training)

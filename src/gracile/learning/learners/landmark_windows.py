@@ -1,30 +1,32 @@
-"""How the landmark stage learns that classifies small windows (SMICNet), and how its network is applied."""
+"""How the landmark stage learns that classifies small windows (SMICNet)."""
 
-import importlib.metadata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
 from gracile.errors import RecipeError
-from gracile.learning.learners.base import Batch, Learner
-from gracile.learning.window_engines import choose_engine
-from gracile.learning.window_scanners import DenseWindows, ExactWindows
+from gracile.learning.learners.base import Batch, Exported, Learner, TorchRunner
 from gracile.networks.smicnet import SMICNet, build_window_network
-from gracile.recipe import Recipe, WindowSamplerSpec
-from gracile.runners.base import Computed
+from gracile.networks.smicnet_dense import EveryWindow
+from gracile.networks.smicnet_exact import FromExtremes
+from gracile.recipe import Recipe, ScanSpec, WindowSamplerSpec
+from gracile.runners.base import Runner
 from gracile.samples.patches import CaseSamples
 from gracile.samples.window_samples import WindowSamples, WindowSource
-from gracile.stages.landmark_windows import normals_of, shown_range
-from gracile.stages.scanning import Windows
+from gracile.stages.landmark_windows import every, normals_of, shown_range
+from gracile.stages.windows import BATCH, side_of_extremes
 from gracile.transforms import Prepared
 
 HELD_BACK_WINDOWS = 24
 """Windows of each class and case that validation looks at."""
+
+STEPS: tuple[int, ...] = get_args(ScanSpec.model_fields["step"].annotation)
+"""Of a search, each of which has a graph of its own where windows share features."""
 
 
 class LandmarkWindowsLearner(Learner):
@@ -85,31 +87,28 @@ class LandmarkWindowsLearner(Learner):
         """``(batch, 1, size, size)`` windows from 0 to 1 to ``(batch, landmarks + 1)`` logits, the background last."""
         return self.network(images)
 
-    def exported(self) -> None:
-        """None: its windows share features, which a graph of one window cannot."""
+    def exported(self) -> Exported:
+        """Batches of windows' extremes, as exact mode takes them."""
+        side = side_of_extremes(self.spec.size, self.network.padded)
+        return Exported(self._network(""), (torch.zeros(BATCH, 2, side, side),), ((),), ("extremes",))
 
-    def runner(self, precision: str = "auto", threads: int = 0) -> "WindowRunner":  # type: ignore[override]
-        return WindowRunner(self)
+    def further_exported(self) -> dict[str, Exported]:
+        """Without padding, tiles of slices at every step that a search may take, as dense mode takes them."""
+        if self.network.padded:
+            return {}
+        size = self.spec.size
+        planes = {step: torch.zeros(1, 1, size + 8 * step, size + 16 * step) for step in STEPS}
+        return {
+            every(step): Exported(self._network(every(step)), (planes[step],), ((2, 3),), ("planes",)) for step in STEPS
+        }
 
+    def runner(self, precision: str = "auto", threads: int = 0, network: str = "") -> Runner:
+        """In float32, unless bfloat16 is asked for."""
+        precision = "float32" if precision == "auto" else precision
+        return TorchRunner(self, precision, threads, self._network(network))
 
-class WindowRunner:
-    """A learner's network with the windows that it tells apart: dense where it can, else exact."""
-
-    def __init__(self, learner: LandmarkWindowsLearner) -> None:
-        self.learner = learner
-        engine = "torch" if self._dense else choose_engine(learner.spec.scan.engine, learner.device)
-        version = importlib.metadata.version(engine)
-        self.computed = Computed(engine, version, "float32", torch.get_num_threads(), str(learner.device))
-
-    @property
-    def _dense(self) -> bool:
-        scan = self.learner.spec.scan
-        return scan.mode == "dense" or (scan.mode == "auto" and not self.learner.network.padded)
-
-    @property
-    def windows(self) -> Windows:
-        """Of the network as it is now."""
-        spec, network = self.learner.spec, self.learner.network
-        if self._dense:
-            return DenseWindows(network, spec.size)
-        return ExactWindows(network, spec.size, spec.scan.engine)
+    def _network(self, name: str) -> nn.Module:
+        """A network of the stage, with the weights of this learner."""
+        if not name:
+            return FromExtremes(self.network)
+        return EveryWindow(self.network, self.spec.size, {every(step): step for step in STEPS}[name])

@@ -1,43 +1,48 @@
 """Class probabilities of many windows of a volume's slices: exact, window by window in batches, or dense, shared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import numpy as np
-import torch
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
-from gracile.learning.window_engines import BATCH, EngineName, build_engine
-from gracile.networks.smicnet import SMICNet
-from gracile.networks.smicnet_dense import dense_logits
-from gracile.networks.smicnet_folded import FoldedSMICNet
+from gracile.runners.base import Runner
+from gracile.stages.views import softmax
+from gracile.stages.window_extremes import Extremes, gathered_extremes
 from gracile.transforms.column import Box
+
+BATCH = 16
+"""Windows of one call in exact mode: as many as the caches of a processor's core hold."""
 
 LARGEST_MAPS = 16_000_000
 """Values of the extremes' maps that are held at once."""
 
-TILE = 64
-"""Windows along the sides of a dense tile, at most: what is computed for it fits the processor's caches."""
+TILE, ROUND = 64, 8
+"""Windows along the sides of a dense tile, at most: what is computed for it fits the processor's caches; and a number
+of which they are a multiple, as engines make themselves ready anew for each size."""
 
 
 class ExactWindows:
     """Each window by itself, as the network alone answers it to 1e-5.
 
-    What the first layer makes of a slice is computed once; from there on windows go through the engine in batches,
-    which are handed out to as many threads as PyTorch may use.
+    What the first layer makes of a slice is computed once; from there on windows go through the network in batches,
+    one in each thread.
 
     Args:
-        network: A trained network, padded or not.
+        run: Answers ``(BATCH, 2, side, side)`` extremes with ``(BATCH, classes)`` logits.
+        first: The first layer.
         size: Samples of a window's side.
-        engine: What computes the batches.
+        classes: Of the answer, the background among them.
     """
 
-    def __init__(self, network: SMICNet, size: int, engine: EngineName = "auto") -> None:
-        self.network = FoldedSMICNet(network, size)
-        self.classes = network.classes.out_features
-        self.device = network.classes.weight.device
-        self.engine = build_engine(self.network, engine, self.device)
+    def __init__(self, run: Runner, first: Extremes, size: int, classes: int) -> None:
+        self.run = run
+        self.first = first
+        self.size = size
+        self.classes = classes
+        self.side = side_of_extremes(size, first.padded)
+        self._threads = ThreadPoolExecutor(run.computed.threads)
 
     def grid(self, planes: np.ndarray, box: Box, step: int) -> np.ndarray:
         """Probabilities of the windows around every ``step``-th place of a box.
@@ -58,12 +63,11 @@ class ExactWindows:
     def at(self, planes: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Probabilities ``(n, classes)`` float32 of the windows around ``(n, 3)`` places: slice, row, column."""
         answers = np.empty((len(places), self.classes), dtype=np.float32)
-        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            for maps, local, members in self._maps(planes, places):
-                parts = [slice(start, start + BATCH) for start in range(0, len(local), BATCH)]
-                found = threads.map(self._answer, [maps] * len(parts), [local[part] for part in parts])
-                for part, probabilities in zip(parts, found, strict=True):
-                    answers[members[part]] = probabilities
+        for maps, local, members in self._maps(planes, places):
+            parts = [slice(start, start + BATCH) for start in range(0, len(local), BATCH)]
+            found = self._threads.map(self._answer, [maps] * len(parts), [local[part] for part in parts])
+            for part, probabilities in zip(parts, found, strict=True):
+                answers[members[part]] = probabilities
         return answers
 
     def _maps(self, planes: np.ndarray, places: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -71,54 +75,66 @@ class ExactWindows:
         if not len(places):
             return
         (top, left), (bottom, right) = places[:, 1:].min(axis=0), places[:, 1:].max(axis=0)
-        reach = self.network.size // 2 + int(self.network.padded)
+        reach = self.size // 2 + int(self.first.padded)
         rows, columns = slice(top - reach, bottom + reach + 1), slice(left - reach, right + reach + 1)
         wanted, numbers = np.unique(places[:, 0], return_inverse=True)
         at_once = max(1, LARGEST_MAPS // (8 * (rows.stop - rows.start) * (columns.stop - columns.start)))
         for start in range(0, len(wanted), at_once):
-            part = cut_padded(planes, wanted[start : start + at_once], rows, columns)
-            with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
-                maps = self.network.extreme_maps(torch.from_numpy(part).to(self.device)).cpu().numpy()
+            maps = self.first.maps(cut_padded(planes, wanted[start : start + at_once], rows, columns))
             members = np.flatnonzero((numbers >= start) & (numbers < start + at_once))
             local = places[members] - (0, top, left)
             local[:, 0] = numbers[members] - start
             yield maps, local, members
 
     def _answer(self, maps: np.ndarray, places: np.ndarray) -> np.ndarray:
-        side = self.network.side
-        extremes = np.zeros((BATCH, 2, side, side), dtype=np.float32)
-        extremes[: len(places)] = gathered_extremes(maps, places, side)
-        return _softmax(self.engine(extremes)[: len(places)])
+        extremes = np.zeros((BATCH, 2, self.side, self.side), dtype=np.float32)
+        extremes[: len(places)] = gathered_extremes(maps, places, self.side)
+        return softmax(self.run(extremes)[: len(places)], axis=1)
 
 
 class DenseWindows:
     """Windows of a network without padding: what overlapping ones have in common is computed once.
 
     Args:
-        network: A trained network without padding.
+        runs: By the step from window to window, what answers ``(1, 1, height, width)`` with the
+            ``(1, classes, rows, columns)`` logits of its windows. 1 is among them.
         size: Samples of a window's side.
+        classes: Of the answer, the background among them.
     """
 
-    def __init__(self, network: SMICNet, size: int) -> None:
-        self.network = FoldedSMICNet(network, size)
-        self.classes = network.classes.out_features
-        self.device = network.classes.weight.device
+    def __init__(self, runs: Mapping[int, Runner], size: int, classes: int) -> None:
+        self.runs = dict(runs)
+        self.size = size
+        self.classes = classes
+        self._threads = ThreadPoolExecutor(self.runs[1].computed.threads)
 
     def grid(self, planes: np.ndarray, box: Box, step: int) -> np.ndarray:
-        """As `ExactWindows.grid`; ``step`` is a power of two."""
+        """As `ExactWindows.grid`; ``step`` is one of those that it has a runner for."""
         slices, rows, columns = (np.arange(side.start, side.stop, step) for side in box)
         found = np.empty((self.classes, len(slices), len(rows), len(columns)), dtype=np.float32)
-        half = self.network.size // 2
-        for number, plane in enumerate(slices):
-            for y in range(0, len(rows), TILE):
-                for x in range(0, len(columns), TILE):
-                    places = rows[y : y + TILE], columns[x : x + TILE]
-                    sides = [slice(int(side[0]) - half, int(side[-1]) + half + 1) for side in places]
-                    tile = torch.from_numpy(cut_padded(planes, np.array([plane]), *sides)).to(self.device)
-                    with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
-                        answer = dense_logits(self.network, tile, step)[0].softmax(dim=-1).permute(2, 0, 1)
-                    found[:, number, y : y + TILE, x : x + TILE] = answer.cpu().numpy()
+
+        def fill(corner: tuple[int, int, int]) -> None:
+            number, y, x = corner
+            part = found[:, number, y : y + TILE, x : x + TILE]
+            part[:] = self._tile(planes, (slices[number], rows[y], columns[x]), part.shape[1:], step)
+
+        corners = product(range(len(slices)), range(0, len(rows), TILE), range(0, len(columns), TILE))
+        for _ in self._threads.map(fill, corners):
+            pass
         return found
+
+    def _tile(
+        self, planes: np.ndarray, first: tuple[int, int, int], shape: tuple[int, ...], step: int
+    ) -> np.ndarray:  # fmt: skip
+        """Probabilities ``(classes, *shape)`` of the windows of a slice from a first one on."""
+        number, *corner = first
+        sides = []
+        for place, count in zip(corner, shape, strict=True):
+            rounded = count + -count % ROUND
+            begin = int(place) - self.size // 2
+            sides.append(slice(begin, begin + (rounded - 1) * step + self.size))
+        tile = cut_padded(planes, np.array([number]), sides[0], sides[1])
+        return softmax(self.runs[step](tile[None])[0][:, : shape[0], : shape[1]])
 
     def at(self, planes: np.ndarray, places: np.ndarray) -> np.ndarray:
         """As `ExactWindows.at`: places that touch are computed as one box."""
@@ -136,6 +152,11 @@ class DenseWindows:
         return answers
 
 
+def side_of_extremes(size: int, padded: bool) -> int:
+    """Side of the extremes of a window of ``size`` samples: half of what the first 3x3 leaves of it."""
+    return (size if padded else size - 2) // 2
+
+
 def cut_padded(planes: np.ndarray, slices: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
     """Rows and columns of some slices, contiguous float32; what lies outside of them is 0."""
     height, width = planes.shape[1:]
@@ -146,31 +167,3 @@ def cut_padded(planes: np.ndarray, slices: np.ndarray, rows: slice, columns: sli
         inside = slice(top - rows.start, bottom - rows.start), slice(left - columns.start, right - columns.start)
         part[:, inside[0], inside[1]] = planes[slices, top:bottom, left:right]
     return part
-
-
-def gathered_extremes(maps: np.ndarray, places: np.ndarray, side: int) -> np.ndarray:
-    """The extremes of single windows from the maps of slices.
-
-    Args:
-        maps: Of `gracile.networks.smicnet_folded.FoldedSMICNet.extreme_maps`, of slices that reach so far beyond the
-            places that a window's first extremes lie at its place.
-        places: ``(n, 3)`` slice, row, column.
-        side: Of a window's extremes.
-
-    Returns:
-        ``(n, 2, side, side)`` float32.
-    """
-    slices, rows, columns = places.T
-    long = 2 * side - 1
-    inner = sliding_window_view(maps[0], (long, long), axis=(2, 3))[..., ::2, ::2]
-    found = inner[slices, :, rows, columns]
-    if len(maps) > 1:  # a padded window's first row and column see zeros outside of it
-        found[:, :, 0, :] = sliding_window_view(maps[1], long, axis=3)[..., ::2][slices, :, rows, columns]
-        found[:, :, :, 0] = sliding_window_view(maps[2], long, axis=2)[..., ::2][slices, :, rows, columns]
-        found[:, :, 0, 0] = maps[3][slices, :, rows, columns]
-    return found
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)

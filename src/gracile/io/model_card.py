@@ -1,0 +1,42 @@
+"""The card of a model as text for people."""
+
+from typing import Any
+
+from gracile.recipe import Recipe
+
+LEARNED_FROM = "learned_from"
+"""Under this a card has the checksums of the images that it was trained on, by `gracile.data.image_checksum`."""
+
+
+def card_text(recipe: Recipe, card: dict[str, Any]) -> str:
+    """The model card as Markdown, for people."""
+    lines = [f"# {recipe.title}", "", recipe.summary, ""]
+    for heading, content in card.items():
+        if heading == LEARNED_FROM:
+            continue  # for machines
+        lines += [f"## {heading.replace('_', ' ').capitalize()}", ""]
+        if isinstance(content, dict) and content and all(isinstance(row, dict) for row in content.values()):
+            lines += _table(content)
+        elif isinstance(content, dict):
+            lines += [f"- {key.replace('_', ' ')}: {_words(value)}" for key, value in content.items()]
+        elif isinstance(content, list):
+            lines += [f"- {item}" for item in content]
+        else:
+            lines.append(str(content))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _table(rows: dict[str, dict[str, Any]]) -> list[str]:
+    """A Markdown table with a row for each entry; what an entry lacks stays empty."""
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    lines = [f"| | {' | '.join(name.replace('_', ' ') for name in columns)} |", "|---" * (len(columns) + 1) + "|"]
+    return lines + [
+        f"| {name} | {' | '.join(_words(row[c]) if c in row else '' for c in columns)} |" for name, row in rows.items()
+    ]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_words(part)}" for name, part in value.items())
+    return "nothing" if value is None else str(value)

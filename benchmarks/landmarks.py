@@ -5,9 +5,9 @@
 13,824 windows of 81 x 81 around a point of a drawn volume, those of every voxel of a box of 24 x 24 x 24:
 
 - one network call per window in eager PyTorch, as published;
-- exact mode: batches through the fastest engine, both for the published network and for the one without padding;
+- exact mode: batches through ``--engine``, both for the published network and for the one without padding;
 - dense mode, for the one without padding: features shared between windows;
-- dense mode with a coarse search first, and over the whole volume without a point.
+- both with a coarse search first, and over the whole volume without a point.
 
 Points are those of the network without padding, taught for ``--teach`` epochs on other drawn volumes, so that there is
 something to find; how fast a scan is does not depend on it. Modes take turns for several rounds, each with every one of
@@ -33,19 +33,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from gracile.learning.window_engines import choose_engine
-from gracile.learning.window_scanners import Box, DenseWindows, ExactWindows
 from one_volume import in_its_own_process
 
+from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.case import Case
 from gracile.geometry import Grid
 from gracile.learning.fit import fit_stage
+from gracile.learning.graphs import write_graphs
 from gracile.learning.learners import Learner, build_learner
-from gracile.networks.smicnet import build_window_network
 from gracile.recipe import Recipe, TrainSpec, read_recipe
+from gracile.runners import ENGINES, Computing
+from gracile.stages import open_stage
 from gracile.stages.landmark_windows import LandmarkWindowsStage, shown_range
 from gracile.stages.scanning import VolumeWindows, search
 from gracile.transforms import Prepared, prepare
+from gracile.transforms.column import Box
 
 SIZE, SIDE = 81, 24
 SHAPE = (96, 128, 112)
@@ -61,24 +63,18 @@ def main() -> None:
     if arguments.processor_time:
         arguments.threads = [1]
     torch.set_num_threads(max(arguments.threads))
-    recipe = read_recipe("cochlea-landmarks-published", [
-        f"landmarks=[{', '.join(f'{{name: {name}}}' for name in NAMES)}]",
-        "stages.windows.network.name=smicnet-unpadded",
-        "stages.windows.spacing_mm=[0, 0, 0]",
-        "stages.windows.scan.mode=auto",
-        "trainer.workers=0",
-        "stages.windows.sampler={per_case: 64, rotation: [5, 5, 30], shift: 2, gap: 3, reach: 20}",
-        f"trainer.threads={max(arguments.threads)}",
-    ])  # fmt: skip
-    stage = taught(recipe, arguments.teach)
-    networks = {"published": build_window_network("smicnet", 4).eval(), "without padding": stage.network.eval()}
+    recipe = drawn_recipe("smicnet-unpadded", max(arguments.threads))
+    learners = {"published": untaught(drawn_recipe("smicnet", 1)), "without padding": taught(recipe, arguments.teach)}
     case = prepare(drawn(1000), recipe)[0]
     volume = shown_range(case, recipe.stages[0]).apply(case.image[0])
     start = np.round(np.mean(list(case.points.values()), axis=0)).astype(int)
     low = np.clip(start - SIDE // 2, 0, np.array(SHAPE) - SIDE)
     box: Box = tuple(slice(int(n), int(n) + SIDE) for n in low)  # type: ignore[assignment]
-    figures = timed(arguments, networks, volume, box, clock)
-    figures |= points(stage.applied(), networks["without padding"], volume, box, case)
+    with tempfile.TemporaryDirectory() as folder:
+        ways = opened(learners, arguments, Path(folder))
+        networks = {name: learner.network for name, learner in learners.items()}
+        figures = timed(arguments, networks, ways, volume, box, clock)
+        figures |= points({name: stages[max(arguments.threads)] for name, stages in ways.items()}, volume, box, case)
     if arguments.model is not None:
         figures["whole volume, heat maps"] = whole_volume(arguments)
     for name, value in figures.items():
@@ -98,10 +94,41 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--processor-time", action="store_true", help="time spent computing instead of passed; one thread"
     )
+    parser.add_argument("--engine", choices=["auto", *ENGINES], default="auto", help="what computes the windows")
     parser.add_argument("--model", type=Path, help="a bundle of the recipe skull-landmarks")
     parser.add_argument("--volume", type=Path, default=SKULL, help="what it looks at")
     parser.add_argument("--json", type=Path, dest="json_file")
     return parser.parse_args()
+
+
+def drawn_recipe(network: str, threads: int) -> Recipe:
+    """For the drawn volumes."""
+    return read_recipe("cochlea-landmarks-published", [
+        f"landmarks=[{', '.join(f'{{name: {name}}}' for name in NAMES)}]",
+        f"stages.windows.network.name={network}",
+        "stages.windows.spacing_mm=[0, 0, 0]",
+        "trainer.workers=0",
+        "stages.windows.sampler={per_case: 64, rotation: [5, 5, 30], shift: 2, gap: 3, reach: 20}",
+        f"trainer.threads={threads}",
+    ])  # fmt: skip
+
+
+def opened(
+    learners: dict[str, Learner], arguments: argparse.Namespace, folder: Path
+) -> dict[str, dict[int, LandmarkWindowsStage]]:
+    """The stage of each way by the number of threads, from bundles that are written for it."""
+    ways: dict[str, dict[int, LandmarkWindowsStage]] = {}
+    for name, learner in learners.items():
+        own = folder / name
+        write_bundle(Bundle(recipe=learner.recipe, weights={learner.name: learner.bundle_state()}, card={}), own)
+        write_graphs([learner], own)
+        for mode in ("exact",) if learner.network.padded else ("exact", "dense"):
+            bundle = read_bundle(own, [f"stages.windows.scan.mode={mode}"])
+            ways["dense" if mode == "dense" else f"exact, {name}"] = {
+                threads: open_stage(bundle, bundle.recipe.stages[0], Computing(arguments.engine, "float32", threads))
+                for threads in arguments.threads
+            }
+    return ways
 
 
 def whole_volume(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -144,6 +171,12 @@ def drawn(seed: int) -> Case:
     return Case(f"drawn{seed}", image[None].astype(np.float32), Grid(SHAPE, affine=affine), points=points_mm)
 
 
+def untaught(recipe: Recipe) -> Learner:
+    """A learner with random weights."""
+    torch.manual_seed(0)
+    return build_learner(recipe.stages[0], recipe).eval()
+
+
 def taught(recipe: Recipe, epochs: int) -> Learner:
     """A learner trained for a moment on four drawn volumes."""
     torch.manual_seed(0)
@@ -156,7 +189,12 @@ def taught(recipe: Recipe, epochs: int) -> Learner:
 
 
 def timed(
-    arguments: argparse.Namespace, networks: dict[str, Any], volume: np.ndarray, box: Box, clock: Callable[[], float]
+    arguments: argparse.Namespace,
+    networks: dict[str, Any],
+    ways: dict[str, dict[int, LandmarkWindowsStage]],
+    volume: np.ndarray,
+    box: Box,
+    clock: Callable[[], float],
 ) -> dict[str, Any]:
     """Seconds of each way for the same windows."""
     calls = min(arguments.calls, SIDE**3)
@@ -165,25 +203,18 @@ def timed(
     windows = [torch.from_numpy(padded[x : x + SIZE, y : y + SIZE, z].copy())[None, None]
                for z in range(box[2].start, box[2].stop) for x in range(box[0].start, box[0].stop)
                for y in range(box[1].start, box[1].stop)][:calls]  # fmt: skip
-    whole: Box = (slice(0, SHAPE[0]), slice(0, SHAPE[1]), slice(0, SHAPE[2]))
-    exact = {name: VolumeWindows(ExactWindows(network, SIZE), volume, [2]) for name, network in networks.items()}
-    dense = VolumeWindows(DenseWindows(networks["without padding"], SIZE), volume, [2])
     scale = SIDE**3 / calls
-    steps: dict[str, Callable[[], object]] = {
-        **{f"exact, {name}": lambda scan=scan: scan.grid(box, 1) for name, scan in exact.items()},
-        "dense": lambda: dense.grid(box, 1),
-        "dense, coarse first": lambda: search(dense, box, 4, 0.1),
-        "dense, coarse first, whole volume": lambda: search(dense, whole, 4, 0.1),
-    }
+    steps = steps_of(ways, box)
     seconds: dict[str, dict[int, list[float]]] = {name: {n: [] for n in arguments.threads} for name in steps}
     for name in networks:
         seconds[f"one call per window, {name}"] = {n: [] for n in arguments.threads}
     for number in range(arguments.rounds + 1):
         for threads in arguments.threads:
             torch.set_num_threads(threads)
-            for name, step in steps.items():
+            for name, (way, step) in steps.items():
+                scan = VolumeWindows(ways[way][threads].windows, volume, [2])
                 begun = clock()
-                step()
+                step(scan)
                 if number:  # the first round warms up
                     seconds[name][threads].append(clock() - begun)
             if number in {1, (arguments.rounds + 1) // 2, arguments.rounds}:
@@ -198,7 +229,7 @@ def timed(
         "clock": "processor time" if arguments.processor_time else "time passed",
         "windows": SIDE**3,
         "windows of the whole volume": int(np.prod(SHAPE)),
-        "engine": choose_engine("auto", torch.device("cpu")),
+        "engine": next(iter(ways["dense"].values())).run.computed.engine,
         "best threads": best,
         "seconds": {name: round(value, 3) for name, value in fast.items()},
         "seconds by threads": {name: {n: round(v, 3) for n, v in some.items()} for name, some in medians.items()},
@@ -207,7 +238,25 @@ def timed(
         "dense, times as fast as its own network": round(
             fast["one call per window, without padding"] / fast["dense"], 1
         ),
+        "dense, times as fast as exact": {
+            where: round(fast[f"exact, without padding, {where}"] / fast[f"dense, {where}"], 2)
+            for where in ("coarse first", "coarse first, whole volume")
+        },
     }
+
+
+def steps_of(
+    ways: dict[str, dict[int, LandmarkWindowsStage]], box: Box
+) -> dict[str, tuple[str, Callable[[VolumeWindows], object]]]:  # fmt: skip
+    """What is timed: the way, and what is done with its windows."""
+    whole: Box = (slice(0, SHAPE[0]), slice(0, SHAPE[1]), slice(0, SHAPE[2]))
+    steps: dict[str, tuple[str, Callable[[VolumeWindows], object]]] = {}
+    for way in ways:
+        steps[way] = way, lambda scan: scan.grid(box, 1)
+        if way != "exact, published":  # nobody taught it what is warm
+            steps[f"{way}, coarse first"] = way, lambda scan: search(scan, box, 4, 0.1)
+            steps[f"{way}, coarse first, whole volume"] = way, lambda scan: search(scan, whole, 4, 0.1)
+    return steps
 
 
 def one_by_one(network: torch.nn.Module, windows: list[torch.Tensor], clock: Callable[[], float]) -> float:
@@ -222,14 +271,13 @@ def one_by_one(network: torch.nn.Module, windows: list[torch.Tensor], clock: Cal
 
 
 def points(
-    stage: LandmarkWindowsStage, network: Any, volume: np.ndarray, box: Box, case: Prepared
+    stages: dict[str, LandmarkWindowsStage], volume: np.ndarray, box: Box, case: Prepared
 ) -> dict[str, Any]:  # fmt: skip
     """How far the points of dense mode and of the pruned searches lie from those of exact mode, in voxels."""
-    exact = VolumeWindows(ExactWindows(network, SIZE), volume, [2])
-    dense = VolumeWindows(DenseWindows(network, SIZE), volume, [2])
+    exact, dense = (VolumeWindows(stages[way].windows, volume, [2]) for way in ("exact, without padding", "dense"))
     scans = {"exact": search(exact, box, 1, 0.1), "dense": search(dense, box, 1, 0.1)}
     scans["dense, coarse first"] = search(dense, box, 4, 0.1)
-    found = {name: stage.landmarks(scan, np.eye(4)) for name, scan in scans.items()}
+    found = {name: stages["dense"].landmarks(scan, np.eye(4)) for name, scan in scans.items()}
     truth = [case.points[name] for name in NAMES]
 
     def apart(name: str) -> float | None:

@@ -62,13 +62,13 @@ class ExactWindows:
 
     def at(self, planes: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Probabilities ``(n, classes)`` float32 of the windows around ``(n, 3)`` places: slice, row, column."""
-        answers = np.empty((len(places), self.classes), dtype=np.float32)
+        logits = np.empty((len(places), self.classes), dtype=np.float32)
         for maps, local, members in self._maps(planes, places):
             parts = [slice(start, start + BATCH) for start in range(0, len(local), BATCH)]
             found = self._threads.map(self._answer, [maps] * len(parts), [local[part] for part in parts])
-            for part, probabilities in zip(parts, found, strict=True):
-                answers[members[part]] = probabilities
-        return answers
+            for part, own in zip(parts, found, strict=True):
+                logits[members[part]] = own
+        return softmax(logits, axis=1)
 
     def _maps(self, planes: np.ndarray, places: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Maps of a few slices at a time, the ``(n, 3)`` places in them, and which of all places these are."""
@@ -89,7 +89,7 @@ class ExactWindows:
     def _answer(self, maps: np.ndarray, places: np.ndarray) -> np.ndarray:
         extremes = np.zeros((BATCH, 2, self.side, self.side), dtype=np.float32)
         extremes[: len(places)] = gathered_extremes(maps, places, self.side)
-        return softmax(self.run(extremes)[: len(places)], axis=1)
+        return self.run(extremes)[: len(places)]
 
 
 class DenseWindows:

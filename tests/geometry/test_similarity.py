@@ -79,3 +79,15 @@ def test_a_mean_shape_forgets_the_poses_and_keeps_the_mean_size():
     assert np.linalg.norm(mean) == pytest.approx(np.mean(sizes))
     turned = fit_similarity(mean, shapes[0]).rotation
     np.testing.assert_allclose(turned, np.eye(3), atol=1e-6)
+
+
+def test_triples_on_a_line_or_in_one_place_spoil_no_robust_fit():
+    line = np.arange(10.0)[:, None] * (1.0, 2.0, -1.0)
+    source = np.concatenate([line, line[:3], [[5.0, -3.0, 2.0], [0.0, 4.0, 9.0], [7.0, 7.0, 7.0]]])
+    pose = Similarity(1.2, np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), np.array([3.0, 4.0, 5.0]))
+    target = pose.apply(source)
+    target[4] += 50
+    with np.errstate(all="raise"):
+        found, following = fit_robustly(source, target, np.ones(16), 0.5)
+    assert following.tolist() == [number != 4 for number in range(16)]
+    np.testing.assert_allclose(found.apply(source), pose.apply(source), atol=1e-9)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -46,17 +47,29 @@ def fit_similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray |
         weights: ``(n,)`` at least 0; None weighs all alike.
     """
     weights = np.ones(len(source)) if weights is None else np.asarray(weights, dtype=float)
-    weights = weights / weights.sum()
+    scale, rotation, shift = _fits(source, target, weights / weights.sum())
+    return Similarity(float(scale), rotation, shift)
+
+
+def _fits(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`fit_similarity` of many sets at once: scales, rotations and shifts.
+
+    Args:
+        source: ``(..., n, 3)``.
+        target: ``(..., n, 3)``.
+        weights: ``(n,)`` that add up to 1.
+    """
     middle, goal = weights @ source, weights @ target
-    before, after = source - middle, target - goal
-    size = float(weights @ (before**2).sum(axis=1))
-    left, values, right = np.linalg.svd((after * weights[:, None]).T @ before)
-    if values[1] <= 1e-9 * max(values[0], 1e-12) or size == 0:
-        return Similarity(1.0, np.eye(3), goal - middle)
-    mirror = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-    rotation = (left * mirror) @ right
-    scale = float(values @ mirror) / size
-    return Similarity(scale, rotation, goal - scale * rotation @ middle)
+    before, after = source - middle[..., None, :], target - goal[..., None, :]
+    size = (before**2).sum(axis=-1) @ weights
+    left, values, right = np.linalg.svd((after * weights[:, None]).swapaxes(-1, -2) @ before)
+    shifted = (values[..., 1] <= 1e-9 * np.maximum(values[..., 0], 1e-12)) | (size == 0)
+    mirror = np.ones_like(values)
+    mirror[..., 2] = np.sign(np.linalg.det(left @ right))
+    rotation = np.where(shifted[..., None, None], np.eye(3), (left * mirror[..., None, :]) @ right)
+    scale = np.where(shifted, 1.0, (values * mirror).sum(axis=-1) / np.where(shifted, 1.0, size))
+    shift = goal - scale[..., None] * (rotation @ middle[..., None])[..., 0]
+    return scale, rotation, shift
 
 
 def fit_robustly(
@@ -83,15 +96,7 @@ def fit_robustly(
     def followers(fit: Similarity) -> np.ndarray:
         return np.linalg.norm(fit.apply(source) - target, axis=1) <= limit
 
-    def support(fit: Similarity) -> float:
-        far = np.linalg.norm(fit.apply(source) - target, axis=1) / limit
-        return float(weights @ np.maximum(0.0, 1.0 - far**2)) if 0.5 < fit.scale < 2.0 else -1.0
-
-    random = np.random.default_rng(0)
-    triples = [random.choice(len(source), 3, replace=False) for _ in range(TRIPLES)]
-    tried = [fit_similarity(source, target, weights)]
-    tried += [fit_similarity(source[some], target[some]) for some in triples]
-    best = max(tried, key=support)
+    best = _most_supported(source, target, weights, limit)
     inside = followers(best)
     for _ in range(ROUNDS):
         if inside.sum() < 3:
@@ -102,6 +107,29 @@ def fit_robustly(
             break
         inside = now
     return best, inside
+
+
+def _most_supported(
+    source: np.ndarray, target: np.ndarray, weights: np.ndarray, limit: float | np.ndarray
+) -> Similarity:  # fmt: skip
+    """Of the similarities of all points and of triples the one that the largest weight of points follows."""
+    triples = _triples(len(source))
+    every = fit_similarity(source, target, weights)
+    scales, rotations, shifts = _fits(source[triples], target[triples], np.full(3, 1 / 3))
+    scales, rotations = np.append(every.scale, scales), np.concatenate([every.rotation[None], rotations])
+    shifts = np.concatenate([every.shift[None], shifts])
+    moved = scales[:, None, None] * source @ rotations.swapaxes(1, 2) + shifts[:, None]
+    far = np.linalg.norm(moved - target, axis=-1) / limit
+    support = np.where((scales > 0.5) & (scales < 2.0), np.maximum(0.0, 1.0 - far**2) @ weights, -1.0)
+    best = int(support.argmax())
+    return Similarity(float(scales[best]), rotations[best], shifts[best])
+
+
+@lru_cache(maxsize=16)
+def _triples(count: int) -> np.ndarray:
+    """``(TRIPLES, 3)`` numbers of points below a count, the same every time."""
+    random = np.random.default_rng(0)
+    return np.stack([random.choice(count, 3, replace=False) for _ in range(TRIPLES)])
 
 
 def mean_shape(shapes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

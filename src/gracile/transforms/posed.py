@@ -56,13 +56,17 @@ class SampledVolume:
             ``(1, a, b, c)`` float32: 1 within the volume.
         """
         voxels = np.asarray(places_mm, dtype=np.float32) / self.spacing_mm.astype(np.float32)
-        flat = voxels.reshape(-1, 3)
-        low, high = np.floor(flat.min(axis=0)) - 1, np.ceil(flat.max(axis=0)) + 2
+        # Axis by axis: NumPy takes several times as long for all three at once.
+        lowest, highest = (np.array([extreme(voxels[..., axis]) for axis in range(3)]) for extreme in (np.min, np.max))
+        low, high = np.floor(lowest) - 1, np.ceil(highest) + 2
         x, y, z = (slice(int(np.clip(a, 0, n - 1)), int(np.clip(b, 1, n)))
                    for a, b, n in zip(low, high, self.shape, strict=True))  # fmt: skip
         offset = np.array([side.start for side in (x, y, z)], dtype=np.float32)
         limit = np.array(self.shape, dtype=np.float32) - np.float32(0.5)
-        region: np.ndarray = np.asarray(((voxels >= -0.5) & (voxels <= limit)).all(axis=-1))
+        region = np.ones(voxels.shape[:-1], dtype=bool)
+        for axis in range(3):
+            if lowest[axis] < -0.5 or highest[axis] > limit[axis]:
+                region &= (voxels[..., axis] >= -0.5) & (voxels[..., axis] <= limit[axis])
         return self.window((x, y, z)), voxels - offset, region[None].astype(np.float32)
 
     def cut(self, places_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -270,9 +270,7 @@ def one_by_one(network: torch.nn.Module, windows: list[torch.Tensor], clock: Cal
         return clock() - begun
 
 
-def points(
-    stages: dict[str, LandmarkWindowsStage], volume: np.ndarray, box: Box, case: Prepared
-) -> dict[str, Any]:  # fmt: skip
+def points(stages: dict[str, LandmarkWindowsStage], volume: np.ndarray, box: Box, case: Prepared) -> dict[str, Any]:
     """How far the points of dense mode and of the pruned searches lie from those of exact mode, in voxels."""
     exact, dense = (VolumeWindows(stages[way].windows, volume, [2]) for way in ("exact, without padding", "dense"))
     scans = {"exact": search(exact, box, 1, 0.1), "dense": search(dense, box, 1, 0.1)}

@@ -127,6 +127,12 @@ def test_golden_answers_of_all_networks_are_right_in_every_engine(folders):
     assert all(row.right for row in rows)
 
 
+def test_every_thread_calls_for_itself(folders):
+    spec = read_bundle(folders[True]).recipe.stages[0]
+    asked = LandmarkWindowsStage.computing(spec, Computing("onnxruntime", threads=2))
+    assert (asked.engine, asked.threads, asked.callers) == ("onnxruntime", 2, 0)
+
+
 def test_the_recipe_s_engine_is_taken_where_nobody_asks_for_another(folders, tmp_path):
     setting = "stages.windows.scan.engine=onnxruntime"
     assert opened(folders[False], Computing(), setting).run.computed.engine == "onnxruntime"

@@ -131,7 +131,7 @@ def _explain(recipe: Recipe, stage: GateLearner, case: Case, method: str, layer:
     assert isinstance(prepared.placement, Placement)
     image = torch.from_numpy(np.array(prepared.image, dtype=np.float32))[None].to(stage.device)
     placed = framed(image, stage.spec.size)
-    gate = stage.applied("float32")
+    gate = stage.applied()
     assert isinstance(gate, GateStage)
     shares = gate.probabilities(gate.logits(prepared))
     index = stage.classes.index(target) if target else int(shares.argmax())

@@ -12,6 +12,7 @@ import torch
 from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.data import CaseFiles, labeled, save_split
 from gracile.errors import BundleError, DataError, UsageError
+from gracile.learning.engine_table import add_engine_table
 from gracile.learning.fit import fit_stage
 from gracile.learning.graphs import write_graphs
 from gracile.learning.learners import Learner, build_learner
@@ -100,6 +101,7 @@ def train(
         write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
         if recipe.trainer.graphs:
             write_graphs([stage.cpu() for stage in taught], out / "bundle")
+            add_engine_table(out / "bundle", validation or training)
         add_ordinary(out / "bundle", [*training, *validation])
     return out / "bundle"
 

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -244,6 +244,18 @@ def evaluate(
     ] = False,
     groups: Annotated[Path | None, typer.Option(help="CSV name,group: intervals are then by group (patient).")] = None,
     min_area: Annotated[int, typer.Option(min=0, help="Pixels beyond which a mask's structure is present.")] = 0,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="MM", help="Of the normalized surface distance; of pictures in pixels [default: 1]."
+        ),
+    ] = None,
+    absent: Annotated[
+        Literal["leave-out", "count"] | None,
+        typer.Option(
+            help="A class that neither truth nor prediction has: left out of means (default), or counted as right.",
+        ),
+    ] = None,
     windows: Annotated[
         str | None,
         typer.Option(
@@ -276,6 +288,8 @@ def evaluate(
         groups=groups,
         min_area=min_area,
         windows=windows,
+        tolerance=tolerance,
+        absent=absent,
     )
     Console().print(evaluation.table())
     for table in evaluation.more_tables():

@@ -178,5 +178,7 @@ def _scored(result: Result, truth: np.ndarray, region: np.ndarray | None, case: 
     assert terms.rules.score_case is not None
     assert result.mask is not None
     spacing = case.grid.spacing_mm if truth.ndim > 2 else None  # pictures are scored in pixels, as elsewhere
-    scores = terms.rules.score_case(truth, result.mask, terms.names, region=region, spacing_mm=spacing)
+    # What one model rightly leaves empty and the other paints must stay a pair.
+    counted = {"absent": "count"} if "absent" in terms.rules.options else {}
+    scores = terms.rules.score_case(truth, result.mask, terms.names, region=region, spacing_mm=spacing, **counted)
     return worst_scores(scores, terms.rules) if result.status == "failed" else scores

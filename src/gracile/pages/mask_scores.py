@@ -26,9 +26,9 @@ from gracile.io import (
 from gracile.measure import measure_cord
 from gracile.pages.score_page import ScoreParts, write_score_page
 from gracile.recipe import ClassSpec, InputSpec
-from gracile.report import ReportCase, case_figures, case_layers, distribution_chart
+from gracile.report import ReportCase, ReportTable, case_figures, case_layers, distribution_chart
 from gracile.report.layers import visible_color
-from gracile.report.wording import number
+from gracile.report.wording import label, number
 from gracile.result import Measurement, Result
 
 _SHOWN = 6
@@ -110,6 +110,7 @@ def write_mask_scores(
             "classes": [(spec.name, spec.color) for spec in classes],
             "summary": _summary(evaluation, headline),
             "charts": _charts(cases, headline),
+            "tables": _tables(evaluation),
         },
     )
     return write_score_page(evaluation, path, parts, {"classes": [spec.name for spec in classes], **sources})
@@ -163,10 +164,19 @@ def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:
 
 def _named(score: str, value: float | None, rules: Protocol) -> tuple[str, float | None, str]:
     """A score's name without its unit, its value and its unit."""
-    if rules.distances and score.startswith(rules.distances):
+    if score.startswith((*rules.distances, *rules.sizes)):
         name, _, unit = score.rpartition("_")
-        return name, value, unit
+        return name, value, "%" if unit == "percent" else unit
     return score, value, "1"
+
+
+def _tables(evaluation: Evaluation) -> list[ReportTable]:
+    """The scores of each class over all cases."""
+    tables = []
+    for title, rows in evaluation.tables.items():
+        cells = [[value if isinstance(value, str) else number(value) for value in row.values()] for row in rows]
+        tables.append(ReportTable(label(title), [label(name) for name in rows[0]], cells))
+    return tables
 
 
 def _summary(evaluation: Evaluation, headline: tuple[str, ...]) -> dict[str, str | int]:

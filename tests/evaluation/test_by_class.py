@@ -11,6 +11,7 @@ import gracile
 from gracile.cli import app
 from gracile.errors import UsageError
 
+
 def write(path, *squares):
     mask = np.zeros((24, 24), np.uint8)
     for label, (row, column) in squares:
@@ -41,8 +42,9 @@ def test_a_mean_says_how_many_cases_it_is_of(folders):
     assert (vein["dice"]["mean"], vein["dice"]["cases"]) == (0.5, 2)
     assert (vein["hd95_px"]["mean"], vein["hd95_px"]["cases"]) == (0, 1)
     assert (vein["missed"]["total"], vein["absent"]["total"]) == (1, 1)
-    row = next(row for row in scored.tables["by class"] if row["class"] == "vein")
-    assert (row["cases"], row["both"], row["dice"], row["missed"], row["absent"]) == (2, 1, 0.5, 1, 1)
+    rates, sizes = (next(row for row in rows if row["class"] == "vein") for rows in scored.tables.values())
+    assert (rates["cases"], rates["dice"], rates["missed"], rates["absent"]) == (2, 0.5, 1, 1)
+    assert (sizes["both"], sizes["hd95 px"], sizes["area error %"]) == (1, 0, -50)
     assert any("4 times a class was on neither side" in note for note in scored.notes)  # the crossing thrice
     assert score(folders, absent="count").details["by_class"]["vein"]["dice"]["mean"] == pytest.approx(2 / 3)
 

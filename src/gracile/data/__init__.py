@@ -4,12 +4,14 @@ from gracile.data.case_files import CaseFiles, labeled, read_case, select
 from gracile.data.check import Problem, Report, check_cases, check_data
 from gracile.data.fingerprint import fingerprint, image_checksum
 from gracile.data.layouts import LAYOUTS, find_cases
+from gracile.data.near_duplicates import Pair, near_duplicates
 from gracile.data.problem_lines import problem_lines
 from gracile.data.splits import load_split, save_split, split_by_subject
 
 __all__ = [
     "LAYOUTS",
     "CaseFiles",
+    "Pair",
     "Problem",
     "Report",
     "check_cases",
@@ -19,6 +21,7 @@ __all__ = [
     "image_checksum",
     "labeled",
     "load_split",
+    "near_duplicates",
     "problem_lines",
     "read_case",
     "save_split",

@@ -6,7 +6,7 @@ from typing import Any
 from gracile.evaluation.outcome import summarize
 from gracile.evaluation.protocols import Protocol
 from gracile.evaluation.segmentation import meant
-from gracile.evaluation.structures import Absent
+from gracile.evaluation.structures import DISTANCES, Absent
 
 _SHORT = {"mean_surface_distance": "surface", "normalized_surface_distance": "nsd", "false_alarms": "alarms"}
 """Names that are too long for a table of classes."""
@@ -34,26 +34,35 @@ def summarize_classes(
     }
 
 
-def class_table(by_class: Mapping[str, Mapping[str, Mapping[str, Any]]], rules: Protocol) -> list[dict[str, Any]]:
-    """A row for each class: the mean of each score, the total of what is counted, and how many cases are behind them.
+def class_tables(
+    by_class: Mapping[str, Mapping[str, Mapping[str, Any]]], rules: Protocol
+) -> dict[str, list[dict[str, Any]]]:
+    """Two tables with a row for each class, narrow enough for a terminal: by the rates, and by distances and sizes.
 
-    ``cases`` stands behind the first score; ``both`` says in how many both sides have the class, as distances need.
+    They show the mean of each score, the total of what is counted, and in ``cases`` in how many the first score is
+    defined; ``both`` says in how many both sides have the class, as distances need.
     """
-    rows = []
+    measured = (*rules.distances, *rules.sizes)
+    rates, sizes = [], []
     for name, entries in by_class.items():
-        row: dict[str, Any] = {"class": name, "cases": entries[rules.by_class[0]]["cases"]}
-        for score, entry in entries.items():
-            if not any(score == wanted or score.startswith(_beginning(wanted)) for wanted in rules.by_class):
-                continue
-            if score.startswith("hd95_"):
-                row["both"] = entry["cases"]
-            row[_short(score)] = round(entry["total"]) if score in rules.counts else entry["mean"]
-        rows.append(row)
-    return [{name: row.get(name) for name in dict.fromkeys(n for one in rows for n in one)} for row in rows]
+        shown = [score for score in entries if score.startswith(rules.by_class)]
+        rate: dict[str, Any] = {"class": name, "cases": entries[shown[0]]["cases"]}
+        size: dict[str, Any] = {"class": name}
+        for score in shown:
+            entry = entries[score]
+            if score.startswith(DISTANCES):
+                size["both"] = entry["cases"]
+            side = size if score.startswith(measured) else rate
+            side[_short(score)] = round(entry["total"]) if score in rules.counts else entry["mean"]
+        rates.append(rate)
+        sizes.append(size)
+    return {"by class": _filled(rates), "by class, distances and sizes": _filled(sizes)}
 
 
-def _beginning(wanted: str) -> str | tuple[str, ...]:
-    return wanted if wanted.endswith("_") else ()
+def _filled(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that all have every column."""
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in columns} for row in rows]
 
 
 def _short(score: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gracile.errors import DataError, UsageError
-from gracile.evaluation.by_class import class_table, summarize_classes
+from gracile.evaluation.by_class import class_tables, summarize_classes
 from gracile.evaluation.classification import evaluate_classes
 from gracile.evaluation.label_files import label_files, read_prediction, read_truth, require_truths_size
 from gracile.evaluation.metrics import CaseScores
@@ -122,7 +122,7 @@ def evaluate(
     if rules.by_class:
         by_class = summarize_classes(class_rows, rules, options.get("absent", "count"), members)
         evaluation.details = {**options, "by_class": by_class}
-        evaluation.tables = {"by class": class_table(by_class, rules)}
+        evaluation.tables = class_tables(by_class, rules)
         evaluation.notes += stated_rules(class_rows, options)
     return evaluation
 

@@ -30,7 +30,7 @@ class Protocol:
         of_points: Whether it scores points, see `gracile.evaluation.landmarks`.
         sizes: Beginnings of the names of errors of size, which an empty prediction has like any other.
         options: What else ``score_case`` takes: ``tolerance``, ``absent``.
-        by_class: Scores that the table of the classes shows, those of distances and sizes by their beginnings.
+        by_class: Beginnings of the scores that the tables of the classes show; none makes no tables.
     """
 
     name: str

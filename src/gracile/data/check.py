@@ -12,7 +12,7 @@ import numpy as np
 
 from gracile.data.case_files import CaseFiles, CaseParts, add_lesson_faults, labeled, read_parts, size_text, unique_ids
 from gracile.data.layouts import list_files, sources
-from gracile.data.near_duplicates import alike_pairs, thumbnail
+from gracile.data.near_duplicates import PARTED_REMEDY, parted_pairs, thumbnail
 from gracile.data.splits import load_split
 from gracile.errors import DataError
 from gracile.geometry import axis_codes
@@ -177,7 +177,8 @@ class _Checking:
                 self.add("warning", self.place, f"The class {name} never occurs.", remedy)
         sides = {} if split is None else self.sides_of(Path(split), usable)
         self.check_duplicates(usable, sides)
-        self.check_near_duplicates(usable, sides)
+        for case, message in parted_pairs(usable, self.thumbnails, sides):
+            self.add("warning", case.image, message, PARTED_REMEDY)
         self.name_unknown_labels()
         order = sorted(dict.fromkeys(self.problems), key=lambda p: (p.severity != "error", p.file, p.message))
         report.problems = order
@@ -292,19 +293,6 @@ class _Checking:
             if len({sides[id] for id in ids if id in sides}) > 1:
                 message = f"The same picture is on both sides of the split: {', '.join(ids)}."
                 self.add("error", images[ids[0]], message, "Keep one of them, or give both one subject and split anew.")
-
-    def check_near_duplicates(self, cases: list[CaseFiles], sides: dict[str, str]) -> None:
-        """Note cases of different subjects that are nearly the same image, as one person's under two names are."""
-        equal = {id: ids[0] for ids in self.by_content.values() for id in ids}
-        for pair in alike_pairs(cases, self.thumbnails):
-            one, other = pair.first, pair.second
-            if not pair.parts_subjects or equal[one.id] == equal[other.id]:
-                continue
-            message = f"The image is nearly the same as {other.image} ({pair.likeness:.0%} alike), of another subject."
-            if len({sides[id] for id in (one.id, other.id) if id in sides}) > 1:
-                message += " They are on both sides of the split."
-            remedy = "Look at both: give one person's cases one subject (a CSV names it), or keep one of them."
-            self.add("warning", one.image, message, remedy)
 
     def name_unknown_labels(self) -> None:
         """Give all labels with unknown values one remedy: what to type for all of them together."""

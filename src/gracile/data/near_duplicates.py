@@ -30,6 +30,8 @@ of a few cases; of 40 eyes 0.62), hippocampi 0.69 (of 156: 0.51), skulls of two 
 patients less than 0.4.
 """
 
+PARTED_REMEDY = "Look at both: give one person's cases one subject (a CSV names it), or keep one of them."
+
 _SIDE = {2: 32, 3: 16}
 """Samples of a side of a thumbnail, by the number of axes."""
 
@@ -92,7 +94,7 @@ def near_duplicates(cases: Sequence[CaseFiles], recipe: Recipe, alike: float = A
 
 
 def thumbnail(case: Case) -> np.ndarray:
-    """``(32, 32)`` or ``(16, 16, 16)`` float32: of a picture the thumbnail of its gray, of a volume its first channel's.
+    """``(32, 32)`` or ``(16, 16, 16)`` float32: a thumbnail of a picture's gray, of a volume's first channel.
 
     Its mean square is 1; of an image without any contrast it is 0 throughout.
     """
@@ -159,6 +161,25 @@ def alike_pairs(cases: Sequence[CaseFiles], thumbnails: Mapping[str, np.ndarray]
             if like >= alike:
                 pairs.append(Pair(members[one], members[other], round(float(like), 4)))
     return sorted(pairs, key=lambda pair: -pair.likeness)
+
+
+def parted_pairs(
+    cases: Sequence[CaseFiles], thumbnails: Mapping[str, np.ndarray], sides: Mapping[str, str]
+) -> Iterator[tuple[CaseFiles, str]]:
+    """Of each pair that the data take for two subjects its first case, and what is to be said of it.
+
+    Args:
+        cases: The cases.
+        thumbnails: Theirs, by id.
+        sides: The side of a split that a case is on, by id.
+    """
+    for pair in alike_pairs(cases, thumbnails):
+        one, other = pair.first, pair.second
+        if pair.parts_subjects and not np.array_equal(thumbnails[one.id], thumbnails[other.id]):  # a copy is told apart
+            message = f"The image is nearly the same as {other.image} ({pair.likeness:.0%} alike), of another subject."
+            if len({sides[files.id] for files in (one, other) if files.id in sides}) > 1:
+                message += " They are on both sides of the split."
+            yield one, message
 
 
 def _trust(count: int) -> float:

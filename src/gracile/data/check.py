@@ -122,8 +122,8 @@ def check_cases(cases: Sequence[CaseFiles], recipe: Recipe, split: str | Path | 
 
     Reads one case at a time, by `read_parts` alone. Errors are files that cannot be used as they are, a data set
     without a label, and a split that does not fit. Warnings are cases that are left out, labels that are empty or all
-    of one class, classes that never occur, images with equal or nearly equal pixels, fields of view that are missing or cut labels
-    off, and what was changed to read a volume.
+    of one class, classes that never occur, images with equal or nearly equal pixels, fields of view that are missing or
+    cut labels off, and what was changed to read a volume.
 
     Args:
         cases: As `find_cases` gives them.

@@ -154,8 +154,9 @@ def alike_pairs(cases: Sequence[CaseFiles], thumbnails: Mapping[str, np.ndarray]
         found = _candidates(members, stack)
         ordered = sorted(((like, pair) for pair, like in found.items()), reverse=True)
         total = stack.sum(axis=0)
+        certain = sum(like >= ALIKE for like, _ in ordered)
         for rank, (like, (one, other)) in enumerate(ordered):
-            if like < alike and rank < _MOST_SHIFTED:
+            if certain <= rank < certain + _MOST_SHIFTED:
                 shared = (total - stack[one] - stack[other]) * _trust(len(members)) / max(len(members) - 2, 1)
                 like = _shifted_likeness(*((stack[own] - shared).reshape(shape) for own in (one, other)))
             if like >= alike:

@@ -28,6 +28,7 @@ from gracile.learning.record import (
     write_record,
 )
 from gracile.learning.sampling import prepared_case
+from gracile.learning.training_page import close_page
 from gracile.learning.transfer import Transfer, begin_from
 from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
 from gracile.transforms import Prepared
@@ -103,6 +104,7 @@ def train(
             write_graphs([stage.cpu() for stage in taught], out / "bundle")
             add_engine_table(out / "bundle", validation or training)
         add_ordinary(out / "bundle", [*training, *validation])
+        close_page(out, recipe)
     return out / "bundle"
 
 

@@ -123,6 +123,7 @@ class Report:
         lower_is_better: Whether small values of that score are good.
         means: Mean and standard deviation over the cases, by score; the last rows of the table.
         intervals: 95 % interval of the mean, by score, as a text; one more such row.
+        refreshed_seconds: Seconds after which a browser loads the page anew, as it will have changed; 0 for never.
     """
 
     title: str
@@ -146,6 +147,7 @@ class Report:
     lower_is_better: bool = False
     means: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
     intervals: dict[str, str] = field(default_factory=dict)
+    refreshed_seconds: int = 0
 
 
 def worst_first(cases: Sequence[ReportCase], score: str = "", lower_is_better: bool = False) -> list[ReportCase]:

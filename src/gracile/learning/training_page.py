@@ -21,7 +21,7 @@ from gracile.learning.learners.base import Batch
 from gracile.learning.module import StageModule
 from gracile.learning.sample_pictures import draw_sample
 from gracile.pages.course import Course, Row, State
-from gracile.pages.training import SAMPLES, keep_samples, write_training_page
+from gracile.pages.training import RENEWED_SECONDS, SAMPLES, keep_samples, write_training_page
 from gracile.recipe import Recipe, TrainSpec
 from gracile.report import ReportCase
 
@@ -60,6 +60,7 @@ class TrainingPage(Callback):
         self.own_seconds = 0.0
         self.able = True
         self.begun = self.pictured = False
+        self.written = 0.0
         self._answered: list[tuple[Tensor, Tensor]] = []
 
     @contextmanager
@@ -81,11 +82,10 @@ class TrainingPage(Callback):
         if not self._writes(trainer):
             return
         with self._safely():
-            try:
-                rows = Course.read(self.out).rows
-            except DataError:
-                rows = []
-            self.course.rows = [row for row in rows if row["epoch"] < trainer.current_epoch]
+            with suppress(DataError):  # there is none, or it is damaged
+                before = Course.read(self.out)
+                self.course.samples = before.samples
+                self.course.rows = [row for row in before.rows if row["epoch"] < trainer.current_epoch]
             self.begun = True
             self._write(pl_module, "training")
             self.own_seconds = 0.0  # what it costs once is not what it costs again
@@ -124,6 +124,13 @@ class TrainingPage(Callback):
         figures = trainer.callback_metrics.items()
         self.validated = {name: float(value) for name, value in figures if name.startswith("validation")}
 
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._writes(trainer) and time.monotonic() - self.written > RENEWED_SECONDS and self._may_spend():
+            with self._safely():  # an epoch may take longer than a reader waits
+                self._write(pl_module, "training")
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if not self._writes(trainer):
             return
@@ -142,7 +149,7 @@ class TrainingPage(Callback):
         if not self._writes(trainer) or not self.course.rows:
             return
         with self._safely():
-            if not self.held_back:
+            if not self.held_back or not self.drawn:
                 self._draw_training_samples()
             self._write(pl_module, "done")
             for words in self.course.words():
@@ -170,15 +177,18 @@ class TrainingPage(Callback):
         self.course.progress, self.course.spent_seconds = module.progress(), module.spent_seconds
 
     def _write(self, module: Any, state: State) -> None:
+        self.written = time.monotonic()
         self.course.state = state
         self._count(module)
+        if self.drawn:
+            keep_samples(self.out, self.course, list(self.drawn.values()))
         self.course.write(self.out)
-        keep_samples(self.out, self.stage.name, list(self.drawn.values()))
         write_training_page(self.out.parent, self.stage.recipe, running=state != "interrupted")
 
-    def _draw(self, number: int, image: Tensor, answer: Tensor, batch: Batch) -> None:
+    def _draw(self, number: int, image: Tensor, answer: Tensor, batch: Batch, origin: str = "held back") -> None:
         entry = draw_sample(self.stage, f"{self.stage.name}, sample {number + 1}", image, answer, batch)
         if entry is not None:
+            entry.status = origin
             self.drawn[number] = entry
 
     def _draw_training_samples(self) -> None:
@@ -187,11 +197,12 @@ class TrainingPage(Callback):
         was_training = stage.training
         stage.eval()
         try:
-            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device)):
-                for number, index in enumerate(_spread(len(self.samples))):  # type: ignore[arg-type]
-                    batch = self.samples[index]
-                    image = batch["image"][None].to(device)
-                    self._draw(number, batch["image"], stage.logits(image)[0].float(), batch)
+            for number, index in enumerate(_spread(len(self.samples))):  # type: ignore[arg-type]
+                batch = self.samples[index]
+                image = batch["image"][None].to(device)
+                with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device)):
+                    answer = stage.logits(image)[0].float()
+                self._draw(number, batch["image"], answer, batch, "learned from")
         finally:
             stage.train(was_training)
 

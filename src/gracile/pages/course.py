@@ -36,6 +36,15 @@ class Row(TypedDict):
     figures: dict[Text, float | None]
 
 
+class Sample(TypedDict):
+    """What is said of a sample whose picture is shown: where it is from, and its words and warnings."""
+
+    name: Text
+    status: Text
+    words: Text
+    flags: list[Text]
+
+
 class CourseShape(TypedDict):
     """What is read again of a ``course.json``."""
 
@@ -47,6 +56,7 @@ class CourseShape(TypedDict):
     progress: float
     spent_seconds: float
     limits: dict[Text, float]
+    samples: list[Sample]
 
 
 @dataclass
@@ -62,6 +72,7 @@ class Course:
         progress: Share of the training that is done.
         spent_seconds: Time that it took until now.
         limits: What ends it: ``epochs``, and ``minutes`` where they are limited.
+        samples: What its page shows.
     """
 
     stage: str
@@ -72,6 +83,7 @@ class Course:
     progress: float = 0.0
     spent_seconds: float = 0.0
     limits: dict[str, float] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
         """Write it to a stage's folder. Raises DataError."""
@@ -114,18 +126,18 @@ class Course:
     def improves_fast(self) -> bool:
         """Whether the best error still fell fast in the last part of the time.
 
-        By at least a tenth of what it was before that part, which has at least one of four validations and follows two.
-        Annealing alone makes the end of a schedule better by a few percent.
+        By at least a tenth of the best before that part or, where fewer than two validations were before it, before the
+        last one. Annealing alone makes the end of a schedule better by a few percent.
         """
         errors = self.errors()
-        if len(errors) < 4:
+        if len(errors) < 2:
             return False
-        begins = (1 - LAST_PART) * max(minutes for minutes, _ in errors)
+        begins = (1 - LAST_PART) * max(self.spent_seconds / 60, errors[-1][0])
         before = [error for minutes, error in errors if minutes <= begins]
-        if len(before) < 2 or len(before) == len(errors):
-            return False
+        if len(before) < 2:
+            before = [error for _, error in errors[:-1]]
         fall = min(before) - min(error for _, error in errors)
-        return fall >= FAST * min(before) and (self.way == "min" or fall >= LEAST_FALL)
+        return fall >= FAST * min(before) and fall > 0 and (self.way == "min" or fall >= LEAST_FALL)
 
     def drifts_apart(self) -> bool:
         """Whether the training loss fell to its end while the validation error rose from its best.
@@ -150,7 +162,9 @@ class Course:
     def words(self) -> list[str]:
         """What a reader must know of it, as sentences."""
         said = []
-        if self.state == "done" and self.improves_fast():
+        if self.state == "done" and self.ended_by_clock and len(self.rows) <= 1:
+            said.append(f"{self.stage}: the minutes ended before every sample was seen once: give it more minutes.")
+        elif self.state == "done" and self.improves_fast():
             more = "minutes" if self.ended_by_clock else "epochs"
             said.append(f"{self.stage}: validation still improved fast when the training ended: give it more {more}.")
         if self.drifts_apart():

@@ -43,7 +43,7 @@ def write_training_page(run: Path, recipe: Recipe, running: bool) -> Path:
     """
     courses = {spec.name: course for spec in recipe.stages if (course := _course_in(run / spec.name)) is not None}
     under_way = next((course for course in courses.values() if course.state == "training"), None)
-    cases = [entry for name in courses for entry in samples_of(run / name, name)]
+    cases = [entry for name, course in courses.items() for entry in samples_of(run / name, course)]
     spent = sum(course.spent_seconds for course in courses.values())
     summary: dict[str, str | int] = {"time spent": _time(spent)}
     if running and under_way is not None:
@@ -62,27 +62,32 @@ def write_training_page(run: Path, recipe: Recipe, running: bool) -> Path:
         summary=summary,
         figures=[figure for course in courses.values() for figure in _figures(course)],
         figures_title="Course",
-        figures_hint="Over the minutes of each stage. Pictures below show samples as the network sees them.",
+        figures_hint="Over the minutes of each stage. The pictures are samples as the network sees them, with its latest "
+        "answer that was drawn.",
         tables=[_table(recipe, courses)],
         notes=[words for course in courses.values() for words in course.words()],
         settings={"train": recipe.train.model_dump(mode="json")},
         credits=f", recipe {recipe.name}",
+        figures_first=True,
         refreshed_seconds=RENEWED_SECONDS if running else 0,
     )
 
 
-def samples_of(folder: Path, stage: str) -> list[ReportCase]:
+def samples_of(folder: Path, course: Course) -> list[ReportCase]:
     """The samples that were drawn of a stage."""
     drawn = DrawnCases(folder / DRAWN)
-    entries = [ReportCase(f"{stage}, sample {index}", "found") for index in range(1, SAMPLES + 1)]
-    return [entry for entry in entries if drawn.put_back(entry, {"finished": stage})]
+    entries = [ReportCase(each["name"], each["status"], each["words"], flags=each["flags"]) for each in course.samples]
+    return [entry for entry in entries if drawn.put_back(entry, {"finished": course.stage})]
 
 
-def keep_samples(folder: Path, stage: str, entries: Sequence[ReportCase]) -> None:
-    """Keep what was drawn of a stage's samples. Raises DataError where that cannot be written."""
+def keep_samples(folder: Path, course: Course, entries: Sequence[ReportCase]) -> None:
+    """Keep what was drawn of a stage's samples; their words are the course's. Raises DataError."""
     drawn = DrawnCases(folder / DRAWN)
     for entry in entries:
-        drawn.keep(entry, {"finished": stage})
+        drawn.keep(entry, {"finished": course.stage})
+    course.samples = [
+        {"name": each.id, "status": each.status, "words": each.reason, "flags": each.flags} for each in entries
+    ]
 
 
 def _course_in(folder: Path) -> Course | None:

@@ -106,14 +106,14 @@ def evaluate(
     place = truths[0][1] if isinstance(truth, Mapping) else Path(truth)
     regions = _region_source(rules, place, fov)
     files, notes = _gather(run_folders, truths, regions, run_probabilities)
-    absent = sorted({case.shown for case in files for path in case.predictions if path is None})
-    if absent and missing == "error":
+    lacking = sorted({case.shown for case in files for path in case.predictions if path is None})
+    if lacking and missing == "error":
         raise DataError(
-            f"{len(absent)} of {len(files)} cases have no prediction: {_some(absent)}.",
+            f"{len(lacking)} of {len(files)} cases have no prediction: {_some(lacking)}.",
             "Predict them, or count them as worst (--missing-is-worst; in Python missing='worst').",
         )
-    if absent:
-        notes.append(f"{len(absent)} cases without prediction count with the worst value of every score")
+    if lacking:
+        notes.append(f"{len(lacking)} cases without prediction count with the worst value of every score")
     rows, class_rows = _rows(files, rules, classes, options)
     cases = [case.name for case in files]
     members = members_of(groups, cases)

@@ -52,7 +52,8 @@ def draw_sample(
         shown = None if shown is None else shown.T[::-1]
     entry = ReportCase(name, "found")
     names, colors = _classes(stage.recipe, len(answer))
-    picture, found, shown = (None if one is None else _enlarged(one) for one in (picture, found, shown))
+    picture, found = _enlarged(picture), _enlarged(found)
+    shown = None if shown is None else _enlarged(shown)
     result = Result(name, "found", Grid(found.shape), names, mask=found)
     entry.base, entry.layers = result_layers(Case(name, picture, Grid(found.shape)), result, colors, shown)
     return entry

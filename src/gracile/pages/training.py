@@ -23,6 +23,8 @@ SAMPLES = 4
 RENEWED_SECONDS = 15
 """A browser loads the page of a training under way anew after so many seconds."""
 
+HINT = "Over the minutes of each stage. The pictures are samples as the network sees them, with its latest answer."
+
 _CURVES = 6
 _POINTS = 300
 
@@ -62,8 +64,7 @@ def write_training_page(run: Path, recipe: Recipe, running: bool) -> Path:
         summary=summary,
         figures=[figure for course in courses.values() for figure in _figures(course)],
         figures_title="Course",
-        figures_hint="Over the minutes of each stage. The pictures are samples as the network sees them, with its latest "
-        "answer that was drawn.",
+        figures_hint=HINT,
         tables=[_table(recipe, courses)],
         notes=[words for course in courses.values() for words in course.words()],
         settings={"train": recipe.train.model_dump(mode="json")},
@@ -105,7 +106,7 @@ def _figures(course: Course) -> list[tuple[str, str]]:
     losses = [name for name in losses if name in course.names]
     scores = [name for name in course.names if name.startswith("validation_") and name != "validation_loss"]
     scores.sort(key=lambda name: (name != course.choosing, _last(course, name)))
-    charts = [(losses, "losses", True), (scores, "validation", False), (["learning_rate"], "learning rate", True)]
+    charts = [(losses, "losses", True), (scores, "validation", False), (["learning_rate"], "rate", True)]
     return [
         (f"{course.stage}: {title}", _chart(course, names[:_CURVES], title, log))
         for names, title, log in charts

@@ -202,7 +202,9 @@ RECIPES: dict[str, str] = {
     "skull-landmarks": "named points in CT in any pose: heat maps coarse to fine, checked against their mean shape",
     "cochlea-landmarks": "apex, basal turn and round window in CT, or points of your own: heat maps coarse to fine",
     "cochlea-landmarks-published": "apex, basal turn and round window in CT: small windows, scanned (Wang et al. 2023)",
-    "structure-2d": "a structure of your own in pictures",
+    "structure-2d": "structures of your own in pictures",
+    "structure-3d": "structures of your own in volumes",
+    "points-3d": "points of your own in volumes: heat maps coarse to fine",
 }
 
 

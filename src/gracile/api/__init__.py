@@ -18,6 +18,8 @@ from gracile.api.landmarks import evaluate_points
 from gracile.api.model import Model as Model
 from gracile.api.model import load as load
 from gracile.api.truths import labeled_cases, subjects_note
+from gracile.api.planning import plan as plan
+from gracile.api.planning import planned
 from gracile.bundle import read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select
@@ -57,11 +59,12 @@ def train(
     split: str | Path | None = None,
     start: str | Path | None = None,
     resume: bool = False,
+    minutes: float = 0,
 ) -> Path:
     """Train a recipe on labeled cases.
 
     Args:
-        recipe: Name of a recipe, a YAML file, or a recipe.
+        recipe: Name of a recipe, a YAML file, a recipe, or ``auto``, which plans one for the data: see `plan`.
         data: One or several data folders or CSV files.
         out: Folder of the run.
         settings: ``key=value`` changes to the recipe.
@@ -71,24 +74,31 @@ def train(
         start: Bundle whose weights to start from; where cases are held back, ``out/comparison`` then shows them before
             and after.
         resume: Continue the run in ``out``.
+        minutes: Wall time of all of it, planning, every stage and calibration included; 0 sets no limit but the
+            recipe's own, with ``auto`` `gracile.plan.planning.MINUTES`.
 
     Returns:
         The folder of the bundle.
     """
     from gracile.learning.record import is_first, read_run_recipe
     from gracile.learning.run import train as train_recipe
+    from gracile.learning.time_budget import TimeBudget
 
-    chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
+    budget = TimeBudget(minutes, Path(out))
+    if recipe == "auto" and not resume:
+        recipe, budget.minutes = planned(data, Path(out), minutes, settings)
     if resume:
-        recorded = read_run_recipe(Path(out))
-        if settings and recipe_from(recorded.model_dump(mode="json"), list(settings)) != recorded:
+        chosen = read_run_recipe(Path(out))
+    else:
+        chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
+    if resume:
+        if settings and recipe_from(chosen.model_dump(mode="json"), list(settings)) != chosen:
             raise UsageError("A resumed run keeps the settings it was started with.", "Leave --set out, or start anew.")
-        chosen = recorded
     else:
         check_recipe(chosen)
     require_writable(out, "bundle/", "cache/", "recipe.yaml", "data.json", "split.json", "environment.json", depth=3)
     found = select(find_cases(data, chosen), include=cases, exclude=exclude)
-    bundle = train_recipe(chosen, found, Path(out), split=split, start=start, resume=resume)
+    bundle = train_recipe(chosen, found, Path(out), split=split, start=start, resume=resume, budget=budget)
     if start is not None and is_first():
         compare_held_back(start, bundle, found, Path(out))
     return bundle

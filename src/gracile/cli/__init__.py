@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from gracile.cli import data, experiments, exporting, models, service
+from gracile.cli import data, experiments, exporting, models, planning, service
 from gracile.cli.options import (
     EXIT_CODES,
     AsJson,
@@ -49,6 +49,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(planning.app)
 app.add_typer(experiments.app)
 app.add_typer(exporting.app)
 app.add_typer(service.app)
@@ -79,10 +80,18 @@ class _State:
 
 @app.command(cls=Loading)
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.", autocompletion=complete_recipe)],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="A recipe's name, a .yaml file, or auto: planned for the data.", autocompletion=complete_recipe
+        ),
+    ],
     data: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths.")],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     settings: Setting = None,
+    minutes: Annotated[
+        float, typer.Option(min=0, help="Wall time of the whole command; 0: as the recipe says, auto half an hour.")
+    ] = 0,
     start: Annotated[
         str | None,
         typer.Option("--from", help="Start from this bundle's weights.", autocompletion=complete_model),
@@ -105,6 +114,7 @@ def train(
         split=split,
         start=start,
         resume=resume,
+        minutes=minutes,
     )
     typer.echo(f"Bundle: {bundle}")
 

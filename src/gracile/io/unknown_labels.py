@@ -14,7 +14,7 @@ RGB = tuple[int, int, int]
 MANY = 32
 """Values beyond which a picture is hardly a label."""
 
-_PALETTE: tuple[RGB, ...] = (
+PALETTE: tuple[RGB, ...] = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
 )  # fmt: skip
 """Colors that people of every color vision tell apart (Okabe and Ito 2008)."""
@@ -57,7 +57,7 @@ def what_to_type(classes: Sequence[LabelClass], found: Collection[Any]) -> str:
     declared = any(spec.values for spec in classes)
     coded = declared or (bool(numbers) and {*range(len(classes)), *numbers} != set(range(len(classes) + len(numbers))))
     taken = {tuple(color) for spec in classes for color in spec.colors}
-    free = cycle([color for color in _PALETTE if color not in taken] or _PALETTE)
+    free = cycle([color for color in PALETTE if color not in taken] or PALETTE)
     entries = [_entry(spec, index, coded, free) for index, spec in enumerate(classes)]
     for one in sorted(found):
         if isinstance(one, tuple):

@@ -29,6 +29,7 @@ from gracile.learning.record import (
 )
 from gracile.learning.sampling import prepared_case
 from gracile.learning.training_page import close_page
+from gracile.learning.time_budget import UNTIL_THE_CLOCK, TimeBudget
 from gracile.learning.transfer import Transfer, begin_from
 from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
 from gracile.transforms import Prepared
@@ -44,6 +45,7 @@ def train(
     split: str | Path | None = None,
     start: str | Path | None = None,
     resume: bool = False,
+    budget: TimeBudget | None = None,
 ) -> Path:
     """Train every stage of a recipe and write the bundle.
 
@@ -58,6 +60,7 @@ def train(
         split: A ``split.json`` to use; None draws one by subject.
         start: Bundle whose weights to start from.
         resume: Continue the run in ``out`` with its own recipe and split.
+        budget: How long all of it may take; None leaves it to the recipe.
 
     Returns:
         The folder of the bundle.
@@ -94,7 +97,7 @@ def train(
     sides = [[prepared_case(files, recipe, out / "cache") for files in part] for part in (training, validation)]
     for stage in stages:
         stage.require_lessons(sides[0])
-    trained, figures = _fit_stages(stages, sides, recipe, transfers, source, out)
+    trained, figures = _fit_stages(stages, sides, recipe, transfers, source, out, budget or TimeBudget(0, out))
     if is_first():
         taught = [stage for stage in stages if stage.name in figures]
         weights = {stage.name: stage.bundle_state() for stage in taught}
@@ -115,6 +118,7 @@ def _fit_stages(
     transfers: Mapping[str, Transfer],
     source: Bundle | None,
     out: Path,
+    budget: TimeBudget,
 ) -> tuple[Recipe, dict[str, Any]]:
     """Train one stage after the other; gives the recipe without those that cannot be taught, and what came of each."""
     figures: dict[str, Any] = {}
@@ -126,17 +130,18 @@ def _fit_stages(
             left = [other for other in trained.stages if other.name != spec.name]
             trained = trained.model_copy(update={"stages": left, "ungated": reason})
             continue
-        how = how_trained(spec, recipe, transfers.get(stage.name))
+        how = how_trained(spec, recipe, transfers.get(stage.name), budget.for_stage(spec, recipe))
         folder = out / stage.name
         figures[stage.name] = fit_stage(stage, learned, held_back, how.train, recipe.trainer, folder, how.learning)
         if not held_back and spec.parts_judged:
-            figures[stage.name] |= _crossfit(stage, spec, learned, recipe, folder, source)
+            figures[stage.name] |= _crossfit(stage, spec, learned, recipe, folder, source, how.train.minutes)
     return trained, figures
 
 
 def _crossfit(
-    stage: Learner, spec: StageSpec, cases: list[Prepared], recipe: Recipe, out: Path, source: Bundle | None
-) -> dict[str, float]:
+    stage: Learner, spec: StageSpec, cases: list[Prepared], recipe: Recipe, out: Path, source: Bundle | None,
+    minutes: float,
+) -> dict[str, float]:  # fmt: skip
     """Calibrate a stage that learned from all cases by others, trained without the subjects that they judge."""
     subjects = sorted({case.subject for case in cases})
     order = np.random.default_rng(recipe.train.seed).permutation(len(subjects))
@@ -148,7 +153,7 @@ def _crossfit(
         if len(stage.kinds_of(rest)) < len(stage.kinds_of(cases)):
             continue  # without one of the kinds there is nothing to learn
         other, transfer = begin_stage(spec, recipe, source)
-        how = how_trained(spec, recipe, transfer)
+        how = how_trained(spec, recipe, transfer, minutes)
         fit_stage(other, rest, [], how.train, recipe.trainer, out / f"crossfit{part}", how.learning)
         judged.append(other.judged([case for case in cases if part_of[case.subject] == part]))
     if not judged:
@@ -199,9 +204,16 @@ class HowTrained:
     learning: Collection[str]
 
 
-def how_trained(spec: StageSpec, recipe: Recipe, transfer: Transfer | None) -> HowTrained:
-    """A stage's settings; what `transfer.freeze` says holds only where something was carried over."""
+def how_trained(
+    spec: StageSpec, recipe: Recipe, transfer: Transfer | None, minutes: float | None = None
+) -> HowTrained:
+    """A stage's settings; what `transfer.freeze` says holds only where something was carried over.
+
+    ``minutes`` are those that the stage has; with None, those of the recipe. Where the clock decides, epochs do not.
+    """
     train = recipe.train_of(spec)
+    if minutes is not None and minutes != train.minutes:
+        train = train.model_copy(update={"minutes": minutes, "epochs": UNTIL_THE_CLOCK})
     if transfer is None or not transfer.carried:
         return HowTrained(train, ())
     return HowTrained(train.model_copy(update={"phases": train.phases or train.transfer.phases}), transfer.fresh)

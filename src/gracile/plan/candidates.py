@@ -1,0 +1,195 @@
+"""What may be tried on a data set: working size or spacing, patch, network, from the finest and slowest downwards."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gracile.plan.fingerprint import Fingerprint
+from gracile.plan.rules import Rules
+
+MOST = 6
+"""Candidates that are timed."""
+
+Settings = dict[str, Any]
+"""Values of a recipe by their dotted names."""
+
+
+@dataclass
+class Candidate:
+    """One way to train.
+
+    Args:
+        title: For people.
+        settings: What it changes in the template.
+        part: Share of a case's field that one sample of a step shows; of a case's structures, where these are sought.
+        reasons: Why each setting is so, by its dotted name.
+    """
+
+    title: str
+    settings: Settings
+    part: float
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def candidates_for(found: Fingerprint, rules: Rules) -> list[Candidate]:
+    """At most `MOST` candidates for pictures or volumes, the finest first; none for points, whose lengths follow."""
+    if not found.shown:
+        return []
+    return (_volumes if found.kind == "volume" else _pictures)(found, rules)[:MOST]
+
+
+# --- volumes
+
+
+def _volumes(found: Fingerprint, rules: Rules) -> list[Candidate]:
+    spacing, slicewise = target_spacing(found, rules), is_slicewise(found, rules)
+    thinnest = float(np.min(found.thickness))
+    tried = []
+    for coarser in (1.0, 1.5, 2.0):
+        wanted = spacing * coarser if not slicewise else spacing * np.array([coarser, coarser, 1.0])
+        if coarser > 1 and thinnest / float(wanted.min()) < rules["thinnest"]:
+            continue
+        for network in _SLICE_NETWORKS if slicewise else _VOLUME_NETWORKS:
+            tried.append(_volume(found, rules, wanted, coarser, network, slicewise))
+    # What looks closest comes first; at one spacing, the larger network.
+    return tried
+
+
+@dataclass(frozen=True)
+class _Network:
+    title: str
+    name: str
+    options: Settings
+    multiple: tuple[int, int, int]
+
+
+_VOLUME_NETWORKS = (
+    _Network("full resolution", "light-unet-3d", {"stride": [1, 1, 1], "width": 16}, (4, 4, 4)),
+    _Network("half resolution, wide", "light-unet-3d", {"stride": [2, 2, 2], "width": 48}, (8, 8, 8)),
+    _Network("half resolution", "light-unet-3d", {"stride": [2, 2, 2], "width": 32}, (8, 8, 8)),
+)
+
+_SLICE_NETWORKS = (
+    _Network("slices", "refining-unet", {"widths": [24, 48, 72, 96], "steps": 1, "fold": 2}, (16, 16, 1)),
+    _Network("slices, light", "light-unet", {}, (32, 32, 1)),
+)
+
+
+def target_spacing(found: Fingerprint, rules: Rules) -> np.ndarray:
+    """``(3,)`` mm: nnU-Net's rule, the median of each axis, or a low percentile of the worst one."""
+    spacing = found.spacing.copy()
+    worst = int(np.argmax(spacing))
+    others = np.delete(spacing, worst)
+    coarse = spacing[worst] > rules["anisotropy"] * others.max()
+    few = found.shape[worst] * rules["anisotropy"] < np.delete(found.shape, worst).min()
+    if coarse and few:
+        low = float(np.percentile(found.spacings[:, worst], rules["worst_axis_percentile"]))
+        spacing[worst] = max(low, float(others.max()))
+    return spacing
+
+
+def is_slicewise(found: Fingerprint, rules: Rules) -> bool:
+    """Whether volumes are looked at slice by slice: along their third axis alone, as stages are built."""
+    spacing, shape = found.spacing, found.shape
+    return bool(spacing[2] >= rules["anisotropy"] * spacing[:2].max() or shape[2] < rules["fewest_slices"])
+
+
+def _volume(
+    found: Fingerprint, rules: Rules, spacing: np.ndarray, coarser: float, network: _Network, slicewise: bool
+) -> Candidate:
+    size = patch_3d(found, spacing, rules, network.multiple, slicewise)
+    same = np.ptp(found.spacings, axis=0).max() < 1e-3 and coarser == 1.0
+    stated = [0, 0, 0] if same else [round(float(s), 3) for s in spacing]
+    settings: Settings = {
+        "stages.segment.network": {"name": network.name, "options": network.options},
+        "stages.segment.spacing_mm": stated,
+        "stages.segment.size": [int(size[0]), int(size[1])],
+        "stages.segment.length": int(size[2]),
+    }
+    how = "all cases have the same" if same else "nnU-Net's rule"
+    reasons = {
+        "stages.segment.spacing_mm": f"mm along each axis; {how}" + (f", times {coarser:g}" if coarser > 1 else ""),
+        "stages.segment.size": (
+            f"a patch of {' x '.join(str(int(n)) for n in size)} samples, for structures that fit into "
+            f"{' x '.join(f'{v:.0f}' for v in found.box)} mm"
+        ),
+    }
+    if slicewise:
+        settings["stages.segment.slices"] = 3 if found.shape[2] >= 3 else 1
+        reasons["stages.segment.slices"] = (
+            f"slices {found.spacing[2]:g} mm apart, {found.spacing[:2].max():g} mm within: each is seen with its neighbors"
+            if found.shape[2] >= 3
+            else f"volumes of {found.shape[2]:g} slices"
+        )
+    shown = size * spacing
+    part = float(np.prod(np.minimum(1.0, shown / np.maximum(found.box, spacing))))
+    mm = " x ".join(f"{s:.2g}" for s in spacing)
+    return Candidate(f"{network.title}, {mm} mm", settings, part, reasons)
+
+
+def patch_3d(
+    found: Fingerprint, spacing: np.ndarray, rules: Rules, multiple: tuple[int, ...], slicewise: bool
+) -> np.ndarray:
+    """``(3,)`` samples: around the structures with a margin, no larger than a case, and small enough for memory."""
+    wanted = np.maximum(found.box * rules["patch_margin"], 8 * spacing)
+    wanted = np.minimum(wanted, found.field_of)
+    least = np.array([32, 32, 8]) if slicewise else np.array([16, 16, 16])
+    steps = np.array(multiple)
+    while True:
+        size = np.maximum(least, np.ceil(np.maximum(1, wanted / spacing) / steps).astype(int) * steps)
+        if slicewise:
+            size[2] = min(size[2], 8)
+        if np.prod(size) <= rules["largest_patch_3d"] or (size == least).all():
+            return size
+        longest = int(np.argmax(np.where(size > least, wanted, 0)))
+        wanted[longest] *= 0.9
+
+
+# --- pictures
+
+
+def _pictures(found: Fingerprint, rules: Rules) -> list[Candidate]:
+    native = float(found.shape.max())
+    thinnest = float(np.min(found.thickness))
+    sizes = [size for size in sorted(rules["picture_sizes"], reverse=True) if size < native]
+    whole = min(round(native), max(rules["picture_sizes"]))
+    sizes = sorted({whole, *sizes}, reverse=True)
+    fine = [size for size in sizes if thinnest * size / native >= rules["thinnest"]] or sizes[:1]
+    tried = []
+    for size in fine[-3:]:
+        thin = thinnest * size / native < rules["thin"]
+        for network in _PICTURE_NETWORKS:
+            if thin and network.name == "light-unet":
+                continue  # its finest grid has a quarter of the picture's samples
+            tried.append(_picture(found, rules, size, native, network))
+    return tried
+
+
+_PICTURE_NETWORKS = (
+    _Network(
+        "two U-Nets", "refining-unet", {"widths": [32, 48, 64, 96, 128], "steps": 2, "fold": 2}, (32, 32, 1)
+    ),
+    _Network("light U-Net", "light-unet", {}, (32, 32, 1)),
+)
+
+
+def _picture(found: Fingerprint, rules: Rules, size: int, native: float, network: _Network) -> Candidate:
+    scaled = found.shape * size / native
+    whole = bool(np.prod(scaled) <= rules["largest_patch_2d"] / 2)
+    side = np.ceil(scaled / 32).astype(int) * 32 if whole else np.array([256, 256])
+    side = np.minimum(side, np.ceil(scaled / 32).astype(int) * 32)
+    settings: Settings = {
+        "prepare.diameter": int(size),
+        "stages.segment.network": {"name": network.name, "options": network.options},
+        "stages.segment.sampler.patch": [int(n) for n in side],
+        "stages.segment.sampler.whole": whole,
+    }
+    across = float(np.min(found.thickness)) * size / native
+    reasons = {
+        "prepare.diameter": f"pixels of the longer side, {native:.0f} in the files: the thinnest structure has {across:.1f}",
+        "stages.segment.sampler.whole": "pictures of this size fit into memory as a whole" if whole else
+        "patches: whole pictures of this size would not fit into memory",
+    }  # fmt: skip
+    part = 1.0 if whole else float(np.prod(side / scaled))
+    return Candidate(f"{network.title}, {size} pixels", settings, min(1.0, part), reasons)

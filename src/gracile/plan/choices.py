@@ -1,0 +1,177 @@
+"""What follows from the data alone, whatever the time: intensities, mirroring, losses, sampling, what is held back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gracile.names import LOSSES
+from gracile.plan.fingerprint import Fingerprint
+from gracile.plan.landmark_lengths import landmark_choices
+from gracile.plan.rules import Rules
+from gracile.recipe import Recipe
+from gracile.recipe.sides import has_side, sided_pairs
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting of a recipe.
+
+    Args:
+        key: Its dotted name.
+        value: What it is set to.
+        why: In words.
+    """
+
+    key: str
+    value: Any
+    why: str
+
+
+def choices_for(
+    found: Fingerprint, bare: Recipe, rules: Rules
+) -> tuple[list[Choice], list[str]]:
+    """Settings with their reasons, and what a person should look at."""
+    chosen = [*_intensity(found, bare, rules), *_training(found, rules)]
+    warnings = []
+    if bare.landmarks:
+        return [*chosen, *landmark_choices(found)], warnings
+    chosen += _region(found)
+    chosen += _mirroring(found, bare, rules)
+    chosen += _losses(found, rules)
+    chosen += _sampling(found, rules)
+    if found.empty:
+        warnings.append(
+            f"{found.empty} of {found.looked_at} cases show no structure: they teach what is nothing. Where many frames "
+            "show none, a gate that looks first pays: see the recipe nerve-ultrasound."
+        )
+    for index, name in enumerate(found.classes):
+        showing = [case for case in found.structures if case.counts[index] > 0]
+        if not showing:
+            warnings.append(f"No case that was looked at shows the class {name!r}: it cannot be learned.")
+        elif len(showing) < 3 and len(found.structures) > 5:
+            warnings.append(f"Only {len(showing)} of {len(found.structures)} cases show the class {name!r}.")
+    return chosen, warnings
+
+
+def _intensity(found: Fingerprint, bare: Recipe, rules: Rules) -> list[Choice]:
+    """CT is clipped to what structures have, and standardized by the set; all else by each image itself."""
+    if found.kind == "image":
+        return [Choice("prepare.intensity", "zscore", "each picture by its own mean and deviation")]
+    entries: list[Any] = []
+    for channel in found.intensity:
+        if channel["typical_low"] < rules["ct_air"]:
+            entries.append(
+                {
+                    "method": "training-set", "low": channel["structure_low"], "high": channel["structure_high"],
+                    "mean": channel["structure_mean"], "deviation": max(1e-3, channel["structure_deviation"]),
+                }
+            )  # fmt: skip
+        else:
+            entries.append("zscore")
+    why = "each volume by its own mean and deviation: its scale differs from scanner to scanner"
+    if any(isinstance(entry, dict) for entry in entries):
+        why = "CT in Hounsfield units: clipped to the structures' own range over the set, as nnU-Net does"
+    alike = all(entry == entries[0] for entry in entries)
+    return [Choice("prepare.intensity", entries[0] if alike else entries, why)]
+
+
+def _training(found: Fingerprint, rules: Rules) -> list[Choice]:
+    share = 0.0
+    for count, held in sorted(rules["hold_back"].items(), key=lambda one: int(one[0])):
+        if found.subjects >= int(count):
+            share = float(held)
+    why = (
+        f"of {found.subjects} subjects, to see how good it is while it learns"
+        if share
+        else f"{found.subjects} subjects are few: all of them teach; --folds measures"
+    )
+    return [
+        Choice("train.validation", share, why),
+        Choice("train.validate_every", 10, "epochs"),
+    ]
+
+
+def _region(found: Fingerprint) -> list[Choice]:
+    if found.kind == "image" and found.fundus > 0.9 * found.looked_at:
+        return [
+            Choice("input.region", "fundus", "all pictures are color photographs of a fundus"),
+            Choice("input.wrong_kind", "flag", "it was not trained to tell other pictures"),
+            Choice("stages.segment.augment.rotation", 180, "an eye is photographed at any angle"),
+        ]
+    return []
+
+
+def _mirroring(found: Fingerprint, bare: Recipe, rules: Rules) -> list[Choice]:
+    """Left and right are swapped in training only where nothing tells them apart, or where opposites are named."""
+    pairs = [pair for pair in sided_pairs(bare.class_names[1:])]
+    chosen: list[Choice] = []
+    flip, why = True, "nothing tells left from right: structures lie on both sides alike"
+    if pairs:
+        named = {a: b for pair in pairs for a, b in (pair, pair[::-1])}
+        classes = [
+            spec.model_dump(mode="json") | ({"opposite": named[spec.name]} if spec.name in named else {})
+            for spec in bare.classes
+        ]
+        chosen.append(Choice("classes", classes, f"{pairs[0][0]} is {pairs[0][1]} in a mirror image"))
+        why = "classes that name a side change places with their opposites"
+    elif any(has_side(name) for name in found.classes):
+        flip, why = False, "a class names a side whose opposite is no class"
+    elif alike := _mirrored_by_place(found, rules):
+        flip, why = False, f"{alike[0]} and {alike[1]} lie as mirror images of each other, and no name says so"
+    elif abs(offset := _offset(found)) > rules["mirror_offset"]:
+        flip, why = False, f"the structures lie on one side, {abs(offset):.0%} of the field off its middle"
+    chosen.append(Choice("stages.segment.augment.flip", flip, why))
+    return chosen
+
+
+def _left_right(found: Fingerprint) -> int:
+    """The axis that runs from left to right: the first of volumes in RAS, the second of pictures."""
+    return 0 if found.kind == "volume" else 1
+
+
+def _centers(found: Fingerprint) -> np.ndarray:
+    """``(classes, axes)`` mean middle of each class, as a share of the field; NaN for one that no case shows."""
+    table = np.array([case.centers for case in found.shown])
+    known = np.isfinite(table)
+    return np.where(known.any(axis=0), np.where(known, table, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0)), np.nan)
+
+
+def _offset(found: Fingerprint) -> float:
+    """Of the structures from the middle of the field along left and right, the mean over the cases."""
+    axis = _left_right(found)
+    return float(np.nanmean([np.nanmean(case.centers[:, axis]) for case in found.shown])) - 0.5
+
+
+def _mirrored_by_place(found: Fingerprint, rules: Rules) -> tuple[str, str] | None:
+    """Two classes of which one lies where the other's mirror image would, and off the middle."""
+    axis, centers = _left_right(found), _centers(found)
+    for a in range(len(centers)):
+        for b in range(a):
+            mirrored = centers[a].copy()
+            mirrored[axis] = 1.0 - mirrored[axis]
+            apart = abs(centers[a, axis] - centers[b, axis]) > 2 * rules["near_mirror"]
+            if apart and np.linalg.norm(mirrored - centers[b]) < rules["near_mirror"]:
+                return found.classes[b], found.classes[a]
+    return None
+
+
+def _losses(found: Fingerprint, rules: Rules) -> list[Choice]:
+    losses: list[dict[str, Any]] = [{"name": "cross-entropy", "weight": 1.0}, {"name": "dice", "weight": 1.0}]
+    slender = [
+        name for name, long in zip(found.classes, found.slenderness, strict=True) if long > rules["thin_length"]
+    ]
+    thin = [name for name in slender if found.thickness[found.classes.index(name)] < rules["thin"] * found.spacing.min()]
+    if not thin or "skeleton-recall" not in LOSSES:
+        return [Choice("stages.segment.losses", losses, "every sample, and each class as a whole, small ones too")]
+    losses.append({"name": "skeleton-recall", "weight": 0.5})
+    return [Choice("stages.segment.losses", losses, f"{', '.join(thin[:3])} are thin: their skeletons count by themselves")]
+
+
+def _sampling(found: Fingerprint, rules: Rules) -> list[Choice]:
+    shown = [share for share in found.shares if share > 0]
+    if len(shown) > 1 and min(shown) < rules["rare_share"]:
+        rare = found.classes[int(np.argmin(np.where(found.shares > 0, found.shares, 1)))]
+        key = "stages.segment.sampler.balance" if found.kind == "image" else "stages.segment.balance"
+        return [Choice(key, "classes", f"{rare} has {min(shown):.1%} of the foreground: each class is drawn as often")]
+    return []

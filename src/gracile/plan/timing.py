@@ -1,0 +1,81 @@
+"""How long a step of a candidate's training takes on this machine."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gracile.data import CaseFiles
+from gracile.recipe import Recipe
+
+CASES = 3
+"""Cases that a candidate is timed on."""
+
+ENOUGH_SECONDS = 3.0
+"""Of steps, after which the last one's time is believed."""
+
+MOST_STEPS = 6
+
+SLACK = 1.15
+"""What else a training does beside its steps: validation, checkpoints, logs."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of a step with all that belongs to it, and of its parts.
+
+    Args:
+        step: Of a training step, its samples drawn beside it.
+        drawing: Of drawing one sample.
+        computing: Of the network's part.
+    """
+
+    step: float
+    drawing: float
+    computing: float
+
+
+def time_step(recipe: Recipe, cases: Sequence[CaseFiles], cache: Path) -> Timed:
+    """Time the training steps of a recipe's last stage on a few cases.
+
+    Args:
+        recipe: With the candidate's settings.
+        cases: Labeled cases; the first few are prepared.
+        cache: Folder for these; recipes that prepare alike may share one.
+
+    Raises:
+        RecipeError: The recipe cannot be built.
+        MissingPartError: PyTorch is not installed.
+    """
+    import torch
+
+    from gracile.devices import has_fast_bf16, in_fast_layout
+    from gracile.learning.learners import build_learner
+    from gracile.learning.sampling import prepared_case
+
+    learner = build_learner(recipe.stages[-1], recipe).train()
+    in_fast_layout(learner)
+    prepared = [prepared_case(files, recipe, cache) for files in cases[:CASES]]
+    samples = learner.samples([case for case in prepared if learner.learns_from(case)], recipe.train.seed)
+    batch_size = recipe.train_of(recipe.stages[-1]).batch_size
+    samples[0]  # what stages make of a whole case is made once, and kept
+    start = time.perf_counter()
+    drawn = [samples[number] for number in range(batch_size)]
+    drawing = (time.perf_counter() - start) / batch_size
+    batch = {name: torch.stack([sample[name] for sample in drawn]) for name in drawn[0]}
+    batch["image"] = in_fast_layout(batch["image"])
+    optimizer = torch.optim.AdamW(learner.parameters(), lr=1e-4)
+    half = has_fast_bf16(learner.device)
+    seconds: list[float] = []
+    while len(seconds) < 2 or (sum(seconds) < ENOUGH_SECONDS and len(seconds) < MOST_STEPS):
+        start = time.perf_counter()
+        with torch.autocast(learner.device.type, torch.bfloat16, enabled=half):
+            terms = learner.losses(batch)
+        optimizer.zero_grad()
+        torch.stack(list(terms.values())).sum().backward()
+        optimizer.step()
+        seconds.append(time.perf_counter() - start)
+    computing = min(seconds[1:])
+    # A process beside the training draws samples, and takes its time from the same cores.
+    beside = drawing * batch_size / max(1, torch.get_num_threads())
+    return Timed(SLACK * max(computing + beside, drawing * batch_size), drawing, computing)

@@ -1,6 +1,7 @@
 """The functions that ``gracile`` exports. The command line runs the same ones."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -60,6 +61,7 @@ def train(
     start: str | Path | None = None,
     resume: bool = False,
     minutes: float = 0,
+    started: float | None = None,
 ) -> Path:
     """Train a recipe on labeled cases.
 
@@ -76,6 +78,7 @@ def train(
         resume: Continue the run in ``out``.
         minutes: Wall time of all of it, planning, every stage and calibration included; 0 sets no limit but the
             recipe's own, with ``auto`` `gracile.plan.planning.MINUTES`.
+        started: When these minutes began, by `time.monotonic`; None: now.
 
     Returns:
         The folder of the bundle.
@@ -84,7 +87,7 @@ def train(
     from gracile.learning.run import train as train_recipe
     from gracile.learning.time_budget import TimeBudget
 
-    budget = TimeBudget(minutes, Path(out))
+    budget = TimeBudget(minutes, Path(out), time.monotonic() if started is None else started)
     if recipe == "auto" and not resume:
         recipe, budget.minutes = planned(data, Path(out), minutes, settings)
     if resume:

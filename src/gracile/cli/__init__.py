@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,10 @@ from gracile.cli.options import (
 from gracile.cli.progress import Progress, print_summary
 from gracile.errors import GracileError, UsageError
 from gracile.names import MODELS, PROTOCOLS, RECIPES, VERSION, demo_folder
+
+
+_BEGUN = time.monotonic()
+"""When the command began, but for the start of Python itself."""
 
 
 class _Interruptible(TyperGroup):
@@ -115,6 +120,7 @@ def train(
         start=start,
         resume=resume,
         minutes=minutes,
+        started=_BEGUN,
     )
     typer.echo(f"Bundle: {bundle}")
 

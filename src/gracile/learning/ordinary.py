@@ -1,6 +1,7 @@
 """What ordinary inputs and answers of a trained model look like, kept in the card of its bundle."""
 
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,13 @@ MOST = 100
 """Cases that are looked at, spread evenly over those there are: enough for a range, and minutes at most."""
 
 
-def add_ordinary(folder: Path, cases: Sequence[CaseFiles], device: str = "auto", most: int = MOST) -> Ordinary:
+FEWEST = 20
+"""Cases that are looked at however long they take: fewer say little of a range."""
+
+
+def add_ordinary(
+    folder: Path, cases: Sequence[CaseFiles], device: str = "auto", most: int = MOST, seconds: float | None = None
+) -> Ordinary:
     """Apply a bundle to cases like those it is for, and write the ranges of their figures into its card.
 
     Flags of later cases are told by these ranges. Weights and checksums stay as they are.
@@ -28,22 +35,32 @@ def add_ordinary(folder: Path, cases: Sequence[CaseFiles], device: str = "auto",
         cases: Such as its training cases; never those that it is tested on.
         device: ``auto``, ``cpu`` or ``cuda``.
         most: Largest number of cases that are looked at.
+        seconds: After which no more than `FEWEST` are; None sets no limit.
 
     Returns:
         What was written; empty, with a warning, where too few cases could be answered.
     """
     bundle = read_bundle(folder)
-    ordinary = ordinary_of(Pipeline.from_bundle(bundle, Computing(device=device)), cases, most)
+    ordinary = ordinary_of(Pipeline.from_bundle(bundle, Computing(device=device)), cases, most, seconds)
     if not ordinary.ranges:
         log.warning("Too few cases tell what ordinary answers are: flags go by fixed rules.")
     write_card(folder, {**bundle.card, "ordinary": ordinary.as_card()})
     return ordinary
 
 
-def ordinary_of(pipeline: Pipeline, cases: Sequence[CaseFiles], most: int = MOST) -> Ordinary:
-    """The ranges of the figures of cases, at most so many of them; empty where too few could be answered."""
-    figures, subjects = [], set()
-    for files in cases[:: max(1, -(-len(cases) // most))]:
+def ordinary_of(
+    pipeline: Pipeline, cases: Sequence[CaseFiles], most: int = MOST, seconds: float | None = None
+) -> Ordinary:
+    """The ranges of the figures of cases, at most so many of them; empty where too few could be answered.
+
+    Where time is limited, one of every few cases comes first, so that those looked at are spread evenly all the same.
+    """
+    figures, subjects, start = [], set(), time.monotonic()
+    chosen = list(cases[:: max(1, -(-len(cases) // most))])
+    stride = max(1, -(-len(chosen) // FEWEST))
+    for number, files in enumerate([one for first in range(stride) for one in chosen[first::stride]]):
+        if seconds is not None and number >= FEWEST and time.monotonic() - start > seconds:
+            break
         try:
             case = read_case_file(files.image, files.id, pipeline.recipe.input)  # alone, as it is predicted
             figures.append(case_figures(case, pipeline(case), pipeline.recipe))

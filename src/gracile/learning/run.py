@@ -70,6 +70,7 @@ def train(
         RecipeError: A plateau schedule or an early stop without cases held back, or frozen layers that a stage has not.
         UsageError: ``out`` holds a run and ``resume`` was not asked for, or the reverse.
     """
+    budget = budget or TimeBudget(0, out, 0)
     usable = labeled(cases)
     if not usable:
         raise DataError("None of the cases has a label.", "Run: gracile data check DATA --recipe RECIPE.")
@@ -97,7 +98,7 @@ def train(
     sides = [[prepared_case(files, recipe, out / "cache") for files in part] for part in (training, validation)]
     for stage in stages:
         stage.require_lessons(sides[0])
-    trained, figures = _fit_stages(stages, sides, recipe, transfers, source, out, budget or TimeBudget(0, out))
+    trained, figures = _fit_stages(stages, sides, recipe, transfers, source, out, budget)
     if is_first():
         taught = [stage for stage in stages if stage.name in figures]
         weights = {stage.name: stage.bundle_state() for stage in taught}
@@ -106,7 +107,7 @@ def train(
         if recipe.trainer.graphs:
             write_graphs([stage.cpu() for stage in taught], out / "bundle")
             add_engine_table(out / "bundle", validation or training)
-        add_ordinary(out / "bundle", [*training, *validation])
+        add_ordinary(out / "bundle", [*training, *validation], seconds=budget.seconds_left)
         close_page(out, recipe)
     return out / "bundle"
 

@@ -1,7 +1,7 @@
 """The minutes of a whole command, shared out among the stages that it trains."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from gracile.io import write_json
@@ -11,7 +11,7 @@ from gracile.recipe import Recipe, StageSpec
 FILE = "minutes.json"
 """In a run's folder: the minutes that each stage has; a resumed run reads them back."""
 
-KEPT_SHARE, KEPT_SECONDS = 0.04, 8.0
+KEPT_SHARE, KEPT_SECONDS = 0.04, 12.0
 """What is kept for the end: graphs, calibration, the ranges of ordinary answers; by share, and at least."""
 
 UNTIL_THE_CLOCK = 100_000
@@ -33,7 +33,7 @@ class TimeBudget:
 
     minutes: float
     out: Path
-    started: float = field(default_factory=time.monotonic)
+    started: float
 
     def for_stage(self, spec: StageSpec, recipe: Recipe) -> float:
         """Minutes of a stage's training; 0 where nothing limits it.
@@ -62,3 +62,8 @@ class TimeBudget:
         """Minutes that trainings may still take."""
         kept = max(KEPT_SECONDS, KEPT_SHARE * 60 * self.minutes) / 60
         return self.minutes - (time.monotonic() - self.started) / 60 - kept
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until all of it should have ended; None where nothing limits it."""
+        return 60 * self.minutes - (time.monotonic() - self.started) if self.minutes else None

@@ -7,6 +7,7 @@ import numpy as np
 
 from gracile.plan.fingerprint import Fingerprint
 from gracile.plan.rules import Rules
+from gracile.plan.slender import COLUMN_STEPS, LENGTH, is_slender, slender_stages
 
 MOST = 6
 """Candidates that are timed."""
@@ -36,10 +37,24 @@ def candidates_for(found: Fingerprint, rules: Rules) -> list[Candidate]:
     """At most `MOST` candidates for pictures or volumes, the finest first; none for points, whose lengths follow."""
     if not found.shown:
         return []
+    if is_slender(found, rules):
+        return [_slender(found, across) for across in COLUMN_STEPS]
     return (_volumes if found.kind == "volume" else _pictures)(found, rules)[:MOST]
 
 
 # --- volumes
+
+
+def _slender(found: Fingerprint, across: float) -> Candidate:
+    stages = slender_stages(found, across, flip=True)
+    length = float(np.median([case.box[2] for case in found.shown]))
+    why = (
+        f"one structure {length:.0f} mm long and {found.thickness[0]:.0f} mm thick in {found.box_share:.0%} of the "
+        "volume: its line is found first on a coarse copy, then it is delineated in a column along that line"
+    )
+    part = min(1.0, LENGTH * float(found.spacing[2]) / length)
+    title = f"along a line, {across:g} samples across"
+    return Candidate(title, {"stages": stages}, part, {"stages": why})
 
 
 def _volumes(found: Fingerprint, rules: Rules) -> list[Candidate]:
@@ -156,8 +171,9 @@ def _pictures(found: Fingerprint, rules: Rules) -> list[Candidate]:
     whole = min(round(native), max(rules["picture_sizes"]))
     sizes = sorted({whole, *sizes}, reverse=True)
     fine = [size for size in sizes if thinnest * size / native >= rules["thinnest"]] or sizes[:1]
+    thick = [size for size in fine if thinnest * size / native > rules["thick_enough"]]
     tried = []
-    for size in fine[-3:]:
+    for size in (fine[max(0, len(thick) - 1) :] or fine[-1:])[:3]:
         thin = thinnest * size / native < rules["thin"]
         for network in _PICTURE_NETWORKS:
             if thin and network.name == "light-unet":
@@ -176,7 +192,7 @@ _PICTURE_NETWORKS = (
 
 def _picture(found: Fingerprint, rules: Rules, size: int, native: float, network: _Network) -> Candidate:
     scaled = found.shape * size / native
-    whole = bool(np.prod(scaled) <= rules["largest_patch_2d"] / 2)
+    whole = bool(np.prod(scaled) <= rules["largest_patch_2d"])
     side = np.ceil(scaled / 32).astype(int) * 32 if whole else np.array([256, 256])
     side = np.minimum(side, np.ceil(scaled / 32).astype(int) * 32)
     settings: Settings = {
@@ -191,5 +207,7 @@ def _picture(found: Fingerprint, rules: Rules, size: int, native: float, network
         "stages.segment.sampler.whole": "pictures of this size fit into memory as a whole" if whole else
         "patches: whole pictures of this size would not fit into memory",
     }  # fmt: skip
+    if network.name == "light-unet":
+        settings["train.batch_size"] = 8
     part = 1.0 if whole else float(np.prod(side / scaled))
     return Candidate(f"{network.title}, {size} pixels", settings, min(1.0, part), reasons)

@@ -9,6 +9,7 @@ from gracile.names import LOSSES
 from gracile.plan.fingerprint import Fingerprint
 from gracile.plan.landmark_lengths import landmark_choices
 from gracile.plan.rules import Rules
+from gracile.plan.slender import is_slender
 from gracile.recipe import Recipe
 from gracile.recipe.sides import has_side, sided_pairs
 
@@ -36,6 +37,8 @@ def choices_for(
     warnings = []
     if bare.landmarks:
         return [*chosen, *landmark_choices(found)], warnings
+    if is_slender(found, rules):
+        return [*chosen, *_slender(found)], warnings
     chosen += _region(found)
     chosen += _mirroring(found, bare, rules)
     chosen += _losses(found, rules)
@@ -54,10 +57,22 @@ def choices_for(
     return chosen, warnings
 
 
+def _slender(found: Fingerprint) -> list[Choice]:
+    return [
+        Choice("prepare.orientation", "LAS", "slices are followed from below upwards"),
+        Choice("prepare.intensity", "percentile", "whole volumes differ in how much air they hold; the column is evened"),
+        Choice("measure", [{"name": "cord"}], "sections slice by slice, length, volume"),
+    ]
+
+
 def _intensity(found: Fingerprint, bare: Recipe, rules: Rules) -> list[Choice]:
     """CT is clipped to what structures have, and standardized by the set; all else by each image itself."""
     if found.kind == "image":
-        return [Choice("prepare.intensity", "zscore", "each picture by its own mean and deviation")]
+        what = "all pictures are gray" if found.channels == 1 else "colored pictures"
+        return [
+            Choice("input.channels", found.channels, what),
+            Choice("prepare.intensity", "zscore", "each picture by its own mean and deviation"),
+        ]
     entries: list[Any] = []
     for channel in found.intensity:
         if channel["typical_low"] < rules["ct_air"]:
@@ -99,6 +114,11 @@ def _region(found: Fingerprint) -> list[Choice]:
             Choice("input.wrong_kind", "flag", "it was not trained to tell other pictures"),
             Choice("stages.segment.augment.rotation", 180, "an eye is photographed at any angle"),
         ]
+    if found.kind == "image":
+        return [
+            Choice("stages.segment.augment.rotation", 25, "degrees: how a picture is held varies a little"),
+            Choice("stages.segment.augment.shift", 0.1, "of a picture's size"),
+        ]
     return []
 
 
@@ -122,6 +142,9 @@ def _mirroring(found: Fingerprint, bare: Recipe, rules: Rules) -> list[Choice]:
     elif abs(offset := _offset(found)) > rules["mirror_offset"]:
         flip, why = False, f"the structures lie on one side, {abs(offset):.0%} of the field off its middle"
     chosen.append(Choice("stages.segment.augment.flip", flip, why))
+    if flip:
+        both = True if found.kind == "volume" else "horizontal"
+        chosen.append(Choice("stages.segment.flips", both, "the answers to a case and to its mirror image are averaged"))
     return chosen
 
 

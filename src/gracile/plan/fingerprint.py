@@ -182,6 +182,12 @@ def take_fingerprint(cases: Sequence[CaseFiles], recipe: Recipe, rules: Rules) -
     )  # fmt: skip
 
 
+def is_gray(image: np.ndarray) -> bool:
+    """Whether the three channels of a picture ``(3, height, width)`` are the same, but for what a JPEG did."""
+    small = image[:, ::4, ::4].astype(np.int16)
+    return bool(np.ptp(small, axis=0).mean() < 2.0)
+
+
 class _Looked:
     """What is kept of the cases that were looked at."""
 
@@ -208,9 +214,11 @@ class _Looked:
             marks = case.landmark_voxels(self.recipe.landmark_names, orientation.oriented)
             if marks:
                 self.landmarks.append(np.stack(list(marks.values())))
-        elif len(image) == 3:
+        elif len(image) == 3 and not is_gray(image):
             self.fundus += not why_not_a_fundus(image, find_field_of_view(image))
-        self.channels = len(image)
+        if self.recipe.input.kind == "image" and len(image) == 3 and is_gray(image):
+            image = image[:1]
+        self.channels = max(self.channels, len(image))
         self.shapes.append(image.shape[1:])
         self.spacings.append(spacing)
         flat = image.reshape(len(image), -1)
@@ -226,10 +234,12 @@ class _Looked:
         low, high = rules["structure_percentiles"]
         described = []
         for channel in range(self.channels):
-            whole = np.concatenate([values[channel] for values in self.whole])
-            inside = np.concatenate([values[channel] for values in self.inside if values.size] or [whole])
-            lows = [float(np.percentile(values[channel], 1)) for values in self.whole]
-            spreads = [float(values[channel].std()) for values in self.whole]
+            # A gray picture among colored ones counts in each of their channels.
+            whole = np.concatenate([values[min(channel, len(values) - 1)] for values in self.whole])
+            inside = np.concatenate([v[min(channel, len(v) - 1)] for v in self.inside if v.size] or [whole])
+            own = [values[min(channel, len(values) - 1)] for values in self.whole]
+            lows = [float(np.percentile(values, 1)) for values in own]
+            spreads = [float(values.std()) for values in own]
             described.append(
                 {
                     "least": float(whole.min()), "most": float(whole.max()), "typical_low": float(np.median(lows)),

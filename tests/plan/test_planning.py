@@ -1,0 +1,197 @@
+"""Plans: a stranger's folder to a recipe with reasons, and what is said where none can be made."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from gracile.errors import DataError, RecipeError
+from gracile.plan import make_plan
+from gracile.plan.bare_recipe import bare_recipe
+from gracile.plan.rules import read_rules
+from gracile.recipe import read_recipe
+
+from tests.plan.drawn_sets import SHAPE, ball, disks, two_balls, write_volume_case
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return two_balls(tmp_path_factory.mktemp("volumes"), 6, {"background": 0, "front": 1, "back": 2})
+
+
+def test_a_plan_is_a_recipe_that_reads_back_with_a_reason_beside_each_choice(volumes: Path, tmp_path: Path) -> None:
+    plan = make_plan(volumes, minutes=2)
+    plan.write(tmp_path / "mine.yaml")
+    text = (tmp_path / "mine.yaml").read_text()
+    assert read_recipe(tmp_path / "mine.yaml") == plan.recipe
+    assert plan.recipe.class_names == ["background", "front", "back"]
+    lines = text.splitlines()
+    for setting in ("network:", "intensity:", "flip:", "validation:", "losses:"):
+        at = next(number for number, line in enumerate(lines) if line.strip().startswith(setting))
+        assert lines[at - 1].strip().startswith("#"), setting
+    content = json.loads((tmp_path / "plan.json").read_text())
+    assert content["fingerprint"]["touching"] == [["front", "back"]]
+    assert content["candidates"][0]["seconds_per_step"] > 0
+    assert "What was chosen, and why" in (tmp_path / "plan.html").read_text()
+
+
+def test_the_patch_holds_the_structures(volumes: Path) -> None:
+    plan = make_plan(volumes, minutes=2)
+    spec = plan.recipe.stages[0]
+    size = np.array([*spec.size, spec.length])
+    assert (size >= plan.fingerprint.box).all()
+    assert (size <= np.array(SHAPE) + 16).all()
+
+
+def test_classes_come_from_the_labels_where_nothing_names_them(tmp_path: Path) -> None:
+    recipe = bare_recipe(two_balls(tmp_path, 3, values=(2, 7)))
+    assert recipe.class_names == ["background", "class-2", "class-7"]
+    assert [spec.values for spec in recipe.classes] == [[0], [2], [7]]
+
+
+def test_masks_of_0_and_255_are_one_structure_in_gray_pictures(tmp_path: Path) -> None:
+    plan = make_plan(disks(tmp_path, 5), minutes=1)
+    assert plan.recipe.class_names == ["background", "structure"]
+    assert plan.recipe.input.channels == 1
+    assert "fundus" not in plan.recipe.input.region
+
+
+def test_colored_pictures_keep_their_channels(tmp_path: Path) -> None:
+    assert make_plan(disks(tmp_path, 4, gray=False), minutes=1).recipe.input.channels == 3
+
+
+def test_sides_are_swapped_with_their_names(tmp_path: Path) -> None:
+    folder = two_balls(tmp_path, 4, {"background": 0, "left": 1, "right": 2})
+    recipe = make_plan(folder, minutes=1).recipe
+    assert [spec.opposite for spec in recipe.classes] == ["", "right", "left"]
+    assert recipe.stages[0].augment.flip
+
+
+def test_what_lies_on_one_side_is_not_mirrored(tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    for number in range(4):
+        label = ball(SHAPE, (7 + number % 2, 18, 14), 4).astype(np.uint8)
+        write_volume_case(tmp_path, f"case_{number}", generator.normal(0, 1, SHAPE) + 3 * label, label)
+    plan = make_plan(tmp_path, minutes=1)
+    assert not plan.recipe.stages[0].augment.flip
+    assert "on one side" in plan.reasons["stages.segment.augment.flip"]
+
+
+def test_two_classes_that_mirror_each_other_without_saying_so_are_not_mirrored(tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    for number in range(4):
+        label = np.zeros(SHAPE, np.uint8)
+        label[ball(SHAPE, (7, 18, 14 + number % 2), 4)] = 1
+        label[ball(SHAPE, (24, 18, 14 + number % 2), 4)] = 2
+        write_volume_case(tmp_path, f"case_{number}", generator.normal(0, 1, SHAPE) + label, label)
+    assert not make_plan(tmp_path, minutes=1).recipe.stages[0].augment.flip
+
+
+def test_computed_tomography_is_clipped_to_its_structures(tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    for number in range(3):
+        label = ball(SHAPE, (15, 18, 14), 6).astype(np.uint8)
+        image = np.where(label > 0, generator.normal(60, 10, SHAPE), -1000.0)
+        write_volume_case(tmp_path, f"case_{number}", image, label)
+    intensity = make_plan(tmp_path, minutes=1).recipe.prepare.intensity
+    assert intensity.method == "training-set"
+    assert 20 < intensity.low < 45 < 75 < intensity.high < 100
+    assert abs(intensity.mean - 60) < 3
+
+
+def test_few_cases_are_all_learned_from(volumes: Path) -> None:
+    assert make_plan(volumes, minutes=1).recipe.train.validation == 0
+
+
+def test_a_long_thin_structure_is_found_by_its_line_first(tmp_path: Path) -> None:
+    generator, shape = np.random.default_rng(1), (48, 48, 100)
+    for number in range(3):
+        grid = np.indices(shape)
+        middle = 24 + 4 * np.sin(grid[2] / 15 + number)
+        label = ((grid[0] - 24) ** 2 + (grid[1] - middle) ** 2 <= 9).astype(np.uint8)
+        write_volume_case(tmp_path, f"case_{number}", generator.normal(0, 1, shape) + 3 * label, label)
+    recipe = make_plan(tmp_path, minutes=1).recipe
+    assert [spec.kind for spec in recipe.stages] == ["centerline", "segment-volume"]
+    assert recipe.stages[1].along == recipe.stages[0].name
+
+
+def test_volumes_of_one_slice_are_seen_slice_by_slice(tmp_path: Path) -> None:
+    generator, shape = np.random.default_rng(1), (48, 56, 1)
+    for number in range(3):
+        label = ball(shape, (24, 28, 0), 9).astype(np.uint8)
+        write_volume_case(tmp_path, f"case_{number}", generator.normal(0, 1, shape) + 3 * label, label)
+    assert make_plan(tmp_path, minutes=1).recipe.stages[0].slices == 1
+
+
+# --- what cannot be planned
+
+
+def test_one_case_is_too_few(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="1 labeled case"):
+        make_plan(two_balls(tmp_path, 1))
+
+
+def test_empty_labels_teach_nothing(tmp_path: Path) -> None:
+    for number in range(2):
+        write_volume_case(tmp_path, f"case_{number}", np.random.default_rng(0).normal(0, 1, SHAPE), np.zeros(SHAPE, np.uint8))
+    with pytest.raises(DataError, match="Every label is empty"):
+        make_plan(tmp_path)
+
+
+def test_more_classes_than_bytes_hold_are_refused(tmp_path: Path) -> None:
+    values = np.arange(np.prod(SHAPE)).reshape(SHAPE) % 501
+    for number in range(2):
+        write_volume_case(tmp_path, f"case_{number}", np.zeros(SHAPE), values.astype(np.int16))
+    with pytest.raises(DataError, match="500 classes"):
+        make_plan(tmp_path)
+
+
+def test_a_spacing_of_zero_is_refused(tmp_path: Path) -> None:
+    two_balls(tmp_path, 2)
+    path = tmp_path / "imagesTr" / "case_000_0000.nii.gz"
+    image = nib.Nifti1Image(np.asarray(nib.load(path).dataobj), np.diag([1.0, 1.0, 0.0, 1.0]))
+    nib.save(image, path)
+    with pytest.raises(DataError):
+        make_plan(tmp_path)
+
+
+def test_a_folder_of_neither_pictures_nor_volumes_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(DataError, match="neither pictures nor volumes"):
+        make_plan(tmp_path)
+
+
+def test_a_class_that_few_cases_show_is_told(tmp_path: Path) -> None:
+    two_balls(tmp_path, 7, {"background": 0, "front": 1, "back": 2, "speck": 3})
+    path = tmp_path / "labelsTr" / "case_000.nii.gz"
+    image = nib.load(path)
+    label = np.asarray(image.dataobj).copy()
+    label[2:5, 2:5, 2:5] = 3
+    nib.save(nib.Nifti1Image(label, image.affine), path)
+    plan = make_plan(tmp_path, minutes=1)
+    assert any("'speck'" in warning for warning in plan.warnings)
+    assert plan.recipe.stages[0].balance == "classes"
+
+
+# --- rules
+
+
+def test_rules_can_be_changed_and_mistakes_are_named(tmp_path: Path, volumes: Path) -> None:
+    changed = tmp_path / "rules.yaml"
+    changed.write_text("largest_patch_3d: {value: 5000}\n")
+    assert read_rules(changed)["largest_patch_3d"] == 5000
+    spec = make_plan(volumes, minutes=1, rules_file=changed).recipe.stages[0]
+    assert spec.size[0] * spec.size[1] * spec.length <= 5000
+    changed.write_text("largest_path_3d: {value: 5000}\n")
+    with pytest.raises(RecipeError, match="largest_patch_3d"):
+        read_rules(changed)
+    changed.write_text("largest_patch_3d: {value: many}\n")
+    with pytest.raises(RecipeError, match="cannot be 'many'"):
+        read_rules(changed)
+
+
+def test_every_rule_says_what_it_means_and_where_it_comes_from() -> None:
+    rules = read_rules()
+    assert all(rules.sources[name] for name in rules.values)

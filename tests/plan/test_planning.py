@@ -12,7 +12,6 @@ from gracile.plan import make_plan
 from gracile.plan.bare_recipe import bare_recipe
 from gracile.plan.rules import read_rules
 from gracile.recipe import read_recipe
-
 from tests.plan.drawn_sets import SHAPE, ball, disks, two_balls, write_volume_case
 
 

@@ -18,9 +18,9 @@ from gracile.api.experiments import tune as tune
 from gracile.api.landmarks import evaluate_points
 from gracile.api.model import Model as Model
 from gracile.api.model import load as load
-from gracile.api.truths import labeled_cases, subjects_note
 from gracile.api.planning import plan as plan
 from gracile.api.planning import planned
+from gracile.api.truths import labeled_cases, subjects_note
 from gracile.bundle import read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select

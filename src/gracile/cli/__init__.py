@@ -29,7 +29,6 @@ from gracile.cli.progress import Progress, print_summary
 from gracile.errors import GracileError, UsageError
 from gracile.names import MODELS, PROTOCOLS, RECIPES, VERSION, demo_folder
 
-
 _BEGUN = time.monotonic()
 """When the command began, but for the start of Python itself."""
 

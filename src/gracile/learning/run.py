@@ -28,8 +28,8 @@ from gracile.learning.record import (
     write_record,
 )
 from gracile.learning.sampling import prepared_case
-from gracile.learning.training_page import close_page
 from gracile.learning.time_budget import UNTIL_THE_CLOCK, TimeBudget
+from gracile.learning.training_page import close_page
 from gracile.learning.transfer import Transfer, begin_from
 from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
 from gracile.transforms import Prepared

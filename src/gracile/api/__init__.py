@@ -10,16 +10,18 @@ from gracile.api.answer import Answer as Answer
 from gracile.api.arguments import checked
 from gracile.api.checking import check_data as check_data
 from gracile.api.checking import check_recipe as check_recipe
+from gracile.api.experiments import asks_for_folds, compare_held_back, is_fold_run, train_folds
 from gracile.api.experiments import compare as compare
-from gracile.api.experiments import compare_held_back
 from gracile.api.experiments import few_shot as few_shot
 from gracile.api.experiments import tune as tune
 from gracile.api.landmarks import evaluate_points
 from gracile.api.model import Model as Model
 from gracile.api.model import load as load
+from gracile.api.model import model_name
 from gracile.bundle import read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select
+from gracile.ensemble import read_bundles, single
 from gracile.errors import UsageError
 from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
@@ -57,6 +59,9 @@ def train(
     split: str | Path | None = None,
     start: str | Path | None = None,
     resume: bool = False,
+    folds: int | None = None,
+    final: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> Path:
     """Train a recipe on labeled cases.
 
@@ -67,13 +72,17 @@ def train(
         settings: ``key=value`` changes to the recipe.
         cases: Comma-separated ids or file stems to take; empty takes all.
         exclude: Those to leave out.
-        split: A ``split.json`` of another run to use; None draws one by subject.
-        start: Bundle whose weights to start from; where cases are held back, ``out/comparison`` then shows them before
-            and after.
+        split: A ``split.json`` of another run to use, or a file of folds; None draws them by subject.
+        start: Bundle whose weights to start from, of an ensemble its first member; where cases are held back,
+            ``out/comparison`` then shows them before and after.
         resume: Continue the run in ``out``.
+        folds: Train as many models, each without its part of the subjects, score every case by the one that did not see
+            it, and join them; see `gracile.api.experiments.folds.train_folds`.
+        final: With folds: train one more model on all cases, ``out/final/bundle``.
+        say: With folds: told what is begun.
 
     Returns:
-        The folder of the bundle.
+        The folder of the bundle; with folds that of their ensemble.
     """
     from gracile.learning.record import is_first, read_run_recipe
     from gracile.learning.run import train as train_recipe
@@ -88,6 +97,12 @@ def train(
         check_recipe(chosen)
     require_writable(out, "bundle/", "cache/", "recipe.yaml", "data.json", "split.json", "environment.json", depth=3)
     found = select(find_cases(data, chosen), include=cases, exclude=exclude)
+    start = None if start is None else single(start)
+    if asks_for_folds(folds, split) or (resume and is_fold_run(Path(out))):
+        said = say or (lambda text: None)
+        return train_folds(chosen, found, Path(out), folds, split, start, resume=resume, final=final, say=said)
+    if final:
+        raise UsageError("A final model is trained after folds.", "Add --folds 5, or leave --final out.")
     bundle = train_recipe(chosen, found, Path(out), split=split, start=start, resume=resume)
     if start is not None and is_first():
         compare_held_back(start, bundle, found, Path(out))
@@ -100,6 +115,7 @@ def predict(
     inputs: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
+    ensemble: Sequence[str | Path] = (),
     settings: Sequence[str] = (),
     device: str = "auto",
     engine: str = "auto",
@@ -116,6 +132,7 @@ def predict(
         model: A name, a folder or a loaded model.
         inputs: What to predict.
         out: Folder to write to.
+        ensemble: Further models that answer together with this one; their probabilities are averaged.
         settings: ``key=value`` changes to the recipe.
         device: ``auto``, ``cpu`` or ``cuda``.
         engine: ``auto``, ``openvino``, ``onnxruntime`` or ``torch``.
@@ -131,14 +148,17 @@ def predict(
 
     require_writable(out, *OUTPUTS, *(["report/"] if report else []), depth=2)
     patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-    bundle = model.bundle if isinstance(model, Model) else read_bundle(model, list(settings))
+    if isinstance(model, Model) and ensemble:
+        raise UsageError("A loaded model is not joined with others.", "Load them together: gracile.load([a, b]).")
+    models = [] if isinstance(model, Model) else [model, *ensemble]
+    bundle = model.bundle if isinstance(model, Model) else read_bundles(models, list(settings))
     found = find_inputs([str(pattern) for pattern in patterns], bundle.recipe.input.kind)
     if isinstance(model, Model):
         loaded = model
     else:
         moving = any(entry.kind in ("video", "camera") for entry in found)
         threads = threads or (max(1, (os.cpu_count() or 2) // 2) if moving else 0)
-        loaded = Model(bundle, Computing(engine, precision, threads, device), Path(model).name)
+        loaded = Model(bundle, Computing(engine, precision, threads, device), model_name(models))
     options = options or Options()
     total = len(options.shard.part(found)) if options.shard else len(found)
     writer = ReportWriter(loaded.recipe, loaded.name, Path(out), credits) if report else None

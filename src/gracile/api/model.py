@@ -9,8 +9,9 @@ import numpy as np
 
 from gracile.api.answer import Answer
 from gracile.api.arguments import checked
-from gracile.bundle import Bundle, read_bundle
+from gracile.bundle import Bundle
 from gracile.case import Case
+from gracile.ensemble import read_bundles
 from gracile.errors import DataError
 from gracile.inference.answering import answer
 from gracile.io import read_case_file, stem
@@ -74,7 +75,7 @@ class Model:
 
 @checked
 def load(
-    model: str | Path,
+    model: str | Path | Sequence[str | Path],
     *,
     settings: Sequence[str] = (),
     device: str = "auto",
@@ -85,7 +86,7 @@ def load(
     """Load a shipped model by name or a bundle folder, once, for many pictures.
 
     Args:
-        model: A name that ``gracile models`` lists, or a folder.
+        model: A name that ``gracile models`` lists, or a folder; several answer together, as an ensemble.
         settings: ``key=value`` changes to the recipe, such as ``stages.vessels.flips=true``.
         device: ``auto``, ``cpu`` or ``cuda``.
         engine: ``auto``, ``openvino``, ``onnxruntime`` or ``torch``.
@@ -93,7 +94,14 @@ def load(
         threads: Of the processor; 0 takes all.
 
     Raises:
+        BundleError: Several that do not belong together.
         UsageError: The engine, the precision or the device cannot be had.
     """
     computing = Computing(engine, precision, threads, device)
-    return Model(read_bundle(model, list(settings)), computing, Path(model).name)
+    models = [model] if isinstance(model, str | Path) else list(model)
+    return Model(read_bundles(models, list(settings)), computing, model_name(models))
+
+
+def model_name(models: Sequence[str | Path]) -> str:
+    """What run folders and reports call one model, or several that answer together."""
+    return " + ".join(Path(model).name for model in models)

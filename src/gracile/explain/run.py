@@ -9,6 +9,7 @@ import torch
 
 from gracile.bundle import Bundle
 from gracile.case import Case
+from gracile.ensemble import require_single
 from gracile.errors import GracileError, UsageError
 from gracile.explain.feature_maps import feature_maps
 from gracile.explain.gradients import METHODS, explain
@@ -55,6 +56,7 @@ def classifier_of(bundle: Bundle, device: str = "cpu") -> GateLearner:
     Raises:
         UsageError: The recipe has no such stage.
     """
+    require_single(bundle, "An explanation")
     for spec in bundle.recipe.gates:
         learner = trained_learner(bundle, spec, device)
         if isinstance(learner, GateLearner):

@@ -84,6 +84,9 @@ def _why_not(recipe: Recipe, cascade: str) -> str:
             return f"stages.{second.name}.decision.rule is not argmax"
         if second.decision.smallest:
             return f"stages.{second.name}.decision.smallest is not 0"
+        for setting in ("largest_only", "fill_holes"):
+            if not isinstance(getattr(second.decision, setting), bool):
+                return f"stages.{second.name}.decision.{setting} is not the same for each class"
     return ""
 
 

@@ -27,6 +27,7 @@ NOTHING: Record = {
     "reason": "",
     "gates": {},
     "gate_decisions": {},
+    "agreement": None,
     "landmarks": [],
     "measurements": [],
     "marks": {},
@@ -68,6 +69,7 @@ class RecordShape(TypedDict):
     reason: NotRequired[Text]
     gates: NotRequired[dict[Text, float | None]]
     gate_decisions: NotRequired[dict[Text, Any]]
+    agreement: NotRequired[float | None]
     landmarks: NotRequired[list[dict[Text, Any]]]
     measurements: NotRequired[list[MeasurementShape]]
     marks: NotRequired[dict[Text, Any]]

@@ -42,6 +42,8 @@ def train(
     split: str | Path | None = None,
     start: str | Path | None = None,
     resume: bool = False,
+    cache: Path | None = None,
+    checked: bool = False,
 ) -> Path:
     """Train every stage of a recipe and write the bundle.
 
@@ -56,6 +58,8 @@ def train(
         split: A ``split.json`` to use; None draws one by subject.
         start: Bundle whose weights to start from.
         resume: Continue the run in ``out`` with its own recipe and split.
+        cache: Folder of the prepared cases, which several runs of one recipe may share; that of the run when None.
+        checked: Whether the cases were checked already.
 
     Returns:
         The folder of the bundle.
@@ -71,9 +75,9 @@ def train(
     record = out / "recipe.yaml"
     if record.exists() and not resume and is_first():
         raise UsageError(f"{out} already holds a run.", "Add --resume to continue it, or choose another --out.")
-    if not resume:
+    if not resume and not checked:
         require_sound(cases, recipe, split)
-    elif is_first():
+    elif resume and is_first():
         require_same_data(usable, recipe, out / "data.json")
     training, validation = sides_of(usable, recipe, out / "split.json" if resume else split)
     if is_first():
@@ -89,18 +93,20 @@ def train(
         write_record(recipe, usable, out, source, transfers)
     if resume:
         transfers = recorded_transfers(out)
-    sides = [[prepared_case(files, recipe, out / "cache") for files in part] for part in (training, validation)]
+    kept = cache or out / "cache"
+    sides = [[prepared_case(files, recipe, kept) for files in part] for part in (training, validation)]
     for stage in stages:
         stage.require_lessons(sides[0])
     trained, figures = _fit_stages(stages, sides, recipe, transfers, source, out)
     if is_first():
         taught = [stage for stage in stages if stage.name in figures]
         weights = {stage.name: stage.bundle_state() for stage in taught}
-        card = model_card(trained, out, figures, transfers.values())
+        learned = training if recipe.train.choose == "last" else [*training, *validation]
+        card = model_card(trained, out, figures, transfers.values(), learned)
         write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
         if recipe.trainer.graphs:
             write_graphs([stage.cpu() for stage in taught], out / "bundle")
-        add_ordinary(out / "bundle", [*training, *validation])
+        add_ordinary(out / "bundle", learned)
     return out / "bundle"
 
 
@@ -125,7 +131,7 @@ def _fit_stages(
         how = how_trained(spec, recipe, transfers.get(stage.name))
         folder = out / stage.name
         figures[stage.name] = fit_stage(stage, learned, held_back, how.train, recipe.trainer, folder, how.learning)
-        if not held_back and spec.parts_judged:
+        if spec.parts_judged and (not held_back or how.train.choose == "last"):
             figures[stage.name] |= _crossfit(stage, spec, learned, recipe, folder, source)
     return trained, figures
 

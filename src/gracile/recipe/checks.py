@@ -64,6 +64,8 @@ def _members(recipe: "Recipe") -> list[str]:
         if isinstance(spec, FuseSpec):
             named = {f"branch {branch!r}": (classes, recipe.class_names) for branch, classes in spec.branches.items()}
             groups |= named
+        if (decision := getattr(spec, "decision", None)) is not None:
+            groups[f"stage {spec.name!r}, in its decision,"] = (decision.named, recipe.class_names[1:])
     return [
         f"{owner} names {word!r}, which is none of the recipe's. {nearest(word, known)}"
         for owner, (given, known) in groups.items()

@@ -15,6 +15,7 @@ from gracile.api.model import Model, load
 from gracile.bundle import read_bundle
 from gracile.data import CaseFiles, find_cases, image_checksum, labeled, select
 from gracile.data.case_files import case_names
+from gracile.ensemble import single
 from gracile.errors import DataError, UsageError
 from gracile.evaluation import Evaluation, evaluate_landmarks, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
@@ -100,6 +101,7 @@ def few_shot(
     """
     import gracile.learning  # noqa: F401 - says at once where PyTorch is missing
 
+    start = None if start is None else single(start)
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
     check_recipe(chosen)
     require_writable(out, "few_shot.json", "few_shot.csv", "index.html", depth=3)

@@ -109,6 +109,20 @@ def run_page(page: str) -> None:
 
 
 @pytest.mark.slow
+def test_folds_go_as_their_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_quick_recipe(epochs=2)
+    write_tendons(Path("my-data"), 0, 6)
+    write_tendons(Path("my-data/test"), 100, 2)
+    run_page("folds.md")
+    page = (DOCS / "folds.md").read_text(encoding="utf-8")
+    for row in re.findall(r"^\| (`.*?) \| ", page, re.MULTILINE):
+        assert all(Path("runs/folds", name).exists() for name in re.findall(r"`([^`]+)`", row)), row
+    (example,) = blocks("folds.md", "python")
+    exec(compile(example, "folds.md", "exec"), {})
+
+
+@pytest.mark.slow
 def test_fine_tuning_goes_as_its_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_quick_recipe(epochs=4)

@@ -15,7 +15,7 @@ def model() -> gracile.Model:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: gracile.load(5), "load() cannot use 5 as model. It takes str or Path."),
+        (lambda: gracile.load(5), "load() cannot use 5 as model. It takes str or Path or list of"),
         (lambda: gracile.load("retina-av", settings="a=1"), "as settings. It takes list of str."),
         (lambda: gracile.load(), "load() needs the argument model."),
         (lambda: gracile.load("retina-av", [], "cpu"), "load() was given too many arguments."),

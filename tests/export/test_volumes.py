@@ -282,6 +282,7 @@ def test_an_example_that_fails_is_told_in_its_own_words(cord: Path, tmp_path: Pa
         ("prepare.intensity=zscore", "prepare.intensity is not percentile"),
         ("stages.cord.decision.rule=foreground-first", "decision.rule"),
         ("stages.cord.decision.smallest=5", "decision.smallest"),
+        ("stages.cord.decision.largest_only=together", "decision.largest_only is not the same for each class"),
         ("stages.centerline.spacing_mm=[2,2,0]", "spacing_mm"),
     ],
 )

@@ -24,10 +24,10 @@ from gracile.recipe import Recipe
 ALIKE = 0.8
 """Likeness from which two cases are a pair.
 
-Tried on 3,700 real cases in 11 sets: frames known to be one person's under two names reach 0.95 and more, and all pairs
-of 0.75 and more that were looked at show one place of one person. The most alike eyes of two people reach 0.71 (in sets
-of a few cases; of 40 eyes 0.62), hippocampi 0.69 (of 156: 0.51), skulls of two mice posed alike 0.72, frames of two
-patients less than 0.4.
+By `benchmarks/near_duplicates.py` on 3,700 cases of 11 sets: frames that are known to be one person's under two names
+reach 0.95 and more, and every pair of 0.75 and more that was looked at shows one place of one person. The most alike
+eyes of two people reach 0.62, in sets of a few cases 0.75; hippocampi 0.50 and 0.65; skulls of mice posed alike 0.66
+and 0.74; frames of two patients less than 0.4.
 """
 
 PARTED_REMEDY = "Look at both: give one person's cases one subject (a CSV names it), or keep one of them."
@@ -47,8 +47,8 @@ _SHRINKING = 10
 _PARTNERS = 10
 """Most pairs of a case, and as many with cases of its own subject."""
 
-_SHIFTED = 0.4
-"""Likeness from which a pair is also shifted."""
+LOOKED_AT = 0.4
+"""Likeness from which a pair is also shifted against each other; what is less alike is passed over."""
 
 _MOST_SHIFTED = 2000
 """Pairs that are shifted; the likeliest are."""
@@ -198,7 +198,7 @@ def _candidates(members: Sequence[CaseFiles], stack: np.ndarray) -> dict[tuple[i
         for side in (subjects == subjects[row], subjects != subjects[row]):
             own = np.where(side, likeness, -1.0)
             best = np.argpartition(-own, _PARTNERS)[:_PARTNERS] if len(own) > _PARTNERS else np.arange(len(own))
-            for other in best[own[best] >= _SHIFTED]:
+            for other in best[own[best] >= LOOKED_AT]:
                 found[(min(row, int(other)), max(row, int(other)))] = float(own[other])
     return found
 

@@ -132,7 +132,7 @@ def predict(
     require_writable(out, *OUTPUTS, *(["report/"] if report else []), depth=2)
     patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     bundle = model.bundle if isinstance(model, Model) else read_bundle(model, list(settings))
-    found = find_inputs([str(pattern) for pattern in patterns], bundle.recipe.input.kind)
+    found = find_inputs([str(pattern) for pattern in patterns], bundle.recipe.input)
     if isinstance(model, Model):
         loaded = model
     else:

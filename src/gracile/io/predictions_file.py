@@ -148,6 +148,11 @@ def learned_notes(folders: Sequence[Path]) -> list[str]:
     return notes
 
 
+def channels_of(record: Record) -> tuple[Path, ...]:
+    """The files of the further channels of a record's input, in the recipe's order."""
+    return tuple(Path(path) for path in record.get("given", {}).get("channels") or ())
+
+
 def completed(record: Record) -> Record:
     """A record with all that those of earlier versions may be without."""
     return record | {name: deepcopy(value) for name, value in _EARLIER.items() if name not in record}

@@ -347,7 +347,9 @@ def evaluate(
     if images is not None and not classifies and isinstance(labels, Path):
         from gracile.pages.mask_scores import find_case_files
 
-        files = find_case_files(runs[0], Path(truth), Path(images), Path(fov) if fov else None, protocol)
+        wanted_input = None if recipe is None else ruling.input
+        field = Path(fov) if fov else None
+        files = find_case_files(runs[0], Path(truth), Path(images), field, protocol, wanted_input)
     evaluation = evaluate_folders(
         runs, labels, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing,
         groups=by_subject or groups, min_area=min_area, tolerance=tolerance, absent=absent,

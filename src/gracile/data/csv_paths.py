@@ -144,9 +144,7 @@ def _id_of(image: Path, channel: str) -> str:
     return (whole[: -len(channel) - 1] if named else whole) or stem(image)
 
 
-def _csv_case(
-    source: Path, line: int, row: dict[str, str | None], columns: list[str], wanted: InputSpec
-) -> CaseFiles:
+def _csv_case(source: Path, line: int, row: dict[str, str | None], columns: list[str], wanted: InputSpec) -> CaseFiles:
     cells = {name: (row.get(name) or "").strip() for name in (*CSV_COLUMNS, *columns)}
     if "".join(row.get(None) or ()).strip():  # type: ignore[call-overload]
         raise DataError(f"{source}, line {line}: there are more cells than columns.", "Quote names that hold a comma.")

@@ -213,9 +213,7 @@ def _folders(source: Path, recipe: Recipe) -> Listing | None:
     for files in named:
         path, *channels = files.paths
         region, subject = region_of.get(path), subjects[files.name]
-        listing.cases.append(
-            CaseFiles(files.name, path, label_of.get(path), region, subject, channels=tuple(channels))
-        )
+        listing.cases.append(CaseFiles(files.name, path, label_of.get(path), region, subject, channels=tuple(channels)))
     return listing
 
 

@@ -65,9 +65,7 @@ def nnlandmark(source: Path, recipe: Recipe) -> Listing | None:
         points = (table,) if files.name in marked else ()
         image, *channels = files.paths
         subject = subjects[files.name]
-        listing.cases.append(
-            CaseFiles(files.name, image, None, None, subject, points=points, channels=tuple(channels))
-        )
+        listing.cases.append(CaseFiles(files.name, image, None, None, subject, points=points, channels=tuple(channels)))
     return listing
 
 

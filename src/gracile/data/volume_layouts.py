@@ -102,9 +102,7 @@ def volume_folders(source: Path, recipe: Recipe) -> Listing | None:
     subjects = volume_subjects([one.name for one in named.values()])
     for path, one in named.items():
         channels = one.paths[1:]
-        listing.cases.append(
-            CaseFiles(one.name, path, of_image[path], None, subjects[one.name], channels=channels)
-        )
+        listing.cases.append(CaseFiles(one.name, path, of_image[path], None, subjects[one.name], channels=channels))
     return listing
 
 

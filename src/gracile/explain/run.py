@@ -89,6 +89,12 @@ def explain_pictures(
         UsageError: The model has no gate, or there is no such method, layer or class.
         DataError: A file cannot be written.
     """
+    if bundle.recipe.input.separate:
+        raise UsageError(
+            f"The recipe {bundle.recipe.name} takes {bundle.recipe.input.channels} channels of their own, and heat is "
+            "laid over gray and color pictures.",
+            "Choose a model of such pictures.",
+        )
     stage = classifier_of(bundle, device)
     if method not in METHODS:
         raise UsageError(f"There is no method {method!r}.", f"There are: {', '.join(METHODS)}.")

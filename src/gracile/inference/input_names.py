@@ -57,7 +57,9 @@ def free_name(key: str, wanted: str, taken: Mapping[str, str], own: str = "") ->
         taken: The key of the input that bears a name, by name.
         own: What follows the folders in front; empty takes its path's.
     """
-    return next(name for name in _candidates(key, wanted, taken, own) if name not in taken and not _RESERVED.fullmatch(name))
+    return next(
+        name for name in _candidates(key, wanted, taken, own) if name not in taken and not _RESERVED.fullmatch(name)
+    )
 
 
 def _candidates(key: str, wanted: str, taken: Mapping[str, str], own: str) -> Iterator[str]:

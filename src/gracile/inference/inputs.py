@@ -120,7 +120,9 @@ def find_inputs(patterns: list[str], takes: Literal["image", "volume"] | InputSp
         if wanted.separate and pattern.lower().endswith(".csv"):
             listed += _in_table(Path(pattern), wanted)
             continue
-        for path in _channels_left_out(_matches(pattern) if wanted.kind == "image" else matching_volumes(pattern), wanted):
+        for path in _channels_left_out(
+            _matches(pattern) if wanted.kind == "image" else matching_volumes(pattern), wanted
+        ):
             paths.setdefault(os.path.abspath(path), path)  # noqa: PTH100  a link is not followed
     ordered = list(paths.values()) if wanted.kind == "image" else whole_series(list(paths.values()))
     found = [*_cases(ordered, wanted), *listed]

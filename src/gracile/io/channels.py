@@ -121,8 +121,8 @@ def require_all_in_one(case: Case, path: Path, wanted: InputSpec) -> None:
         lacks = " and ".join(wanted.channel(index) for index in range(count, wanted.channels))
         raise DataError(
             f"The case {case.id} lacks {lacks}: {path} holds {count} of {wanted.channels} channels.",
-            "Name its channels' files CASE_0000, CASE_0001 and so on in one folder, list them in a CSV with the columns "
-            "image_NAME, or join them in one file.",
+            "Name its channels' files CASE_0000, CASE_0001 and so on, list them in a CSV with columns such as image_t1, "
+            "or join them in one file.",
         )
     raise DataError(
         f"The case {case.id} has {count} channels, and the recipe takes {wanted.channels}: {path}.",
@@ -155,9 +155,7 @@ def joined(paths: Sequence[Path], id: str, wanted: InputSpec, read: Callable[[Pa
         if index:
             flags += [f"{name}: {flag}" for flag in part.flags]
             notes += [f"{name}: {note}" for note in part.notes]
-    return Case(
-        id, image, first.grid, region=first.region, source=paths[0], flags=flags, notes=notes
-    )
+    return Case(id, image, first.grid, region=first.region, source=paths[0], flags=flags, notes=notes)
 
 
 def _gray(part: Case, path: Path, name: str) -> np.ndarray:

@@ -100,7 +100,7 @@ def is_volume(path: Path) -> bool:
 
 
 def _channels(values: np.ndarray) -> np.ndarray:
-    """``(I, J, K, channels)`` to ``(channels, I, J, K)``; NIfTI has vectors along a fifth axis, with one time before."""
+    """``(I, J, K, channels)`` to ``(channels, I, J, K)``; NIfTI has vectors along a fifth axis, after one time."""
     if values.ndim == 5 and values.shape[3] == 1:
         values = values[:, :, :, 0]
     return values[None] if values.ndim == 3 else np.moveaxis(values, -1, 0)
@@ -124,8 +124,8 @@ def _three_axes(path: Path, voxels: Voxels, fourth_axis: FourthAxis) -> np.ndarr
         raise DataError(
             f"{path} is 4D: {count} volumes of {times(size)} voxels.",
             "Export the one that is meant. Or take the first with --set input.fourth_axis=first, their mean with "
-            "--set input.fourth_axis=mean. Where they are channels of one image, set input.channels to their number and "
-            "input.fourth_axis to channels.",
+            "--set input.fourth_axis=mean. Where they are channels of one image, set "
+            "input.channels to their number and input.fourth_axis to channels.",
         )
     if fourth_axis == "first":
         voxels.notes.append(f"the first of {count} volumes was taken")

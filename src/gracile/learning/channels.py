@@ -2,8 +2,8 @@
 
 Channels go by their names, and by number where either side names none or no name is on both. A channel that is new
 begins at zero: at first the network answers as it did without it, and then learns what it adds. Gray and color images,
-whose channels mean one thing, share: the weights of all are summed and divided equally among the new ones, so that a gray
-picture in three channels, or three in one, gives the same answer.
+whose channels mean one thing, share: the weights of all are summed and divided equally among the new ones, so that a
+gray picture in three channels, or three in one, gives the same answer.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gracile.recipe import InputSpec
+
 
 @dataclass(frozen=True)
 class ChannelMoves:

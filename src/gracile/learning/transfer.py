@@ -21,8 +21,8 @@ from gracile.recipe import Recipe, TransferSpec
 log = logging.getLogger(__name__)
 
 Reason = Literal[
-    "new class", "new channel", "other shape", "re-initialized on request", "absent in the source", "not stored in a bundle",
-    "chosen anew after training",
+    "new class", "new channel", "other shape", "re-initialized on request", "absent in the source",
+    "not stored in a bundle", "chosen anew after training",
 ]  # fmt: skip
 
 SHOWN = 6

@@ -175,7 +175,7 @@ class ReportWriter:
                 self._drawn.keep(entry, record)
             self.page.keep(entry)
 
-    def _read(self, record: dict[str, Any]) -> tuple[Case | None, Result | None]:
+    def _read(self, record: Mapping[str, Any]) -> tuple[Case | None, Result | None]:
         """The case and the mask or points of a reused record; None where their files are gone or changed."""
         files = record.get("files", {})
         if not {"mask", "landmarks"} & set(files):

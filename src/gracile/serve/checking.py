@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gracile.errors import DataError
+from gracile.io import read_case_file
 from gracile.io.dicom import dicom_files
 from gracile.io.dicom.clips import is_clip
 from gracile.io.dicom.series import SeveralSeriesError, files_of_series, is_enhanced
@@ -14,7 +15,8 @@ from gracile.io.metaimage import metaimage_data_file
 from gracile.io.nrrd_reading import nrrd_data_file
 from gracile.io.volumes import read_voxels
 from gracile.io.voxels import times
-from gracile.serve.unpacking import unpack_series
+from gracile.recipe import InputSpec
+from gracile.serve.unpacking import unpack_channels, unpack_series
 from gracile.serve.worker import News
 
 MAX_PIXELS = 150_000_000
@@ -32,14 +34,20 @@ class CheckingEngine:
         del models
 
     def __call__(self, request: dict[str, Any], news: News) -> dict[str, Any]:
-        """``{"source": path, "series": number or UID}`` to the file's kind and size.
+        """``{"source": path, "series": number or UID, "wanted": the model's input}`` to the file's kind and size.
 
-        The file is given its kind's suffix; an archive becomes a folder of the DICOM files of one series.
+        The file is given its kind's suffix; an archive becomes a folder of the DICOM files of one series or, for a
+        model of several channels, of a file for each.
         """
         del news
         path = Path(request["source"])
+        wanted = InputSpec.model_validate(request.get("wanted", {}))
         kind = kind_of(path)
         kept = path.with_name("input" + kind.suffix)
+        if kind.media_type == "application/zip" and wanted.joins_files:
+            channels = unpack_channels(path, kept, MAX_SERIES_BYTES)
+            path.unlink()
+            return _look_at_channels(channels, wanted)
         if kind.media_type == "application/zip":
             unpack_series(path, kept, MAX_SERIES_BYTES)
             path.unlink()
@@ -47,7 +55,25 @@ class CheckingEngine:
         else:
             path.rename(kept)
         group = _group(kept, kind)
+        if wanted.separate and group == ("volume" if wanted.kind == "volume" else "picture"):
+            read_case_file(kept, "sent", wanted)  # says which channels it lacks
         return {"path": str(kept), "kind": kind.name, "group": group, **_look(kept, kind, group)}
+
+
+def _look_at_channels(channels: dict[int, Path], wanted: InputSpec) -> dict[str, Any]:
+    """The first file's kind and size, and where the others are. Raises DataError where they are not one case."""
+    lacking = [wanted.channel(index) for index in range(wanted.channels) if index not in channels]
+    if lacking:
+        raise DataError(
+            f"The case lacks {' and '.join(lacking)}.",
+            f"Send its {wanted.channels} files together, CASE_0000 and so on, in the order of the model's channels.",
+        )
+    kinds = {path: kind_of(path) for path in channels.values()}
+    seen = [{"kind": kind.name, **_look(path, kind, _group(path, kind))} for path, kind in kinds.items()]
+    first, *others = kinds
+    read_case_file(first, "sent", wanted, channels=others)
+    group = _group(first, kinds[first])
+    return {"path": str(first), "channels": [str(path) for path in others], "group": group, **seen[0]}
 
 
 def _group(path: Path, kind: Kind) -> Group:

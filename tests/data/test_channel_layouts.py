@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gracile.data import check_data, find_cases, fingerprint, read_case
+from gracile.data.channel_table import offered_channels
 from gracile.errors import DataError
 from tests.two_channels import draw, recipe_of, suffix, write_data, write_image
 
@@ -88,6 +89,17 @@ def test_what_a_dataset_json_declares_is_compared_by_number(tmp_path, declared, 
     (tmp_path / "dataset.json").write_text(json.dumps({**declared, "labels": {"background": 0, "blob": 1}}))
     found_errors = errors(tmp_path, recipe_of("volume"))
     assert (said in found_errors[0]) if said else not found_errors
+
+
+def test_what_a_data_set_offers_is_told_before_there_is_a_recipe(tmp_path):
+    write_data(tmp_path / "plain", "volume", 1)
+    assert offered_channels(tmp_path / "plain") == ["", ""]
+    (tmp_path / "plain/dataset.json").write_text(json.dumps({"channel_names": {"0": "T1", "1": "T2"}}))
+    assert offered_channels(tmp_path / "plain") == ["T1", "T2"]
+    assert offered_channels(table(tmp_path, "id,image_T1,image_t2,label")) == ["T1", "t2"]
+    assert offered_channels(table(tmp_path, "image,label")) == [""]
+    (tmp_path / "empty").mkdir()
+    assert offered_channels(tmp_path / "empty") == [""]
 
 
 def table(folder: Path, *lines: str) -> Path:

@@ -104,7 +104,7 @@ def test_volumes_of_two_patients_are_refused(tmp_path):
 
 def test_pictures_of_two_sizes_are_refused_with_both(tmp_path):
     first, second = (write_image(tmp_path / f"{n}.png", np.zeros((30, n))) for n in (40, 50))
-    with pytest.raises(DataError, match="50 x 30 pixels.* 40 x 30"):
+    with pytest.raises(DataError, match=r"50 x 30 pixels.* 40 x 30"):
         read_case_file(first, "a", PICTURES, channels=[second])
 
 

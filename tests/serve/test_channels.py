@@ -1,4 +1,4 @@
-"""A case of several files through the whole service: sent together, looked at, predicted, shown; and what is missing."""
+"""A case of several files through the whole service: sent together, looked at, predicted and shown."""
 
 import zipfile
 from collections.abc import Iterator

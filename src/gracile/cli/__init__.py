@@ -202,7 +202,7 @@ def explain(
             help="A shipped model's name or a bundle folder; its recipe has a gate.", autocompletion=complete_model
         ),
     ],
-    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, volumes, folders or quoted patterns.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     method: Annotated[str, typer.Option(help="gradcam, guided or saliency.")] = "gradcam",
     layer: Annotated[str, typer.Option(help="Layer of the gate's network; by default its last one with maps.")] = "",

@@ -56,9 +56,9 @@ def fingerprint(cases: list[CaseFiles], wanted: InputSpec | None = None) -> dict
 def _case_checksum(case: CaseFiles, of_volumes: bool) -> str:
     """SHA-256 over the files' checksums, each under its role, so that swapped or missing files show."""
     digest = hashlib.sha256()
-    roles = [("image", case.image), *(("channel", path) for path in case.channels)]
-    roles += [("label", case.label), ("region", case.region)]
-    for role, path in (*roles, *(("points", path) for path in case.points)):
+    images: list[tuple[str, Path | None]] = [("image", case.image), *(("channel", path) for path in case.channels)]
+    others = [("label", case.label), ("region", case.region), *(("points", path) for path in case.points)]
+    for role, path in (*images, *others):
         parts = [] if path is None else volume_parts(path) if of_volumes and role != "points" else [path]
         digest.update(f"{role} {' '.join(map(file_checksum, parts)) or '-'}\n".encode())
     return digest.hexdigest()

@@ -121,8 +121,8 @@ def require_all_in_one(case: Case, path: Path, wanted: InputSpec) -> None:
         lacks = " and ".join(wanted.channel(index) for index in range(count, wanted.channels))
         raise DataError(
             f"The case {case.id} lacks {lacks}: {path} holds {count} of {wanted.channels} channels.",
-            "Name its channels' files CASE_0000, CASE_0001 and so on, list them in a CSV with columns such as image_t1, "
-            "or join them in one file.",
+            "Name its channels' files CASE_0000, CASE_0001 and so on, list them in a CSV with columns such as "
+            "image_t1, or join them in one file.",
         )
     raise DataError(
         f"The case {case.id} has {count} channels, and the recipe takes {wanted.channels}: {path}.",

@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import gracile
@@ -94,6 +95,19 @@ def test_an_archive_that_somebody_packed_is_taken_by_the_numbers_in_it(tmp_path)
     ]
     assert Path(seen["path"]).read_bytes() == paths[0].read_bytes()
     assert (seen["group"], seen["size"]) == ("picture", [40, 48])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_file_that_holds_all_channels_is_taken(tmp_path, packed):
+    values = np.zeros((20, 30, 2), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack", planarconfig="contig")
+    if packed:  # as the page does with a name that ends in a number
+        with zipfile.ZipFile(tmp_path / "upload", "w") as archive:
+            archive.write(tmp_path / "a.tif", "0000")
+    else:
+        (tmp_path / "a.tif").rename(tmp_path / "upload")
+    seen = look(tmp_path, recipe_of("image").input)
+    assert (seen["group"], seen["size"], seen.get("channels", [])) == ("picture", [20, 30], [])
 
 
 @pytest.mark.parametrize(

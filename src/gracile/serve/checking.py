@@ -1,6 +1,7 @@
 """Looks at an upload before anything else does: is it what its first bytes say, and of a size that can be worked on."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ MAX_PIXELS = 150_000_000
 MAX_FRAME_PIXELS = 4096 * 4096
 MAX_SECONDS = 4 * 3600
 MAX_SERIES_BYTES = 2 * 2**30
+
+_GROUPS: dict[str, Group] = {"image": "picture", "volume": "volume"}
+"""How the files of a recipe's kind are predicted."""
 
 _DATA_FILES = {".mha": metaimage_data_file, ".nrrd": nrrd_data_file}
 
@@ -55,25 +59,42 @@ class CheckingEngine:
         else:
             path.rename(kept)
         group = _group(kept, kind)
-        if wanted.separate and group == ("volume" if wanted.kind == "volume" else "picture"):
-            read_case_file(kept, "sent", wanted)  # says which channels it lacks
+        if wanted.separate and group == _GROUPS[wanted.kind]:
+            return {
+                "path": str(kept),
+                "kind": kind.name,
+                "group": group,
+                **_look_at_case(kept, kind, group, (), wanted),
+            }
         return {"path": str(kept), "kind": kind.name, "group": group, **_look(kept, kind, group)}
 
 
 def _look_at_channels(channels: dict[int, Path], wanted: InputSpec) -> dict[str, Any]:
     """The first file's kind and size, and where the others are. Raises DataError where they are not one case."""
     lacking = [wanted.channel(index) for index in range(wanted.channels) if index not in channels]
-    if lacking:
+    if lacking and set(channels) != {0}:  # the first one alone may hold all of them
         raise DataError(
             f"The case lacks {' and '.join(lacking)}.",
             f"Send its {wanted.channels} files together, CASE_0000 and so on, in the order of the model's channels.",
         )
-    kinds = {path: kind_of(path) for path in channels.values()}
-    seen = [{"kind": kind.name, **_look(path, kind, _group(path, kind))} for path, kind in kinds.items()]
-    first, *others = kinds
-    read_case_file(first, "sent", wanted, channels=others)
-    group = _group(first, kinds[first])
-    return {"path": str(first), "channels": [str(path) for path in others], "group": group, **seen[0]}
+    first, *others = channels.values()
+    kind = kind_of(first)
+    group = _group(first, kind)
+    seen = _look_at_case(first, kind, group, others, wanted)
+    return {
+        "path": str(first), "channels": [str(path) for path in others], "kind": kind.name, "group": group, **seen,
+    }  # fmt: skip
+
+
+def _look_at_case(first: Path, kind: Kind, group: Group, others: Sequence[Path], wanted: InputSpec) -> dict[str, Any]:
+    """The size of a case of several channels, in one file or in several. Raises DataError."""
+    if group == "volume":
+        _look_at_volume(first, kind)
+        for path in others:
+            _look_at_volume(path, kind_of(path))
+    case = read_case_file(first, "sent", wanted, channels=others)
+    _require_few_pixels(case.grid.shape if group == "picture" else ())
+    return {"size": list(case.grid.shape), "frames": 1}
 
 
 def _group(path: Path, kind: Kind) -> Group:
@@ -89,12 +110,16 @@ def _look(path: Path, kind: Kind, group: Group) -> dict[str, Any]:
     if group == "video":
         return _look_at_video(path, kind)
     image, _ = read_image(path)
-    if image.shape[1] * image.shape[2] > MAX_PIXELS:
+    _require_few_pixels(image.shape[1:])
+    return {"size": list(image.shape[1:]), "frames": 1}
+
+
+def _require_few_pixels(shape: Sequence[int]) -> None:
+    if shape and math.prod(shape) > MAX_PIXELS:
         raise DataError(
-            f"The picture has {image.shape[2]} x {image.shape[1]} pixels, more than {MAX_PIXELS // 10**6} megapixels.",
+            f"The picture has {shape[1]} x {shape[0]} pixels, more than {MAX_PIXELS // 10**6} megapixels.",
             "Crop or downsample it.",
         )
-    return {"size": list(image.shape[1:]), "frames": 1}
 
 
 def _leave_one_series(folder: Path, wanted: str) -> None:

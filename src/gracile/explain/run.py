@@ -53,9 +53,16 @@ def classifier_of(bundle: Bundle, device: str = "cpu") -> GateLearner:
     """The first stage of a bundle that classifies whole pictures, with its weights.
 
     Raises:
-        UsageError: The recipe has no such stage.
+        UsageError: The recipe has no such stage, or takes no gray or color pictures.
     """
-    for spec in bundle.recipe.gates:
+    recipe = bundle.recipe
+    if recipe.input.separate:
+        raise UsageError(
+            f"The recipe {recipe.name} takes {recipe.input.channels} channels of their own, and heat is "
+            "laid over gray and color pictures.",
+            "Choose a model of such pictures.",
+        )
+    for spec in recipe.gates:
         learner = trained_learner(bundle, spec, device)
         if isinstance(learner, GateLearner):
             return learner
@@ -89,12 +96,6 @@ def explain_pictures(
         UsageError: The model has no gate, or there is no such method, layer or class.
         DataError: A file cannot be written.
     """
-    if bundle.recipe.input.separate:
-        raise UsageError(
-            f"The recipe {bundle.recipe.name} takes {bundle.recipe.input.channels} channels of their own, and heat is "
-            "laid over gray and color pictures.",
-            "Choose a model of such pictures.",
-        )
     stage = classifier_of(bundle, device)
     if method not in METHODS:
         raise UsageError(f"There is no method {method!r}.", f"There are: {', '.join(METHODS)}.")

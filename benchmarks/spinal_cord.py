@@ -23,7 +23,8 @@ import numpy as np
 
 import gracile
 from gracile.bundle import read_bundle, write_bundle
-from gracile.evaluation.metrics import dice, surface_distances
+from gracile.evaluation.metrics import dice
+from gracile.evaluation.surfaces import surface_distances
 from gracile.geometry.centerline import centerline_from_mask
 from gracile.inference import Options
 

@@ -39,7 +39,7 @@ def test_a_function_says_which_argument_does_not_fit(call, words):
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (5, "A model cannot use 5 as image. It takes str or Path or ndarray or Case."),
+        (5, "A model cannot use 5 as image. It takes str or Path or list of str or Path or ndarray or Case."),
         ([[1, 2], [3, 4]], "A model cannot use [[1, 2], [3, 4]] as image."),
         (np.zeros((8, 8)), "whole numbers from 0 to 255 (uint8), not float64"),
         (np.zeros((0, 0), np.uint8), "not (0, 0)"),

@@ -77,7 +77,8 @@ def test_where_all_are_empty_or_none_is_the_other_side_is_undefined(folders):
     )
     assert means(scored) == pytest.approx(
         {"dice": 1, "dice_on_positives": 1, "miss_rate": 0, "dice_nerve": 1, "dice_on_positives_nerve": 1,
-         "miss_rate_nerve": 0, "false_alarm_rate": None, "false_alarm_area_px": None, "false_alarm_rate_nerve": None}
+         "miss_rate_nerve": 0, "false_alarm_rate": None, "false_alarm_area_px": None, "false_alarm_rate_nerve": None,
+         "iou": 1, "hd95_px": 0, "mean_surface_distance_px": 0, "normalized_surface_distance": 1}
     )  # fmt: skip
 
 
@@ -119,7 +120,7 @@ def test_intervals_are_by_case_or_by_subject(folders):
     table = folders / "groups.csv"
     table.write_text("name,group\n" + "".join(f"{name}.png,{name[0] in 'hm'}\n" for name in CASES))
     assert score(folders, groups=table).summary["dice"]["interval95"] != plain
-    segmentation = evaluate(folders / "gated", folders / "truth", "segmentation", classes=CLASSES)
+    segmentation = evaluate(folders / "gated", folders / "truth", "segmentation", classes=CLASSES, absent="count")
     assert segmentation.summary["dice"]["interval95"] == plain
     with pytest.raises(UsageError, match="min-area"):
         score(folders, min_area=5)

@@ -15,7 +15,8 @@ from sklearn.metrics import (
 )
 
 from gracile.errors import DataError
-from gracile.evaluation.metrics import Counts, auc, cl_dice, confusion, counts_of, dice, surface_distances
+from gracile.evaluation.metrics import Counts, auc, cl_dice, confusion, counts_of, dice
+from gracile.evaluation.surfaces import surface_distances
 
 
 def test_scores_of_known_counts():

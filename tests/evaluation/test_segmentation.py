@@ -44,11 +44,37 @@ def test_false_alarm_counts_zero_and_both_empty_one():
     alarm = score_case(squares(), squares((2, 2)), NAMES)
     assert [row["dice"] for row in alarm.classes] == [0, 1]
     assert (alarm.scores["missed"], alarm.scores["false_alarms"]) == (0, 1)
-    empty = score_case(squares(), squares(), NAMES)
+    empty = score_case(squares(), squares(), NAMES, absent="count")
     assert empty.scores["dice"] == empty.scores["iou"] == 1
     assert empty.scores["sensitivity"] is None
     assert empty.scores["hd95_px"] is None
     assert empty.scores["missed"] == empty.scores["false_alarms"] == 0
+
+
+def test_a_class_on_neither_side_is_left_out_of_means_unless_it_shall_count():
+    truth, found = squares((2, 2)), squares((2, 4))
+    left_out, counted = (score_case(truth, found, NAMES, absent=absent).scores for absent in ("leave-out", "count"))
+    assert (left_out["dice"], left_out["dice_vessel"], left_out["absent"]) == (0.5, None, 1)
+    assert (counted["dice"], counted["dice_vessel"], counted["absent"]) == (0.75, 1, 1)
+    assert score_case(squares(), squares(), NAMES).scores["dice"] is None
+
+
+def test_a_structure_on_one_side_has_no_distance_and_nothing_within_any_tolerance():
+    for truth, found in ((squares((2, 2)), squares()), (squares(), squares((2, 2)))):
+        (row,) = score_case(truth, found, NAMES[:2], tolerance=100).classes
+        assert row["normalized_surface_distance"] == 0
+        assert row["hd95_px"] is row["mean_surface_distance_px"] is None
+
+
+def test_errors_of_size_have_a_sign_and_the_unit_of_the_input():
+    truth, found = np.zeros((2, 10, 10, 10), np.uint8)
+    truth[2:6, 2:7, 2:7] = found[2:5, 2:7, 2:7] = 1
+    volume = score_case(truth, found, NAMES[:2], spacing_mm=(1, 2, 5)).classes[0]
+    assert (volume["volume_error_ml"], volume["volume_error_percent"]) == pytest.approx((-0.25, -25))
+    picture = score_case(truth[3], found[3] * 0, NAMES[:2]).classes[0]
+    assert (picture["area_error_px"], picture["area_error_percent"]) == (-25, -100)
+    alarm = score_case(truth[3] * 0, found[3], NAMES[:2], spacing_mm=(0.5, 0.5)).classes[0]
+    assert (alarm["area_error_mm2"], alarm["area_error_percent"]) == (6.25, None)
 
 
 def test_region_limits_what_counts():

@@ -16,7 +16,7 @@ import gracile
 from gracile.cli import app
 from gracile.errors import DataError
 from gracile.evaluation import evaluate
-from gracile.evaluation.metrics import _by_transform, _by_tree, surface_distances
+from gracile.evaluation.surfaces import _by_transform, _by_tree, surface_distances
 from tests.data.test_volume_layouts import volume_recipe
 from tests.volumes_on_disk import write_nifti
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from gracile.report import Dot, bar_chart, course_chart, dot_chart
+from gracile.report import Curve, Dot, bar_chart, course_chart, dot_chart, line_chart
 from gracile.report.plane import Scale
 
 EVIL = "<script>\"'&"
@@ -65,3 +65,12 @@ def test_courses_are_lines_and_single_points_dots():
 def test_equal_scores_are_drawn_as_well():
     ET.fromstring(dot_chart([Dot(0, 0.5), Dot(1, 0.5)], "t", "x", "y"))
     ET.fromstring(course_chart([([(1, 0.5), (2, 0.5)], "plain", "")], "t", "x", "y"))
+
+
+def test_lines_of_numbers_have_their_names_below_and_leave_out_what_is_none():
+    curves = [Curve(EVIL, [0, 1, 2], [1.0, 0.1, float("nan")]), Curve("one", [1], [0.0]), Curve("none", [], [])]
+    svg = line_chart(curves, EVIL, "minutes", "loss", log=True)
+    ET.fromstring(svg)
+    assert svg.count('d="M') - svg.count('class="grid"') - svg.count('class="axis"') == 1 + len(curves)  # and the keys
+    assert ">one</text>" in svg
+    assert len(circles(line_chart(curves, "t", "x", "y"), "bin")) == 1

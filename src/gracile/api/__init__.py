@@ -18,6 +18,7 @@ from gracile.api.landmarks import evaluate_points
 from gracile.api.model import Model as Model
 from gracile.api.model import load as load
 from gracile.api.model import model_name
+from gracile.api.truths import labeled_cases, subjects_note
 from gracile.bundle import read_bundle
 from gracile.case import Case
 from gracile.data import find_cases, select
@@ -31,7 +32,6 @@ from gracile.inference import Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
 from gracile.inference.predict import Observer
 from gracile.io.atomic import require_writable, require_writable_file
-from gracile.io.naming import VOLUME_SUFFIXES, image_files
 from gracile.io.predictions_file import PREDICTIONS, learned_notes, read_predictions
 from gracile.io.run_tables import CASES, MEASUREMENTS, join_runs
 from gracile.recipe import ClassSpec, Recipe, read_recipe, recipe_from
@@ -152,7 +152,7 @@ def predict(
         raise UsageError("A loaded model is not joined with others.", "Load them together: gracile.load([a, b]).")
     models = [] if isinstance(model, Model) else [model, *ensemble]
     bundle = model.bundle if isinstance(model, Model) else read_bundles(models, list(settings))
-    found = find_inputs([str(pattern) for pattern in patterns], bundle.recipe.input.kind)
+    found = find_inputs([str(pattern) for pattern in patterns], bundle.recipe.input)
     if isinstance(model, Model):
         loaded = model
     else:
@@ -307,6 +307,8 @@ def evaluate(
     groups: str | Path | None = None,
     min_area: int = 0,
     windows: str | Path | Model | None = None,
+    tolerance: float | None = None,
+    absent: Literal["leave-out", "count"] | None = None,
 ) -> Evaluation:
     """Score masks, classes or points against the truth; several folders of predictions are runs: mean and deviation.
 
@@ -314,8 +316,8 @@ def evaluate(
         predictions: Folder of masks, or one per run. With the protocol ``classification`` what
             `gracile.evaluation.class_sources.read_answers` reads.
         truth: Folder of labels; with ``classification`` what `gracile.evaluation.class_sources.read_classes` reads;
-            with a recipe of volumes also a data set, whose cases meet their predictions by their ids; with
-            ``landmarks`` what `gracile.api.landmarks.evaluate_points` takes.
+            with a recipe also a data set, whose cases meet their predictions by their ids and whose subjects are the
+            groups of the intervals; with ``landmarks`` what `gracile.api.landmarks.evaluate_points` takes.
         protocol: A name of `gracile.names.PROTOCOLS`.
         classes: Classes of the labels.
         recipe: Name of a recipe, a YAML file, or a recipe, whose classes they are instead and that finds the labels of
@@ -328,6 +330,9 @@ def evaluate(
         groups: CSV with columns ``name`` and ``group``; bootstrap intervals then resample whole groups (patients).
         min_area: Pixels that a structure in a mask must exceed to be present, with ``classification``.
         windows: With ``landmarks``: a model whose classification of windows is scored as well.
+        tolerance: Of the normalized surface distance, in mm, of pictures in pixels; 1 when None.
+        absent: With ``segmentation``: whether a class that neither truth nor prediction has is left out of means
+            (``leave-out``, as when None) or counts as right (``count``).
     """
     if classes and recipe is not None:
         raise UsageError("Classes and a recipe are given.", "Give one of them: a recipe names the classes.")
@@ -338,7 +343,7 @@ def evaluate(
     if windows is not None and not rules.of_points:
         raise UsageError(f"Protocol {rules.name} knows no windows.", "Leave --windows out.")
     if rules.of_points:
-        if fov is not None or probabilities is not None or classes or min_area:
+        if fov is not None or probabilities is not None or classes or min_area or tolerance is not None or absent:
             raise UsageError(f"Protocol {rules.name} scores points alone.", "Leave out what belongs to masks.")
         wanted = read_recipe(recipe) if isinstance(recipe, str | Path) else recipe
         model = load(windows) if isinstance(windows, str | Path) else windows
@@ -352,7 +357,9 @@ def evaluate(
     named = rules.recipe if recipe is None else recipe
     ruling = named if isinstance(named, Recipe) else read_recipe(named)
     chosen = list(classes) if classes else ruling.classes
-    labels = _truth_of(ruling, Path(truth))
+    found = labeled_cases(ruling, Path(truth)) if recipe is not None and rules.score_case is not None else []
+    labels: Path | dict[str, Path] = {case.id: case.label for case in found if case.label} or Path(truth)
+    by_subject = {case.id: case.subject for case in found} if groups is None and rules.intervals else {}
     if images is not None and report is None:
         raise UsageError("Images are only used in a report.", "Name its file with --report.")
     files = {}
@@ -360,12 +367,14 @@ def evaluate(
     if images is not None and not classifies and isinstance(labels, Path):
         from gracile.pages.mask_scores import find_case_files
 
-        files = find_case_files(runs[0], Path(truth), Path(images), Path(fov) if fov else None, protocol)
+        wanted_input = None if recipe is None else ruling.input
+        field = Path(fov) if fov else None
+        files = find_case_files(runs[0], Path(truth), Path(images), field, protocol, wanted_input)
     evaluation = evaluate_folders(
-        runs, labels, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing, groups=groups,
-        min_area=min_area,
+        runs, labels, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing,
+        groups=by_subject or groups, min_area=min_area, tolerance=tolerance, absent=absent,
     )  # fmt: skip
-    evaluation.notes += learned_notes(runs)
+    evaluation.notes += [*subjects_note(by_subject), *learned_notes(runs)]
     if report is not None and classifies:
         from gracile.pages.classification_scores import write_classification_scores
 
@@ -376,10 +385,3 @@ def evaluate(
         sources = {"predictions": [str(run) for run in runs], "truth": str(truth), "fov": str(fov) if fov else None}
         write_mask_scores(evaluation, chosen, Path(report), files, sources)
     return evaluation
-
-
-def _truth_of(recipe: Recipe, truth: Path) -> Path | dict[str, Path]:
-    """A folder of labels, or the labels of a data set of volumes by the ids of their cases."""
-    if recipe.input.kind == "image" or truth.is_file() or image_files(truth, VOLUME_SUFFIXES):
-        return truth
-    return {case.id: case.label for case in find_cases(truth, recipe) if case.label is not None}

@@ -12,9 +12,10 @@ from gracile.api.arguments import checked
 from gracile.bundle import Bundle
 from gracile.case import Case
 from gracile.ensemble import read_bundles
-from gracile.errors import DataError
+from gracile.errors import DataError, UsageError
 from gracile.inference.answering import answer
 from gracile.io import read_case_file, stem
+from gracile.io.naming import channel_of
 from gracile.measure.by_recipe import require_measures
 from gracile.pipeline import Pipeline
 from gracile.runners import Computing
@@ -44,13 +45,17 @@ class Model:
 
     @checked
     def __call__(
-        self, image: str | Path | np.ndarray | Case, *, probabilities: bool = False, **measure_settings: Any
+        self,
+        image: str | Path | Sequence[str | Path] | np.ndarray | Case,
+        *,
+        probabilities: bool = False,
+        **measure_settings: Any,
     ) -> Answer:
         """Find and measure the recipe's structures.
 
         Args:
-            image: A file (of a volume also the folder of its DICOM series), a case, or of a picture a channels-last
-                uint8 array ``(height, width[, channels])``.
+            image: A file (of a volume also the folder of its DICOM series), the files of its channels in the recipe's
+                order, a case, or of a picture a channels-last uint8 array ``(height, width[, channels])``.
             probabilities: Also keep the probability maps ``(classes, *spatial)``.
             measure_settings: Such as ``um_per_pixel=4.5`` or ``disc=(row, column, diameter)``.
 
@@ -60,6 +65,8 @@ class Model:
         """
         if isinstance(image, str | Path):
             case = read_case_file(Path(image), stem(image), self.recipe.input)
+        elif isinstance(image, Sequence):
+            case = self._joined([Path(path) for path in image])
         elif isinstance(image, Case):
             case = image
         elif self.recipe.input.kind == "volume":
@@ -71,6 +78,14 @@ class Model:
             case = Case.from_array(image)
         result = answer(self.pipeline, case, keep_probabilities=probabilities, settings=measure_settings)
         return Answer.of(result, case, self.recipe)
+
+    def _joined(self, paths: list[Path]) -> Case:
+        """A case of the files of its channels. Raises DataError, and UsageError where none is named."""
+        if not paths:
+            raise UsageError("No file is named.", "Give the files of the channels, in the recipe's order.")
+        numbered = channel_of(paths[0]) if len(paths) > 1 else None
+        name = numbered[0] if numbered else stem(paths[0])
+        return read_case_file(paths[0], name, self.recipe.input, channels=paths[1:])
 
 
 @checked

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -224,7 +224,7 @@ def explain(
             help="A shipped model's name or a bundle folder; its recipe has a gate.", autocompletion=complete_model
         ),
     ],
-    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, volumes, folders or quoted patterns.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     method: Annotated[str, typer.Option(help="gradcam, guided or saliency.")] = "gradcam",
     layer: Annotated[str, typer.Option(help="Layer of the gate's network; by default its last one with maps.")] = "",
@@ -266,6 +266,18 @@ def evaluate(
     ] = False,
     groups: Annotated[Path | None, typer.Option(help="CSV name,group: intervals are then by group (patient).")] = None,
     min_area: Annotated[int, typer.Option(min=0, help="Pixels beyond which a mask's structure is present.")] = 0,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="MM", help="Of the normalized surface distance; of pictures in pixels [default: 1]."
+        ),
+    ] = None,
+    absent: Annotated[
+        Literal["leave-out", "count"] | None,
+        typer.Option(
+            help="A class that neither truth nor prediction has: left out of means (default), or counted as right.",
+        ),
+    ] = None,
     windows: Annotated[
         str | None,
         typer.Option(
@@ -298,6 +310,8 @@ def evaluate(
         groups=groups,
         min_area=min_area,
         windows=windows,
+        tolerance=tolerance,
+        absent=absent,
     )
     Console().print(evaluation.table())
     for table in evaluation.more_tables():

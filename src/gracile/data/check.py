@@ -12,6 +12,7 @@ import numpy as np
 
 from gracile.data.case_files import CaseFiles, CaseParts, add_lesson_faults, labeled, read_parts, size_text, unique_ids
 from gracile.data.layouts import list_files, sources
+from gracile.data.near_duplicates import PARTED_REMEDY, parted_pairs, thumbnail
 from gracile.data.splits import load_split
 from gracile.errors import DataError
 from gracile.geometry import axis_codes
@@ -121,8 +122,8 @@ def check_cases(cases: Sequence[CaseFiles], recipe: Recipe, split: str | Path | 
 
     Reads one case at a time, by `read_parts` alone. Errors are files that cannot be used as they are, a data set
     without a label, and a split that does not fit. Warnings are cases that are left out, labels that are empty or all
-    of one class, classes that never occur, images with equal pixels, fields of view that are missing or cut labels
-    off, and what was changed to read a volume.
+    of one class, classes that never occur, images with equal or nearly equal pixels, fields of view that are missing or
+    cut labels off, and what was changed to read a volume.
 
     Args:
         cases: As `find_cases` gives them.
@@ -144,6 +145,7 @@ class _Checking:
         self.spacings: Counter[str] = Counter()
         self.orientations: Counter[str] = Counter()
         self.by_content: dict[str, list[str]] = defaultdict(list)
+        self.thumbnails: dict[str, np.ndarray] = {}
         self.unknown: dict[int, UnknownLabels] = {}
 
     def add(self, severity: Severity, file: str | Path, message: str, remedy: str = "") -> None:
@@ -173,7 +175,10 @@ class _Checking:
             if count == 0:
                 remedy = "It cannot be learned from this data."
                 self.add("warning", self.place, f"The class {name} never occurs.", remedy)
-        self.check_duplicates(usable, {} if split is None else self.sides_of(Path(split), usable))
+        sides = {} if split is None else self.sides_of(Path(split), usable)
+        self.check_duplicates(usable, sides)
+        for case, message in parted_pairs(usable, self.thumbnails, sides):
+            self.add("warning", case.image, message, PARTED_REMEDY)
         self.name_unknown_labels()
         order = sorted(dict.fromkeys(self.problems), key=lambda p: (p.severity != "error", p.file, p.message))
         report.problems = order
@@ -247,6 +252,7 @@ class _Checking:
         content = hashlib.sha256(f"{case.image.shape}".encode())
         content.update(np.ascontiguousarray(case.image).data)
         self.by_content[content.hexdigest()].append(files.id)
+        self.thumbnails[files.id] = thumbnail(case)
         for note in (*case.flags, *case.notes):
             place = files.label if note in parts.label_notes and files.label else files.image
             self.add("warning", place, f"It was read with a change: {note}.")

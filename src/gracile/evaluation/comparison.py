@@ -8,12 +8,14 @@ from typing import Any, Literal
 import numpy as np
 
 from gracile.errors import DataError, UsageError
+from gracile.evaluation.by_class import class_tables, summarize_classes
 from gracile.evaluation.classification import evaluate_classes
 from gracile.evaluation.label_files import label_files, read_prediction, read_truth, require_truths_size
 from gracile.evaluation.metrics import CaseScores
 from gracile.evaluation.outcome import Evaluation, summarize
 from gracile.evaluation.protocols import Protocol, find_protocol
-from gracile.evaluation.tables import read_groups
+from gracile.evaluation.scoring_options import members_of, scoring_options, stated_rules
+from gracile.evaluation.structures import Absent
 from gracile.evaluation.tables import some as _some
 from gracile.io import pair_files, read_region
 from gracile.io.masks import LabelClass
@@ -45,8 +47,10 @@ def evaluate(
     fov: Path | str | None = None,
     probabilities: Path | str | Sequence[Path | str] | None = None,
     missing: Literal["error", "worst"] = "error",
-    groups: Path | str | None = None,
+    groups: Path | str | Mapping[str, str] | None = None,
     min_area: int = 0,
+    tolerance: float | None = None,
+    absent: Absent | None = None,
 ) -> Evaluation:
     """Score masks, whoever made them, against the truth; or classes, see `evaluate_classes`.
 
@@ -65,8 +69,12 @@ def evaluate(
         probabilities: Folder of ``.npz`` files with key ``probabilities`` (classes, height, width), named as the
             predictions, or a list of them, one per run.
         missing: What a missing prediction means: an error that names it, or the worst value of every score.
-        groups: CSV with columns ``name`` and ``group`` (subject): intervals then resample whole groups.
+        groups: CSV with columns ``name`` and ``group`` (subject), or the group of each case by its name: intervals
+            then resample whole groups.
         min_area: Pixels that a structure in a mask must exceed to be present; of the protocol ``classification``.
+        tolerance: Of the normalized surface distance, in mm, of pictures in pixels; 1 when None.
+        absent: What becomes of a structure that neither truth nor prediction has: ``leave-out`` of the means of its
+            case and of its class, or ``count`` as right. The first when None; of the protocol ``segmentation``.
 
     Raises:
         DataError: Files that are missing, unreadable, ambiguous or of another size than their truth.
@@ -80,7 +88,10 @@ def evaluate(
         raise UsageError(f"Protocol {rules.name} has no label files.", "Name a table or a folder.")
     run_folders = _as_list(predictions)
     _require_its_options(rules, fov is not None or probabilities is not None, groups is not None, min_area)
+    options = scoring_options(rules, tolerance, absent)
     if rules.score_case is None and not isinstance(truth, Mapping):
+        if isinstance(groups, Mapping):
+            raise UsageError(f"Protocol {rules.name} reads groups from a table.", "Name a CSV.")
         table = None if groups is None else Path(groups)
         return evaluate_classes(
             run_folders, Path(truth), mask_classes=classes, missing=missing, groups=table, min_area=min_area
@@ -95,29 +106,35 @@ def evaluate(
     place = truths[0][1] if isinstance(truth, Mapping) else Path(truth)
     regions = _region_source(rules, place, fov)
     files, notes = _gather(run_folders, truths, regions, run_probabilities)
-    absent = sorted({case.shown for case in files for path in case.predictions if path is None})
-    if absent and missing == "error":
+    lacking = sorted({case.shown for case in files for path in case.predictions if path is None})
+    if lacking and missing == "error":
         raise DataError(
-            f"{len(absent)} of {len(files)} cases have no prediction: {_some(absent)}.",
+            f"{len(lacking)} of {len(files)} cases have no prediction: {_some(lacking)}.",
             "Predict them, or count them as worst (--missing-is-worst; in Python missing='worst').",
         )
-    if absent:
-        notes.append(f"{len(absent)} cases without prediction count with the worst value of every score")
-    rows, class_rows = _rows(files, rules, classes)
+    if lacking:
+        notes.append(f"{len(lacking)} cases without prediction count with the worst value of every score")
+    rows, class_rows = _rows(files, rules, classes, options)
     cases = [case.name for case in files]
-    members = None if groups is None else dict(zip(cases, read_groups(Path(groups), cases), strict=True))
+    members = members_of(groups, cases)
     summary = summarize(rows, counts=rules.counts, intervals=rules.intervals, groups=members)
-    return Evaluation(rules.name, len(run_folders), rows, class_rows, summary, notes, rules.headline)
+    evaluation = Evaluation(rules.name, len(run_folders), rows, class_rows, summary, notes, rules.headline)
+    if rules.by_class:
+        by_class = summarize_classes(class_rows, rules, options.get("absent", "count"), members)
+        evaluation.details = {**options, "by_class": by_class}
+        evaluation.tables = class_tables(by_class, rules)
+        evaluation.notes += stated_rules(class_rows, options)
+    return evaluation
 
 
 def _rows(
-    files: list[_Files], rules: Protocol, classes: Sequence[LabelClass]
+    files: list[_Files], rules: Protocol, classes: Sequence[LabelClass], options: Mapping[str, Any]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """A row per case (and run), and one per case (and run) and class."""
     rows: list[dict[str, Any]] = []
     class_rows: list[dict[str, Any]] = []
     for case in files:
-        for run, scored in enumerate(_score(case, rules, classes), start=1):
+        for run, scored in enumerate(_score(case, rules, classes, options), start=1):
             label = {"case": case.name} | ({"run": run} if len(case.predictions) > 1 else {})
             status = {"status": "missing" if case.predictions[run - 1] is None else "scored"}
             rows.append(label | status | scored.scores)
@@ -215,7 +232,9 @@ def _all_paired(truths: list[Path], offered: list[Path], role: str, source: Path
     return pairs
 
 
-def _score(case: _Files, rules: Protocol, classes: Sequence[LabelClass]) -> list[CaseScores]:
+def _score(
+    case: _Files, rules: Protocol, classes: Sequence[LabelClass], options: Mapping[str, Any]
+) -> list[CaseScores]:
     """Scores of one case, one for each run."""
     score_case = rules.score_case
     assert score_case is not None  # evaluate() sends protocols of classes elsewhere
@@ -236,8 +255,9 @@ def _score(case: _Files, rules: Protocol, classes: Sequence[LabelClass]) -> list
             require_truths_size(map_path, maps.shape[1:], truth)
         try:
             scores = score_case(
-                truth.values, prediction, names, region=region, probabilities=maps, spacing_mm=truth.spacing_mm
-            )
+                truth.values, prediction, names, region=region, probabilities=maps, spacing_mm=truth.spacing_mm,
+                **options,
+            )  # fmt: skip
         except DataError as error:
             raise DataError(f"{case.truth}: {error.message}", error.remedy) from error
         scored.append(worst_scores(scores, rules) if prediction_path is None else scores)
@@ -266,7 +286,9 @@ def worst_scores(scores: CaseScores, rules: Protocol) -> CaseScores:
     """The scores of an empty prediction, each share replaced by its worst value, distances undefined."""
 
     def worst(name: str, value: Any) -> Any:
-        if name in ("class", "pixels", "voxels", "weight", *rules.counts):
+        if name == "absent":
+            return type(value)(0)  # it counts, as there is no prediction to agree with
+        if name in ("class", "pixels", "voxels", "weight", *rules.counts) or name.startswith(rules.sizes):
             return value
         if name.startswith(rules.distances) or (value is None and name.startswith(rules.of_some_cases)):
             return None

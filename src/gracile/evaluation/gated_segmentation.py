@@ -9,8 +9,11 @@ segmentation contest (Kaggle 2016). That mean is moved by how many pictures are 
 - ``miss_rate`` is 1 where the truth is not empty and nothing was painted, 0 where something was, undefined elsewhere;
 - ``false_alarm_area`` is the painted area of a false alarm, undefined where there is none.
 
-Each is given per structure. Over all structures, the two Dice scores are the mean over structures, and the other three
-look at whether the picture shows any of them.
+IoU and the surfaces are scored as by the protocol ``segmentation``, but where truth and mask are both empty there is no
+normalized surface distance.
+
+Each is given per structure. Over all structures, the last three
+look at whether the picture shows any of them, and all other scores are the mean over structures.
 """
 
 from collections.abc import Sequence
@@ -19,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from gracile.errors import DataError
-from gracile.evaluation.metrics import CaseScores, dice, samples_name
+from gracile.evaluation.metrics import CaseScores, samples_name
+from gracile.evaluation.structures import TOLERANCE, mean_of_known, overlap_scores, structure_masks, surface_scores
 
 OF_EMPTY_OR_NOT = ("dice_on_positives", "false_alarm_rate", "miss_rate")
 """Beginnings of the scores that are about some of the cases only."""
@@ -33,6 +37,7 @@ def score_case(
     region: np.ndarray | None = None,
     probabilities: np.ndarray | None = None,
     spacing_mm: tuple[float, ...] | None = None,
+    tolerance: float = TOLERANCE,
 ) -> CaseScores:
     """Score one picture or volume.
 
@@ -43,6 +48,7 @@ def score_case(
         region: ``(*spatial)`` bool; what lies outside counts as background. The whole picture when None.
         probabilities: Not used; here for all protocols to be called alike.
         spacing_mm: Distance between samples along each axis; areas are then in mm2 (volumes in mm3), else in pixels.
+        tolerance: Of the normalized surface distance, in mm or, without a spacing, in samples.
 
     Raises:
         DataError: There is no class but the background.
@@ -54,16 +60,19 @@ def score_case(
     unit = "px" if spacing_mm is None else f"mm{truth.ndim}"
     size = 1.0 if spacing_mm is None else float(np.prod(spacing_mm))
     rows: list[dict[str, Any]] = []
-    for index, name in enumerate(class_names[1:], start=1):
-        true, found = truth == index, prediction == index
-        overlap = dice(true, found)
-        of_positives = {"dice": overlap, "dice_on_positives": overlap if true.any() else None}
-        counted = {samples_name(true.ndim): int(true.sum())}
-        rows.append({"class": name, **counted, **of_positives, **_emptiness(true, found, size, unit)})
-    positive = [row["dice"] for row in rows if row["dice_on_positives"] is not None]
+    of_means: list[str] = []
+    masks = structure_masks(truth, prediction, len(class_names), None)
+    for name, (true, found) in zip(class_names[1:], masks, strict=True):
+        overlap, surfaces = overlap_scores(true, found), surface_scores(true, found, spacing_mm, tolerance)
+        if not true.any():
+            surfaces["normalized_surface_distance"] = 0.0 if found.any() else None
+        of_positives = {"dice": overlap["dice"], "dice_on_positives": overlap["dice"] if true.any() else None}
+        shared = {"iou": overlap["iou"], **surfaces}
+        of_means = ["dice", "dice_on_positives", *shared]
+        counted = {samples_name(true.ndim): overlap[samples_name(true.ndim)]}
+        rows.append({"class": name, **counted, **of_positives, **_emptiness(true, found, size, unit), **shared})
     scores: dict[str, float | None] = {
-        "dice": float(np.mean([row["dice"] for row in rows])),
-        "dice_on_positives": float(np.mean(positive)) if positive else None,
+        **{name: mean_of_known(rows, name) for name in of_means},
         **_emptiness(truth > 0, prediction > 0, size, unit),
     }
     for row in rows:

@@ -9,9 +9,6 @@ from scipy import ndimage
 
 from gracile.errors import DataError
 
-_SPARSE = 50
-"""Samples of the box for each one of a surface from which on a search among these is faster than a transform."""
-
 
 @dataclass
 class CaseScores:
@@ -128,50 +125,6 @@ def auc(positive: np.ndarray, probability: np.ndarray) -> tuple[float, float]:
     true_positives = np.cumsum(ties[::-1])[::-1]
     precision = true_positives / (true_positives + rest.size - below)
     return roc, float((ties * precision).sum() / wanted.size)
-
-
-def surface_distances(
-    truth: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...] | None = None
-) -> tuple[float, float] | None:
-    """95th percentile Hausdorff distance and mean surface distance of two bool arrays.
-
-    A surface is the set of pixels with a neighbor (by side) outside, the border of the array counting as outside.
-    HD95 is the larger of the two directed 95th percentiles, the mean is that over both surfaces together.
-
-    Args:
-        truth: bool array.
-        prediction: bool array of the same shape.
-        spacing: Distance between samples along each axis; 1 when None, so that the answer is in pixels.
-
-    Returns:
-        Both distances, or None when either is empty: a missed structure has no distance and is counted elsewhere.
-    """
-    if not truth.any() or not prediction.any():
-        return None
-    box = ndimage.find_objects((truth | prediction).astype(np.uint8))[0]
-    truth, prediction = truth[box], prediction[box]
-    surfaces = [mask & ~ndimage.binary_erosion(mask) for mask in (truth, prediction)]
-    points = sum(int(surface.sum()) for surface in surfaces)
-    between = _by_tree if truth.size > _SPARSE * points else _by_transform
-    back, out = between(surfaces[0], surfaces[1], spacing)
-    hd95 = max(float(np.percentile(out, 95)), float(np.percentile(back, 95)))
-    return hd95, float(np.concatenate([out, back]).mean())
-
-
-def _by_transform(
-    first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...] | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Distances of the first surface's samples to the second, and of the second's to the first."""
-    to_first, to_second = (ndimage.distance_transform_edt(~one, sampling=spacing) for one in (first, second))
-    return to_second[first], to_first[second]
-
-
-def _by_tree(first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...] | None) -> tuple[np.ndarray, np.ndarray]:
-    """The same, at a cost by the samples of the surfaces, not of the box: for slender ones that lie far apart."""
-    from scipy.spatial import cKDTree  # slow to import, and only scores need it
-
-    places = [np.argwhere(one) * np.asarray(spacing if spacing is not None else 1.0) for one in (first, second)]
-    return cKDTree(places[1]).query(places[0])[0], cKDTree(places[0]).query(places[1])[0]
 
 
 def weighted(rows: Sequence[Mapping[str, Any]], weights: np.ndarray, score: str) -> float:

@@ -7,6 +7,7 @@ from gracile import names
 from gracile.errors import UsageError
 from gracile.evaluation import av_multiclass, classification, gated_segmentation, landmarks, segmentation
 from gracile.evaluation.metrics import CaseScores
+from gracile.evaluation.structures import DISTANCES, SIZE_ERRORS
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Protocol:
         of_some_cases: Beginnings of the names of shares that stay undefined where a case is none of theirs.
         intervals: Whether its summary has bootstrap intervals.
         of_points: Whether it scores points, see `gracile.evaluation.landmarks`.
+        sizes: Beginnings of the names of errors of size, which an empty prediction has like any other.
+        options: What else ``score_case`` takes: ``tolerance``, ``absent``.
+        by_class: Beginnings of the scores that the tables of the classes show; none makes no tables.
     """
 
     name: str
@@ -41,6 +45,9 @@ class Protocol:
     of_some_cases: tuple[str, ...] = ()
     intervals: bool = False
     of_points: bool = False
+    sizes: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    by_class: tuple[str, ...] = ()
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -58,10 +65,13 @@ PROTOCOLS: dict[str, Protocol] = {
         names.PROTOCOLS["segmentation"],
         "structure-2d",
         segmentation.score_case,
-        headline=("dice", "iou", "sensitivity", "precision", "missed", "false_alarms"),
-        counts=("missed", "false_alarms"),
-        distances=("hd95_", "mean_surface_distance_"),
+        headline=("dice", "iou", "normalized_surface_distance", "sensitivity", "precision", "missed", "false_alarms"),
+        counts=segmentation.COUNTS,
+        distances=DISTANCES,
         intervals=True,
+        sizes=SIZE_ERRORS,
+        options=("tolerance", "absent"),
+        by_class=("dice", "iou", *DISTANCES, "normalized_surface_distance", *SIZE_ERRORS, *segmentation.COUNTS),
     ),
     "gated-segmentation": Protocol(
         "gated-segmentation",
@@ -70,9 +80,11 @@ PROTOCOLS: dict[str, Protocol] = {
         gated_segmentation.score_case,
         headline=("dice", "dice_on_positives", "false_alarm_rate", "miss_rate", "false_alarm_area_px"),
         lower_is_better=("false_alarm_rate", "miss_rate"),
-        distances=("false_alarm_area_",),
-        of_some_cases=gated_segmentation.OF_EMPTY_OR_NOT,
+        distances=("false_alarm_area_", *DISTANCES),
+        of_some_cases=(*gated_segmentation.OF_EMPTY_OR_NOT, "normalized_surface_distance"),
         intervals=True,
+        options=("tolerance",),
+        by_class=("dice", *gated_segmentation.OF_EMPTY_OR_NOT, "iou", *DISTANCES, "normalized_surface_distance"),
     ),
     "classification": Protocol(
         "classification",

@@ -54,10 +54,17 @@ def classifier_of(bundle: Bundle, device: str = "cpu") -> GateLearner:
     """The first stage of a bundle that classifies whole pictures, with its weights.
 
     Raises:
-        UsageError: The recipe has no such stage.
+        UsageError: The recipe has no such stage, or takes no gray or color pictures.
     """
     require_single(bundle, "An explanation")
-    for spec in bundle.recipe.gates:
+    recipe = bundle.recipe
+    if recipe.input.separate:
+        raise UsageError(
+            f"The recipe {recipe.name} takes {recipe.input.channels} channels of their own, and heat is "
+            "laid over gray and color pictures.",
+            "Choose a model of such pictures.",
+        )
+    for spec in recipe.gates:
         learner = trained_learner(bundle, spec, device)
         if isinstance(learner, GateLearner):
             return learner
@@ -133,7 +140,7 @@ def _explain(recipe: Recipe, stage: GateLearner, case: Case, method: str, layer:
     assert isinstance(prepared.placement, Placement)
     image = torch.from_numpy(np.array(prepared.image, dtype=np.float32))[None].to(stage.device)
     placed = framed(image, stage.spec.size)
-    gate = stage.applied("float32")
+    gate = stage.applied()
     assert isinstance(gate, GateStage)
     shares = gate.probabilities(gate.logits(prepared))
     index = stage.classes.index(target) if target else int(shares.argmax())

@@ -74,6 +74,12 @@ def require_expressible(bundle: Bundle) -> None:
         raise RecipeError(
             f"The recipe {recipe.name} delineates nothing, and exported models give masks.", "Export a model that does."
         )
+    if recipe.input.separate:
+        raise RecipeError(
+            f"Exported models take gray and color pictures, and the recipe {recipe.name} takes "
+            f"{recipe.input.channels} channels of their own.",
+            "Take the graphs alone: they lie in the bundle.",
+        )
     decision = deciding.decision
     for setting, what, none in (
         ("smallest", "Dropping small islands", "0"),

@@ -120,7 +120,8 @@ def _learned(models: Mapping[str, Contender], cases: Sequence[CaseFiles]) -> lis
     for side, model in models.items():
         kind = model.pipeline.recipe.input.kind
         learned = model.pipeline.learned_from
-        note = learned_note([image_checksum(files.image, kind) in learned for files in cases] if learned else [])
+        known = [image_checksum(files.image, kind, files.channels) in learned for files in cases] if learned else []
+        note = learned_note(known)
         notes += [f"The model {side}, {model.name}: {note}"] if note else []
     return notes
 
@@ -152,8 +153,9 @@ def _terms(before: Contender, after: Contender, protocol: str) -> _Terms:
 
 def _found(model: Contender, case: Case) -> Result:
     """A model's answer, without a mask where it refuses the case."""
+    wanted = model.pipeline.recipe.input  # the model before may know fewer channels, or others
     try:
-        result = model.pipeline(case)
+        result = model.pipeline(case.with_channels(wanted.channels, wanted.channel_names))
     except GracileError as error:
         return Result(case.id, "failed", case.grid, model.pipeline.recipe.class_names, reason=str(error))
     if result.mask is None:
@@ -178,5 +180,7 @@ def _scored(result: Result, truth: np.ndarray, region: np.ndarray | None, case: 
     assert terms.rules.score_case is not None
     assert result.mask is not None
     spacing = case.grid.spacing_mm if truth.ndim > 2 else None  # pictures are scored in pixels, as elsewhere
-    scores = terms.rules.score_case(truth, result.mask, terms.names, region=region, spacing_mm=spacing)
+    # What one model rightly leaves empty and the other paints must stay a pair.
+    counted = {"absent": "count"} if "absent" in terms.rules.options else {}
+    scores = terms.rules.score_case(truth, result.mask, terms.names, region=region, spacing_mm=spacing, **counted)
     return worst_scores(scores, terms.rules) if result.status == "failed" else scores

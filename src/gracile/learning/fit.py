@@ -25,6 +25,7 @@ from gracile.learning.checkpoints import WholeCheckpoints, read_checkpoint, take
 from gracile.learning.learners import Learner
 from gracile.learning.module import StageModule
 from gracile.learning.sampling import EpochSampler
+from gracile.learning.training_page import follow_on_page
 from gracile.recipe import TrainerSpec, TrainSpec
 from gracile.transforms import Prepared
 
@@ -69,6 +70,8 @@ def fit_stage(
     done = _epochs_done(stage, last)
     with _quiet():
         trainer = _trainer(stage, spec, settings, out, bool(validation), done, observe)
+        if observe is None:
+            follow_on_page(trainer, stage, spec, out, samples, len(validation))
         loader = _training_loader(samples, spec, trainer, settings.workers)
         if isinstance(loader.sampler, EpochSampler):
             # Workers draw their first samples before Lightning says which epoch it is.

@@ -12,6 +12,7 @@ import torch
 from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.data import CaseFiles, labeled, save_split
 from gracile.errors import BundleError, DataError, UsageError
+from gracile.learning.engine_table import add_engine_table
 from gracile.learning.fit import fit_stage
 from gracile.learning.graphs import write_graphs
 from gracile.learning.learners import Learner, build_learner
@@ -27,6 +28,7 @@ from gracile.learning.record import (
     write_record,
 )
 from gracile.learning.sampling import prepared_case
+from gracile.learning.training_page import close_page
 from gracile.learning.transfer import Transfer, begin_from
 from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
 from gracile.transforms import Prepared
@@ -106,7 +108,9 @@ def train(
         write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
         if recipe.trainer.graphs:
             write_graphs([stage.cpu() for stage in taught], out / "bundle")
+            add_engine_table(out / "bundle", validation or training)
         add_ordinary(out / "bundle", learned)
+        close_page(out, recipe)
     return out / "bundle"
 
 

@@ -23,12 +23,13 @@ from gracile.io import (
     read_volume_labels,
     stem,
 )
+from gracile.io.channels import by_case
 from gracile.measure import measure_cord
 from gracile.pages.score_page import ScoreParts, write_score_page
 from gracile.recipe import ClassSpec, InputSpec
-from gracile.report import ReportCase, case_figures, case_layers, distribution_chart
+from gracile.report import ReportCase, ReportTable, case_figures, case_layers, distribution_chart
 from gracile.report.layers import visible_color
-from gracile.report.wording import number
+from gracile.report.wording import label, number
 from gracile.result import Measurement, Result
 
 _SHOWN = 6
@@ -42,10 +43,12 @@ class CaseFiles:
     image: Path
     prediction: Path | None
     region: Path | None
+    channels: tuple[Path, ...] = ()
+    wanted: InputSpec | None = None
 
 
 def find_case_files(
-    predictions: Path, truth: Path, images: Path, fov: Path | None, protocol: str
+    predictions: Path, truth: Path, images: Path, fov: Path | None, protocol: str, wanted: InputSpec | None = None
 ) -> dict[str, CaseFiles]:
     """Files of the cases that have an image, by the case's name in an `Evaluation`.
 
@@ -55,12 +58,14 @@ def find_case_files(
         images: Folder of the images.
         fov: Folder of fields of view; where the protocol needs one and this is None, the one beside the truth.
         protocol: Name of the protocol.
+        wanted: The input of the recipe that they were predicted by, for images of several channels.
 
     Raises:
         DataError: No image belongs to any label.
     """
     truths = label_files(truth)
-    image_of = pair_files(truths, label_files(images))
+    named = {files.paths[0]: files.paths[1:] for files in by_case(label_files(images), wanted or InputSpec())}
+    image_of = pair_files(truths, named)
     if not any(image_of.values()):
         raise DataError(
             f"{images} has no image for any label in {truth}.", "Check --images; files meet by their names."
@@ -69,7 +74,7 @@ def find_case_files(
     regions = fov or (region_folder(truth) if find_protocol(protocol).needs_region else None)
     region_of = pair_files(truths, label_files(regions)) if regions else {}
     return {
-        stem(path): CaseFiles(path, image, prediction_of[path], region_of.get(path))
+        stem(path): CaseFiles(path, image, prediction_of[path], region_of.get(path), named[image], wanted)
         for path, image in image_of.items()
         if image is not None
     }
@@ -110,6 +115,7 @@ def write_mask_scores(
             "classes": [(spec.name, spec.color) for spec in classes],
             "summary": _summary(evaluation, headline),
             "charts": _charts(cases, headline),
+            "tables": _tables(evaluation),
         },
     )
     return write_score_page(evaluation, path, parts, {"classes": [spec.name for spec in classes], **sources})
@@ -163,10 +169,19 @@ def _mean(rows: list[dict[str, Any]]) -> dict[str, float | None]:
 
 def _named(score: str, value: float | None, rules: Protocol) -> tuple[str, float | None, str]:
     """A score's name without its unit, its value and its unit."""
-    if rules.distances and score.startswith(rules.distances):
+    if score.startswith((*rules.distances, *rules.sizes)):
         name, _, unit = score.rpartition("_")
-        return name, value, unit
+        return name, value, "%" if unit == "percent" else unit
     return score, value, "1"
+
+
+def _tables(evaluation: Evaluation) -> list[ReportTable]:
+    """The scores of each class over all cases."""
+    tables = []
+    for title, rows in evaluation.tables.items():
+        cells = [[value if isinstance(value, str) else number(value) for value in row.values()] for row in rows]
+        tables.append(ReportTable(label(title), [label(name) for name in rows[0]], cells))
+    return tables
 
 
 def _summary(evaluation: Evaluation, headline: tuple[str, ...]) -> dict[str, str | int]:
@@ -187,7 +202,9 @@ def _draw(entry: ReportCase, files: CaseFiles, classes: Sequence[ClassSpec]) -> 
     """Show a case with its truth; along the line that a stage found in a volume also the area."""
     volume = is_volume(files.image)
     wanted = InputSpec(kind="volume", fourth_axis="first") if volume else InputSpec()
-    case = read_case_file(files.image, stem(files.truth), wanted)
+    if files.wanted is not None and files.wanted.separate:
+        wanted = files.wanted
+    case = read_case_file(files.image, stem(files.truth), wanted, channels=files.channels)
 
     def labels(path: Path, recoded: bool) -> np.ndarray:
         if volume:

@@ -15,6 +15,7 @@ from gracile.names import (
     Kind,
     takes_first_weights,
 )
+from gracile.recipe.channels import channel_problems
 from gracile.recipe.landmark_stages import LandmarkHeatSpec, LandmarkRefineSpec, LandmarkWindowsSpec
 from gracile.recipe.sides import first_of, mirroring_stages, side_problems
 from gracile.recipe.stages import FuseSpec, GateSpec, SegmentVolumeSpec
@@ -269,5 +270,5 @@ def _trainings(recipe: "Recipe") -> list[str]:
 
 
 CHECKS: tuple[Callable[["Recipe"], list[str]], ...] = (
-    _names, _landmarks, _members, _inputs, _lines, _orientation, _networks, side_problems, _trainings,
+    _names, channel_problems, _landmarks, _members, _inputs, _lines, _orientation, _networks, side_problems, _trainings,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from gracile.report.landmark_sheet import landmark_layers
 from gracile.report.layers import draw_overlay, result_layers
 from gracile.report.links import relative_link
 from gracile.report.page import write_report
-from gracile.report.plane import Dot, bar_chart, course_chart, dot_chart
+from gracile.report.plane import Dot, bar_chart, course_chart, dot_chart, line_chart
 from gracile.report.profiles import Profile, cord_chart, profile_chart
 from gracile.report.timeline import TimeLine, spans, timeline_chart
 from gracile.report.views import case_figures, case_layers, case_overlay, is_drawn
@@ -36,6 +36,7 @@ __all__ = [
     "draw_overlay",
     "is_drawn",
     "landmark_layers",
+    "line_chart",
     "profile_chart",
     "relative_link",
     "reliability_chart",

@@ -123,6 +123,8 @@ class Report:
         lower_is_better: Whether small values of that score are good.
         means: Mean and standard deviation over the cases, by score; the last rows of the table.
         intervals: 95 % interval of the mean, by score, as a text; one more such row.
+        figures_first: Whether the larger charts come before all pictures, as those are not what the page is about.
+        refreshed_seconds: Seconds after which a browser loads the page anew, as it will have changed; 0 for never.
     """
 
     title: str
@@ -146,6 +148,8 @@ class Report:
     lower_is_better: bool = False
     means: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
     intervals: dict[str, str] = field(default_factory=dict)
+    figures_first: bool = False
+    refreshed_seconds: int = 0
 
 
 def worst_first(cases: Sequence[ReportCase], score: str = "", lower_is_better: bool = False) -> list[ReportCase]:

@@ -14,6 +14,8 @@ INKS = ("0,114,178", "213,94,0", "0,158,115", "204,121,167", "230,159,0", "86,18
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 4")
 """Beside the colors, for gray paper."""
 LETTER = 6.6
+KEY = 18
+"""Height of the name of a curve below its chart."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +56,23 @@ def curve_chart(
     parts = _axes(x_label, y_label)
     if diagonal:
         parts.append(f'<path class="diagonal" d="M{_x(0):.1f} {_y(0):.1f}L{_x(1):.1f} {_y(1):.1f}"/>')
-    height = _HEIGHT + 18 * len(curves)
+    height = _HEIGHT + KEY * len(curves)
     for index, curve in enumerate(curves):
         drawn = _line(curve, steps)
         if curve.mark is not None:
             drawn += f'<circle class="mark" cx="{_x(curve.mark[0]):.1f}" cy="{_y(curve.mark[1]):.1f}" r="4.5"/>'
-        row = _HEIGHT + 18 * index + 6
-        drawn += f'<path class="line" d="M{LEFT} {row - 4}h26"/>'
-        words = escape(f"{curve.name}  {curve.note}".strip())
-        drawn += f'<text class="key" x="{LEFT + 34}" y="{row}">{words}</text>'
-        dash = f";--dash:{_DASHES[index % len(_DASHES)] or 'none'}"
-        parts.append(f'<g style="--ink:rgb({INKS[index % len(INKS)]}){dash}">{drawn}</g>')
+        parts.append(keyed(index, curve, drawn))
     spoken = "; ".join(f"{curve.name} {curve.note}".strip() for curve in curves)
     return square_svg(f"{title}: {spoken}" if spoken else title, height, parts)
+
+
+def keyed(index: int, curve: Curve, drawn: str) -> str:
+    """What was drawn of a curve in the ink of its number, with its name below the chart."""
+    row = _HEIGHT + KEY * index + 6
+    words = escape(f"{curve.name}  {curve.note}".strip())
+    key = f'<path class="line" d="M{LEFT} {row - 4}h26"/><text class="key" x="{LEFT + 34}" y="{row}">{words}</text>'
+    dash = f";--dash:{_DASHES[index % len(_DASHES)] or 'none'}"
+    return f'<g style="--ink:rgb({INKS[index % len(INKS)]}){dash}">{drawn}{key}</g>'
 
 
 def reliability_chart(

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from gracile.report.charts import axis_range, round_ticks
-from gracile.report.curves import LEFT, LETTER, SIDE, TOP, cut_name, square_svg, upright
+from gracile.report.curves import KEY, LEFT, LETTER, SIDE, TOP, Curve, cut_name, keyed, square_svg, upright
 from gracile.report.wording import number
 
 _HEIGHT = 330
@@ -143,6 +143,43 @@ def course_chart(
             x, y = places[0].split()
             parts.append(f'<g><circle class="bin" cx="{x}" cy="{y}" r="2.5">{hinted}</circle></g>')
     return square_svg(f"{title}: {len(courses)} lines", _HEIGHT, parts)
+
+
+def line_chart(curves: Sequence[Curve], title: str, x_label: str, y_label: str, *, log: bool = False) -> str:
+    """Lines in a plane of any numbers, each with its name below; a single point is a dot.
+
+    Args:
+        curves: The lines, their points in the order in which they are joined; those beyond six take the colors of the
+            first again. What is no number is left out.
+        title: What the chart shows, for those who hear it.
+        x_label: What goes to the right.
+        y_label: What goes up.
+        log: Whether the axis upwards is logarithmic; what is not above 0 is left out then.
+
+    Returns:
+        An ``<svg>`` element to stand in HTML.
+    """
+    known = [
+        [
+            (x, y)
+            for x, y in zip(curve.x, curve.y, strict=True)
+            if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log)
+        ]
+        for curve in curves
+    ]
+    every = [point for points in known for point in points]
+    x_scale = Scale.around([x for x, _ in every])
+    y_scale = Scale.around([y for _, y in every], log)
+    parts = _axes(x_scale, y_scale, x_label, y_label)
+    for index, (curve, points) in enumerate(zip(curves, known, strict=True)):
+        places = [f"{_x(x_scale.place(x)):.1f} {_y(y_scale.place(y)):.1f}" for x, y in points]
+        drawn = f'<path class="line" d="M{"L".join(places)}"/>' if len(places) > 1 else ""
+        if len(places) == 1:
+            x, y = places[0].split()
+            drawn = f'<circle class="bin" cx="{x}" cy="{y}" r="3"/>'
+        parts.append(keyed(index, curve, drawn))
+    spoken = "; ".join(f"{curve.name} {curve.note}".strip() for curve in curves)
+    return square_svg(f"{title}: {spoken}" if spoken else title, _HEIGHT + KEY * len(curves), parts)
 
 
 def bar_chart(values: Mapping[str, float], title: str) -> str:

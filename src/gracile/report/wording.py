@@ -8,6 +8,7 @@ from typing import Any
 _SPELLED = {
     "ap": "AP", "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "cldice": "clDice",
     "crae": "CRAE", "crve": "CRVE", "csa": "CSA", "f1": "F1", "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR",
+    "ml": "(ml)", "nsd": "NSD", "percent": "(%)",
     "pr": "PR", "rl": "RL", "roc": "ROC", "sd": "SD", "px": "(px)", "mm": "(mm)", "mm2": "(mm²)", "mm3": "(mm³)",
 }  # fmt: skip
 _LEVEL = re.compile(r"^[ctls]\d{1,2}$")

@@ -176,8 +176,8 @@ class Learner(nn.Module, ABC):
         """A network of its stage as a function of arrays, computed by PyTorch with the weights of the moment."""
         return TorchRunner(self, precision, threads)
 
-    def applied(self, precision: str = "auto") -> Stage:
-        """The stage that applies what was learned until now."""
+    def applied(self, precision: str = "float32") -> Stage:
+        """The stage that applies what was learned until now, in the numbers of a bundle without a table of engines."""
         kind, state = STAGES[self.spec.kind], self.state_dict()
         kept = {name: state[name].detach().cpu().numpy() for name in kind.kept}
         runs = {name: self.runner(precision, network=name) for name in kind.networks(self.spec)}

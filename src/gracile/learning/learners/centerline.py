@@ -73,7 +73,7 @@ class CenterlineLearner(Learner):
         """The loss, and the mean distance in mm of the found line from the true one, 50 where it is missed."""
         affine = batch["affine"][0].double().cpu().numpy()
         loss = self.losses(batch)["heat"]
-        stage = self.applied()
+        stage = self.applied("auto")
         assert isinstance(stage, CenterlineStage)
         line = stage.line_through(stage.heat(batch["image"][0].cpu().numpy()), affine)
         error = 50.0

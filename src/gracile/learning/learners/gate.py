@@ -146,7 +146,7 @@ class GateLearner(Learner):
 
     def judged(self, cases: Sequence[Prepared]) -> Judged:
         """Logits of whole cases as they are, in float32 as they are applied everywhere, and their targets."""
-        stage = self.applied("float32")
+        stage = self.applied()
         assert isinstance(stage, GateStage)
         return np.stack([stage.logits(case) for case in cases]), np.array([self.target(case) for case in cases])
 
@@ -161,7 +161,7 @@ class GateLearner(Learner):
         self.temperature.fill_(
             best_temperature(torch.from_numpy(logits) + self.log_prior.cpu() + uniform, torch.from_numpy(targets))
         )
-        stage = self.applied("float32")
+        stage = self.applied()
         assert isinstance(stage, GateStage)
         presence = stage.presence(stage.probabilities(logits)).astype(np.float32)
         open_for = [self.classes.index(name) for name in self.spec.present or [PRESENT]]

@@ -75,7 +75,7 @@ class LandmarkHeatLearner(HeatLearner):
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
         """The loss, and the mean distance in mm of the landmarks from the true ones."""
-        stage = self.applied()
+        stage = self.applied("auto")
         assert isinstance(stage, LandmarkHeatStage)
         logits, steps = stage.logits(batch["image"][0].cpu().numpy())
         spacing = batch["spacing"][0].double().cpu().numpy()

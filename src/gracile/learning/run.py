@@ -108,7 +108,7 @@ def train(
         write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
         if recipe.trainer.graphs:
             write_graphs([stage.cpu() for stage in taught], out / "bundle")
-            add_engine_table(out / "bundle", validation or training)
+            add_engine_table(out / "bundle", learned)
         add_ordinary(out / "bundle", learned)
         close_page(out, recipe)
     return out / "bundle"

@@ -43,7 +43,8 @@ class nnUNetTrainerMinutes(nnUNetTrainer):
 def run_nnunet(data: DataSet, run: Path, minutes: float, environment: Path) -> dict[str, Path]:
     """Plan, train for so many minutes (planning and preprocessing not counted) and predict; gives masks by case."""
     python = built(environment)
-    number, folders = 500, {name: (run / name).resolve() for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+    number = 500
+    folders = {name: (run / name).resolve() for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
     surroundings = {**os.environ, **{name: str(path) for name, path in folders.items()}}
     surroundings |= {"TRAINING_MINUTES": str(minutes), "nnUNet_n_proc_DA": "1", "nnUNet_compile": "f"}
     surroundings |= {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -62,8 +63,8 @@ def run_nnunet(data: DataSet, run: Path, minutes: float, environment: Path) -> d
         call("nnUNetv2_train", number, kind, "all", "-tr", "nnUNetTrainerMinutes", "-device", "cpu")
     out = run / "predictions"
     call(
-        "nnUNetv2_predict", "-i", folders["nnUNet_raw"] / name / "imagesTs", "-o", out, "-d", number, "-c", kind, "-f", "all",
-        "-tr", "nnUNetTrainerMinutes", "-device", "cpu", "-npp", 1, "-nps", 1,
+        "nnUNetv2_predict", "-i", folders["nnUNet_raw"] / name / "imagesTs", "-o", out, "-d", number, "-c", kind,
+        "-f", "all", "-tr", "nnUNetTrainerMinutes", "-device", "cpu", "-npp", 1, "-nps", 1,
     )  # fmt: skip
     end = ".nii.gz" if data.volumes else ".png"
     return {case.id: out / f"{case.id}{end}" for case in data.test}

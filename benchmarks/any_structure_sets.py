@@ -81,11 +81,11 @@ def read_whole(path: Path) -> np.ndarray:
 def hippocampus(data: Path, work: Path) -> DataSet:
     source = data / "any-structure" / "hippocampus"
     held = set(splits(data)["any-structure/hippocampus"]["test"])
+    names = sorted(path.name.removesuffix(".nii.gz") for path in (source / "labelsTr").glob("*.nii.gz"))
     cases = [
-        Files(path.name.removesuffix(".nii.gz"), source / "imagesTr" / path.name.replace(".nii.gz", "_0000.nii.gz"), path,
-              path.name.removesuffix(".nii.gz"))
-        for path in sorted((source / "labelsTr").glob("*.nii.gz"))
-    ]  # fmt: skip
+        Files(name, source / "imagesTr" / f"{name}_0000.nii.gz", source / "labelsTr" / f"{name}.nii.gz", name)
+        for name in names
+    ]
     return divided("hippocampus", ["anterior", "posterior"], [1, 2], "", cases, held, work)
 
 
@@ -99,12 +99,8 @@ def usgra(data: Path, work: Path) -> DataSet:
 def drive(data: Path, work: Path) -> DataSet:
     source = data / "retina-av" / "drive-av"
     names, values = ["artery", "vein", "uncertain"], [1, 2, 3]
-    parts = [paired(source / part / "images", next(p for p in (source / part).iterdir() if p.name in LABELS)) for part in
-             ("training", "test")]  # fmt: skip
-    return DataSet("drive", names, values, "retina-av", *parts, work)
-
-
-LABELS = ("labels", "label", "masks", "1st_manual", "manual", "av")
+    train, test = (paired(source / part / "images", source / part / "labels") for part in ("training", "test"))
+    return DataSet("drive", names, values, "retina-av", train, test, work)
 
 
 def vocal_folds(data: Path, work: Path) -> DataSet:

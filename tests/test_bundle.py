@@ -90,7 +90,7 @@ def test_a_missing_weights_file_is_named(copy):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda m: m.update(format=3),
+        lambda m: m.update(format=4),
         lambda m: m.pop("recipe"),
         lambda m: m.update(run="import os"),
         lambda m: m["weights"]["vessels"].pop("sha256"),

@@ -25,6 +25,8 @@ from gracile.serve.settings import ServeSettings
 from tests.conftest import TINY
 from tests.installed import PLUGIN, install, plugin_paths
 from tests.serve.conftest import listening
+from tests.two_channels import random_bundle, write_data
+from tests.two_channels import recipe_of as two_channels
 
 DOCS = Path(__file__).parents[1] / "docs"
 QUICK = [
@@ -109,6 +111,20 @@ def run_page(page: str) -> None:
 
 
 @pytest.mark.slow
+def test_folds_go_as_their_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_quick_recipe(epochs=2)
+    write_tendons(Path("my-data"), 0, 6)
+    write_tendons(Path("my-data/test"), 100, 2)
+    run_page("folds.md")
+    page = (DOCS / "folds.md").read_text(encoding="utf-8")
+    for row in re.findall(r"^\| (`.*?) \| ", page, re.MULTILINE):
+        assert all(Path("runs/folds", name).exists() for name in re.findall(r"`([^`]+)`", row)), row
+    (example,) = blocks("folds.md", "python")
+    exec(compile(example, "folds.md", "exec"), {})
+
+
+@pytest.mark.slow
 def test_fine_tuning_goes_as_its_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_quick_recipe(epochs=4)
@@ -116,11 +132,35 @@ def test_fine_tuning_goes_as_its_page_says(tmp_path: Path, monkeypatch: pytest.M
     write_tendons(Path("new-data/training"), 50, 5)
     write_tendons(Path("new-data/test"), 100, 3)
     api.train("my-structure.yaml", "my-data/training", "runs/tendon")
+    write_data(Path("DATA"), "volume", 2)
+    Path("two-channels.yaml").write_text(two_channels("volume").to_yaml())
+    random_bundle(two_channels("volume", channels=1, names=("t1",)), Path("runs/one"))
     run_page("finetuning.md")
     (example,) = blocks("finetuning.md", "python")
     exec(compile(example, "finetuning.md", "exec"), {})
     for folder in ("runs/new/comparison", "comparison", "comparison-python"):
         assert Path(folder, "index.html").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_several_channels_go_as_their_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "data-layouts.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^## Several channels\n(.*?)^## ", page, re.DOTALL | re.MULTILINE)
+    (block,) = re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    (wanted,) = re.findall(r"^```yaml\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    recipe = two_channels("volume").model_dump(mode="json") | yaml.safe_load(wanted)
+    Path("two-channels.yaml").write_text(yaml.safe_dump(recipe))
+    write_data(Path("DATA"), "volume", 2)
+    write_data(Path("DATA"), "volume", 2, "Ts", first=5)
+    rows = [f"new-{n},DATA/imagesTs/p{n}_0001.nii.gz,DATA/imagesTs/p{n}_0000.nii.gz" for n in (5, 6)]
+    Path("new-cases.csv").write_text("\n".join(["id,image_t2,image_t1", *rows]))
+    for line_ in block.splitlines():
+        outcome = CliRunner().invoke(app, shlex.split(line_)[1:])
+        assert outcome.exit_code == 0, (line_, outcome.output, outcome.exception)
+    for path in ("predictions/p5.nii.gz", "predictions-csv/new-6.nii.gz", "predictions-csv/report/index.html"):
+        assert Path(path).is_file()
+    assert Path("predictions/p6.nii.gz").read_bytes() == Path("predictions-csv/new-6.nii.gz").read_bytes()
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,10 @@ from gracile.plain_data import read_json, require_shape
 from gracile.recipe import Recipe, recipe_from
 
 FORMAT = 2
-"""Version of the bundle's layout on disk. Since 2 a stage may have a graph and golden answers; 1 is read as well."""
+"""Version of the layout on disk of a bundle with weights. Since 2 a stage may have a graph and golden answers."""
+
+ENSEMBLE_FORMAT = 3
+"""Version of a bundle that is made of members, each a whole bundle in a folder of its own; older ones are read."""
 
 AGAIN = "Copy the bundle again."
 
@@ -48,6 +51,13 @@ class WeightsFile(StoredFile, NetworkFiles):
         return {"": self, **(self.further or {})}
 
 
+class MemberFolder(BaseModel):
+    """A member of an ensemble: its folder, and the checksum of the ``bundle.json`` in it."""
+
+    folder: str
+    sha256: str
+
+
 class Manifest(BaseModel):
     """``bundle.json``: what the bundle is made of."""
 
@@ -57,6 +67,7 @@ class Manifest(BaseModel):
     recipe: dict[str, Any]
     weights: dict[str, WeightsFile]
     card: dict[str, Any]
+    members: list[MemberFolder] = Field(default_factory=list)
 
 
 def _arrays(weights: Any) -> Any:
@@ -77,6 +88,7 @@ class Bundle(BaseModel):
         graph_checksums: Of these.
         goldens: Files of its golden answers, by the same names.
         folder: Where it was read from.
+        members: Bundles that answer together, see `gracile.ensemble`; the weights are theirs then.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -89,6 +101,12 @@ class Bundle(BaseModel):
     graph_checksums: dict[str, str] = Field(default_factory=dict)
     goldens: dict[str, Path] = Field(default_factory=dict)
     folder: Path | None = None
+    members: "list[Bundle]" = Field(default_factory=list)
+
+    @property
+    def parts(self) -> "list[Bundle]":
+        """The bundles that have the weights: its members, or itself."""
+        return self.members or [self]
 
 
 def write_bundle(bundle: Bundle, folder: Path) -> Path:
@@ -104,7 +122,7 @@ def write_bundle(bundle: Bundle, folder: Path) -> Path:
     manifest = Manifest(
         format=FORMAT, recipe=bundle.recipe.model_dump(mode="json"), weights=files, card=bundle.card
     )  # fmt: skip
-    _write_manifest(folder, manifest)
+    write_manifest(folder, manifest)
     for stage in files:  # of a bundle that was here before
         for kind in (graph_file("*"), golden_file("*")):
             for left in [folder / kind.replace("*", stage), *folder.glob(f"{stage}.{kind}")]:
@@ -114,10 +132,10 @@ def write_bundle(bundle: Bundle, folder: Path) -> Path:
 
 def write_card(folder: Path, card: dict[str, Any]) -> None:
     """Give a bundle another card; recipe, weights and checksums stay. Raises BundleError."""
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     manifest.card = card
     write_text(folder / "card.md", card_text(recipe_from(manifest.recipe), card))
-    _write_manifest(folder, manifest)
+    write_manifest(folder, manifest)
 
 
 def network_name(stage: str, network: str) -> str:
@@ -152,7 +170,7 @@ def add_graphs(folder: Path, graphs: Mapping[str, bytes], goldens: Mapping[str, 
     Raises:
         BundleError: The bundle is damaged, or a graph disagrees with its weights; the bundle stays as it was.
     """
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     for network, graph in graphs.items():
         entry = manifest.weights[stage_of(network)]
         _require_agreement(graph, _content(folder, entry), folder / graph_file(network), entry.file)
@@ -164,7 +182,7 @@ def add_graphs(folder: Path, graphs: Mapping[str, bytes], goldens: Mapping[str, 
             files.graph = _write(folder, graph_file(network), graphs[network]) if network in graphs else None
             files.golden = _write(folder, golden_file(network), goldens[network]) if network in goldens else None
     manifest.format = FORMAT
-    _write_manifest(folder, manifest)
+    write_manifest(folder, manifest)
 
 
 def _write(folder: Path, name: str, content: bytes) -> StoredFile:
@@ -172,15 +190,19 @@ def _write(folder: Path, name: str, content: bytes) -> StoredFile:
     return StoredFile(file=name, sha256=hashlib.sha256(content).hexdigest())
 
 
-def _manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
+    """The ``bundle.json`` of a folder. Raises BundleError."""
     path, remedy = folder / "bundle.json", "Copy the bundle again, or train it anew."
     content = read_json(path, remedy, kind=BundleError, any_number=True)
     require_shape(content, Manifest, str(path), remedy, BundleError)
     return Manifest.model_validate(content)
 
 
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the ``bundle.json`` of a folder."""
     content = manifest.model_dump()
+    if not manifest.members:
+        del content["members"]
     for entry in content["weights"].values():
         for absent in [name for name, part in entry.items() if part is None]:
             del entry[absent]
@@ -199,16 +221,24 @@ def read_bundle(name_or_folder: str | Path, settings: list[str] | None = None) -
             recipe that cannot be used.
         RecipeError: Settings that make no sense.
     """
-    folder = bundle_folder(str(name_or_folder))
-    manifest = _manifest(folder)
-    if manifest.format > FORMAT:
+    return _read(bundle_folder(str(name_or_folder)), settings, {})
+
+
+def _read(folder: Path, settings: list[str] | None, known: dict[str, Weights]) -> Bundle:
+    """Read a folder; weights that are ``known`` by their checksum are not held twice."""
+    manifest = read_manifest(folder)
+    if manifest.format > ENSEMBLE_FORMAT:
         raise BundleError(f"{folder} was written by a newer Gracile.", "Update Gracile.")
+    if manifest.members:
+        return _read_ensemble(folder, manifest, settings, known)
     weights: dict[str, Weights] = {}
     graphs: dict[str, StoredFile] = {}
     goldens: dict[str, Path] = {}
     for stage, entry in manifest.weights.items():
         content = _content(folder, entry)
-        weights[stage] = _weights(folder / entry.file, content)
+        if entry.sha256 not in known:
+            known[entry.sha256] = _weights(folder / entry.file, content)
+        weights[stage] = known[entry.sha256]
         for name, files in entry.networks.items():
             network = network_name(stage, name)
             if files.graph is not None:
@@ -217,14 +247,8 @@ def read_bundle(name_or_folder: str | Path, settings: list[str] | None = None) -
             if files.golden is not None:
                 _content(folder, files.golden)
                 goldens[network] = folder / files.golden.file
-    try:
-        recipe_from(manifest.recipe)
-    except RecipeError as error:  # without settings: nobody asked for anything wrong
-        raise BundleError(
-            f"{folder} has a recipe that this Gracile cannot use. {error.message}", "Use the Gracile that trained it."
-        ) from None
     return Bundle(
-        recipe=recipe_from(manifest.recipe, settings),
+        recipe=_recipe(folder, manifest, settings),
         weights=weights,
         card=manifest.card,
         checksums={stage: entry.sha256 for stage, entry in manifest.weights.items()},
@@ -233,6 +257,53 @@ def read_bundle(name_or_folder: str | Path, settings: list[str] | None = None) -
         goldens=goldens,
         folder=folder,
     )
+
+
+def _recipe(folder: Path, manifest: Manifest, settings: list[str] | None) -> Recipe:
+    try:
+        recipe_from(manifest.recipe)
+    except RecipeError as error:  # without settings: nobody asked for anything wrong
+        raise BundleError(
+            f"{folder} has a recipe that this Gracile cannot use. {error.message}", "Use the Gracile that trained it."
+        ) from None
+    return recipe_from(manifest.recipe, settings)
+
+
+def _read_ensemble(
+    folder: Path, manifest: Manifest, settings: list[str] | None, known: dict[str, Weights]
+) -> Bundle:  # fmt: skip
+    members = []
+    for entry in manifest.members:
+        own = folder / entry.folder
+        if own.parent != folder or entry.folder == "..":
+            raise BundleError(f"{folder} names a member outside itself.", "Do not use this bundle.")
+        _content(own, StoredFile(file="bundle.json", sha256=entry.sha256))
+        member = _read(own, settings, known)
+        if member.members:
+            raise BundleError(f"{own} is an ensemble within an ensemble.", AGAIN)
+        members.append(member)
+    return Bundle(
+        recipe=_recipe(folder, manifest, settings),
+        weights={},
+        card=manifest.card,
+        checksums=member_checksums(members),
+        folder=folder,
+        members=members,
+    )
+
+
+def member_checksums(members: Sequence[Bundle]) -> dict[str, str]:
+    """Checksums of the weights of members, under ``memberN/STAGE``."""
+    return {
+        f"{member_folder(number)}/{stage}": checksum
+        for number, member in enumerate(members, start=1)
+        for stage, checksum in member.checksums.items()
+    }
+
+
+def member_folder(number: int) -> str:
+    """Name of the folder of an ensemble's member, counted from 1."""
+    return f"member{number}"
 
 
 def bundle_folder(name: str) -> Path:

@@ -1,7 +1,7 @@
 """A case: one image, volume or clip with its geometry and, where there is any, its truth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ class Case:
     Args:
         id: Name that is unique within a data set or run.
         image: ``(channels, *spatial)`` array, spatial axes in the order of the file; pictures
-            are uint8 RGB or gray.
+            are uint8: RGB, gray, or a recipe's own channels.
         grid: Grid of the spatial axes.
         subject: Person (or animal) that the case belongs to; splits keep subjects together.
         truth: ``(*spatial)`` uint8 class indices, or None.
@@ -30,6 +30,8 @@ class Case:
         start_mm: ``(3,)`` RAS+ mm near the landmarks, as a user points at them; None searches the whole volume.
         flags: What the reader lost or had to guess, and a person should look at ("3 voxels are no numbers: set to 0").
         notes: What else it says of the file, nothing to worry about ("16-bit image scaled to 8 bits").
+        channel_names: Names of the channels in their order, such as t1 and t2; empty when they have none.
+        shown: Index of the channel that a person looks at; None shows a picture in its colors, of a volume the first.
     """
 
     id: str
@@ -44,6 +46,8 @@ class Case:
     start_mm: np.ndarray | None = None
     flags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    channel_names: tuple[str, ...] = ()
+    shown: int | None = None
 
     def __post_init__(self) -> None:
         if self.image.shape[1:] != self.grid.shape:
@@ -54,6 +58,35 @@ class Case:
                     f"{self.id}: the {name} has size {array.shape}, the image {self.grid.shape}.",
                     "Labels and regions have the size of their image.",
                 )
+
+    @property
+    def looked_at(self) -> np.ndarray:
+        """What a person looks at: ``(1 or 3, height, width)`` of a picture, ``(1, I, J, K)`` of a volume."""
+        if self.shown is None and self.image.ndim == 3 and len(self.image) in (1, 3):
+            return self.image
+        shown = self.shown or 0
+        return self.image[shown : shown + 1]
+
+    def with_channels(self, count: int, names: Sequence[str] = ()) -> "Case":
+        """The case as a model of fewer or reordered channels takes it: by their names, or the first ones by number.
+
+        Args:
+            count: How many it takes.
+            names: Their names; empty takes the first ones.
+
+        Returns:
+            The case itself where its channels are these already, or where it does not have them.
+        """
+        own = [name.casefold() for name in self.channel_names]
+        wanted = [name.casefold() for name in names]
+        if self.shown is None or wanted == own or (not (own and wanted) and len(self.image) <= count):
+            return self
+        if own and wanted and not set(wanted) <= set(own):
+            return self
+        chosen = [own.index(name) for name in wanted] if own and wanted else list(range(count))
+        kept = tuple(self.channel_names[index] for index in chosen) if own else ()
+        shown = chosen.index(self.shown) if self.shown in chosen else 0
+        return replace(self, image=self.image[chosen], channel_names=kept, shown=shown if count > 1 else None)
 
     @classmethod
     def from_array(cls, image: np.ndarray, id: str = "image", **more: Any) -> "Case":
@@ -76,18 +109,27 @@ class Case:
         return cls(id=id, image=channels_first, grid=Grid(tuple(channels_first.shape[1:])), **more)
 
     @classmethod
-    def from_volume(cls, image: np.ndarray, affine: np.ndarray, id: str = "image", **more: Any) -> "Case":
-        """A case from a volume ``(I, J, K)`` and its affine (voxel indices to RAS+ mm).
+    def from_volume(
+        cls, image: np.ndarray | Sequence[np.ndarray], affine: np.ndarray, id: str = "image", **more: Any
+    ) -> "Case":
+        """A case from a volume ``(I, J, K)``, or a list of its channels on one grid, and its affine (voxel indices to
+        RAS+ mm).
 
         Raises:
-            DataError: It has another number of axes, or values that are no numbers.
+            DataError: It has another number of axes, channels have other sizes, or values are no numbers.
         """
-        if image.ndim != 3:
-            raise DataError(f"{id}: a volume has three axes, not the shape {image.shape}.", "Choose one of several.")
-        values = image[None].astype(np.float32)
+        parts = [image] if isinstance(image, np.ndarray) else list(image)
+        if not parts or any(part.ndim != 3 for part in parts):
+            shape = parts[0].shape if parts else ()
+            raise DataError(f"{id}: a volume has three axes, not the shape {shape}.", "Choose one of several.")
+        if len({part.shape for part in parts}) > 1:
+            sizes = " and ".join(str(part.shape) for part in parts)
+            raise DataError(f"{id}: the channels have the sizes {sizes}.", "Bring them to one grid.")
+        values = np.stack(parts).astype(np.float32)
         if not np.isfinite(values).all():
             raise DataError(f"{id}: the volume holds values that are no numbers.", "Set them to 0.")
-        return cls(id=id, image=values, grid=Grid(image.shape, np.asarray(affine, float)), **more)
+        shown = 0 if len(parts) > 1 else None
+        return cls(id=id, image=values, grid=Grid(parts[0].shape, np.asarray(affine, float)), shown=shown, **more)
 
     def landmark_voxels(self, names: Sequence[str], grid: Grid) -> dict[str, np.ndarray]:
         """Some of its points, ``(3,)`` voxels of a grid each; none where none of its points are known.

@@ -2,13 +2,14 @@
 
 import http.client
 import json
+import re
 import shutil
 import tempfile
 import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ class Client:
 
     def predict(
         self,
-        path: str | Path,
+        path: str | Path | Sequence[str | Path],
         model: str = "",
         *,
         out: str | Path | None = None,
@@ -98,7 +99,8 @@ class Client:
         """Upload a file, wait, and return what was found.
 
         Args:
-            path: A picture, a clip, a volume, or the folder of a DICOM series.
+            path: A picture, a clip, a volume, or the folder of a DICOM series; or the files of a case's channels, in
+                the order of the model's.
             model: A name that `models` lists; the server's first when empty.
             out: Folder to write every file of the result to.
             probabilities: Also have probability maps made.
@@ -119,12 +121,24 @@ class Client:
         return result
 
     def submit(
-        self, path: str | Path, model: str = "", *, probabilities: bool = False, series: str | int = ""
+        self,
+        path: str | Path | Sequence[str | Path],
+        model: str = "",
+        *,
+        probabilities: bool = False,
+        series: str | int = "",
     ) -> dict[str, Any]:
         """Upload a file and return its job, without waiting for it; see `predict`. Waits while the server is full."""
-        path = Path(path)
-        wanted = {"model": model, "name": path.name, "probabilities": str(probabilities).lower(), "series": series}
+        paths = [Path(path)] if isinstance(path, str | Path) else [Path(one) for one in path]
+        if not paths:
+            raise ServerError("No file is named: give the files of the channels, in the order of the model's.")
+        path = paths[0]
+        name = path.name if len(paths) == 1 else re.sub(r"_\d{4}(?=\.|$)", "", path.name)
+        wanted = {"model": model, "name": name, "probabilities": str(probabilities).lower(), "series": series}
         query = urlencode(wanted)
+        if len(paths) > 1:
+            with tempfile.TemporaryDirectory() as folder:
+                return self._submit(_channels_packed(paths, Path(folder) / "channels.zip"), query)
         if path.is_dir():
             with tempfile.TemporaryDirectory() as folder:
                 return self._submit(_packed(path, Path(folder) / "series.zip"), query)
@@ -233,6 +247,14 @@ def _packed(folder: Path, archive: Path) -> Path:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as content:
         for number, file in enumerate(sorted(path for path in folder.iterdir() if path.is_file()), start=1):
             content.write(file, f"{number:05d}")
+    return archive
+
+
+def _channels_packed(paths: Sequence[Path], archive: Path) -> Path:
+    """The files of a case's channels as an archive, under the channels' numbers, as nnU-Net counts them."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as content:
+        for number, file in enumerate(paths):
+            content.write(file, f"{number:04d}")
     return archive
 
 

@@ -15,6 +15,7 @@ from gracile.recipe import Recipe
 from gracile.result import LandmarkMaps, Result
 from gracile.runners import Computing
 from gracile.stages import Finding, Stage, open_stage
+from gracile.stages.joint import Joint
 from gracile.transforms import Placement, Prepared, prepare
 from gracile.transforms.volume import Orientation
 from gracile.trust import Ordinary
@@ -31,6 +32,7 @@ class Pipeline:
         stages: Its stages with their weights.
         ordinary: What is ordinary of its inputs and answers; by fixed rules alone when None.
         learned_from: Checksums of the images that it was trained on, as far as that is known.
+        others: The stages of further members of an ensemble; their answers are averaged before anything is decided.
 
     Attributes:
         progress: Told the name of each stage before it looks at a case.
@@ -42,12 +44,17 @@ class Pipeline:
         stages: Sequence[Stage],
         ordinary: Ordinary | None = None,
         learned_from: Collection[str] = (),
+        others: Sequence[Sequence[Stage]] = (),
     ) -> None:
         self.recipe = recipe
         self.stages = list(stages)
         self.ordinary = ordinary or Ordinary()
         self.learned_from = frozenset(learned_from)
         self.progress: Callable[[str], None] = lambda stage: None
+        self.members = [self.stages, *map(list, others)]
+        for stage in self.stages:
+            if others and stage.looks_first:
+                stage.lead([peer for some in others for peer in some if peer.looks_first and peer.name == stage.name])
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, computing: Computing = Computing()) -> Self:  # noqa: B008
@@ -57,24 +64,24 @@ class Pipeline:
             BundleError: Its weights, its graphs or its card do not fit.
             UsageError: The engine, the precision or the device that is asked for cannot be had.
         """
-        stages = []
-        for spec in bundle.recipe.stages:
-            if spec.name not in bundle.weights:
-                raise BundleError(
-                    f"The weights do not fit the recipe: it has no weights of the stage {spec.name!r}.",
-                    "Use the recipe they were trained with.",
-                )
-            stages.append(open_stage(bundle, spec, computing))
-        return cls(bundle.recipe, stages, Ordinary.from_card(bundle.card), bundle.card.get(LEARNED_FROM, ()))
+        first, *others = bundle.parts
+        return cls(
+            bundle.recipe,
+            _stages(first.model_copy(update={"recipe": bundle.recipe}), computing),  # it decides, as the ensemble says
+            Ordinary.from_card(bundle.card),
+            bundle.card.get(LEARNED_FROM, ()),
+            [_stages(other, computing) for other in others],
+        )
 
     @property
     def computed(self) -> dict[str, Any]:
-        """How its networks are computed: engine, version, precision, threads, device; by network where they differ."""
-        each = {}
-        for stage in self.stages:
-            runs = {"": stage.run, **stage.others}
-            each.update({network_name(stage.name, name): run.computed.as_dict() for name, run in runs.items()})
-        first = next(iter(each.values()))
+        """How its networks are computed: engine, version, precision, threads, device; by member and network where they
+        differ.
+        """
+        if len(self.members) == 1:
+            return _computed(self.stages)
+        each = {f"member{number}": _computed(stages) for number, stages in enumerate(self.members, start=1)}
+        first = each["member1"]
         return first if all(one == first for one in each.values()) else each
 
     def __call__(self, case: Case, *, keep_probabilities: bool = False) -> Result:
@@ -93,17 +100,12 @@ class Pipeline:
         seconds: dict[str, float] = {}
         with _timed(seconds, "prepare"):
             prepared, region = prepare(case, self.recipe)
-        finding = Finding()
-        for stage in self.stages:
-            self.progress(stage.name)
-            with _timed(seconds, stage.name):
-                finding = stage.find(prepared, finding)
-            if finding.closed and len(finding.closed) == len(self.recipe.classes) - 1:
-                break
+        finding = self._found(prepared, seconds)
         line = next(reversed(finding.lines.values()), None)
         result = Result(
             case.id, "found", case.grid, self.recipe.class_names, region=region, gates=finding.gates,
-            gate_decisions=finding.decisions, extras=finding.extras, centerline=line, landmarks=finding.landmarks,
+            gate_decisions=finding.decisions, agreement=finding.agreement, extras=finding.extras, centerline=line,
+            landmarks=finding.landmarks,
             flags=[*(prepared.flags or []), *finding.flags], notes=[*case.notes, *finding.notes], seconds=seconds,
         )  # fmt: skip
         if self.recipe.ungated:
@@ -113,6 +115,35 @@ class Pipeline:
             if self.recipe.landmarks:
                 self._restore_landmarks(result, finding, prepared, keep_probabilities)
         return result
+
+    def _found(self, prepared: Prepared, seconds: dict[str, float]) -> Finding:
+        """What the stages find; of an ensemble what its members find together, who look one after the other."""
+        if len(self.members) == 1:
+            return self._looked(self.stages, prepared, Finding(), seconds)
+        finding = self._looked([stage for stage in self.stages if stage.looks_first], prepared, Finding(), seconds)
+        if self._is_over(finding):
+            return finding
+        joint = Joint(self.recipe, prepared.image.shape[1:], self.decide)
+        for stages in self.members:
+            rest = [stage for stage in stages if not stage.looks_first]
+            joint.add(self._looked(rest, prepared, Finding(closed=dict(finding.closed)), seconds))
+        return joint.finding(finding)
+
+    def _looked(
+        self, stages: Sequence[Stage], prepared: Prepared, finding: Finding, seconds: dict[str, float]
+    ) -> Finding:
+        for stage in stages:
+            if stage in self.stages:
+                self.progress(stage.name)
+            with _timed(seconds, stage.name):
+                finding = stage.find(prepared, finding)
+            if self._is_over(finding):
+                break
+        return finding
+
+    def _is_over(self, finding: Finding) -> bool:
+        """Whether no class is left to look for."""
+        return bool(finding.closed) and len(finding.closed) == len(self.recipe.classes) - 1
 
     def _restore(
         self, result: Result, finding: Finding, prepared: Prepared, region: np.ndarray, keep_probabilities: bool
@@ -156,7 +187,9 @@ class Pipeline:
         assert finding.probabilities is not None
         assert isinstance(prepared.placement, Placement)
         probabilities = prepared.placement.restore(finding.probabilities, outside=self._background)
-        return self.decide(probabilities), lambda: probabilities
+        mask = self.deciding.decide(probabilities)
+        result.flags += self.deciding.tidy(mask)
+        return mask, lambda: probabilities
 
     def _volume_mask(self, result: Result, finding: Finding, prepared: Prepared) -> tuple[np.ndarray, Maps]:
         """Decided in the part that was looked at; the rest of the volume is background."""
@@ -164,7 +197,7 @@ class Pipeline:
         assert found is not None
         assert isinstance(orientation, Orientation)
         box = finding.box or (slice(None), slice(None), slice(None))
-        part = self.decide(found)
+        part = self.deciding.decide(found)
         result.flags += self.deciding.tidy(part)
         mask = np.zeros(orientation.oriented.shape, dtype=np.uint8)
         mask[box] = part
@@ -179,7 +212,9 @@ class Pipeline:
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         """``(classes, *spatial)`` probabilities to ``(*spatial)`` uint8 class indices, as the recipe says."""
-        return self.deciding.decide(probabilities)
+        mask = self.deciding.decide(probabilities)
+        self.deciding.tidy(mask)
+        return mask
 
     @property
     def deciding(self) -> Stage:
@@ -191,6 +226,29 @@ class Pipeline:
     def _background(self) -> tuple[float, ...]:
         """Probabilities of what no stage looked at."""
         return (1.0, *[0.0] * (len(self.recipe.classes) - 1))
+
+
+def _stages(bundle: Bundle, computing: Computing) -> list[Stage]:
+    """The stages of a bundle with its weights. Raises BundleError."""
+    stages = []
+    for spec in bundle.recipe.stages:
+        if spec.name not in bundle.weights:
+            raise BundleError(
+                f"The weights do not fit the recipe: it has no weights of the stage {spec.name!r}.",
+                "Use the recipe they were trained with.",
+            )
+        stages.append(open_stage(bundle, spec, computing))
+    return stages
+
+
+def _computed(stages: Sequence[Stage]) -> dict[str, Any]:
+    """How the networks of stages are computed; by network where they differ."""
+    each = {}
+    for stage in stages:
+        runs = {"": stage.run, **stage.others}
+        each.update({network_name(stage.name, name): run.computed.as_dict() for name, run in runs.items()})
+    first = next(iter(each.values()))
+    return first if all(one == first for one in each.values()) else each
 
 
 @contextmanager

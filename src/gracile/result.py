@@ -111,6 +111,7 @@ class Result:
         region: ``(*spatial)`` bool, the part of the image that was looked at, or None.
         gates: Probabilities that the gates gave, by structure or kind of frame.
         gate_decisions: What the gates decided, by the same names.
+        agreement: Mean Dice between the masks of an ensemble's members, from 0 to 1; None where there are none.
         centerline: The line along the structure, where a stage looked for one.
         landmarks: Every landmark of the recipe in its order, found or not.
         landmark_maps: Probability of each landmark by its name, ``(*spatial)`` float32 on the input's grid, made when
@@ -135,6 +136,7 @@ class Result:
     region: np.ndarray | None = None
     gates: dict[str, float] = field(default_factory=dict)
     gate_decisions: dict[str, bool] = field(default_factory=dict)
+    agreement: float | None = None
     centerline: Centerline | None = None
     landmarks: list[Landmark] = field(default_factory=list)
     landmark_maps: Mapping[str, np.ndarray] = field(default_factory=LandmarkMaps)
@@ -173,6 +175,7 @@ class Result:
             "reason": self.reason,
             "gates": {name: round(value, 6) for name, value in self.gates.items()},
             "gate_decisions": self.gate_decisions,
+            "agreement": None if self.agreement is None else round(self.agreement, 6),
             "landmarks": [landmark.summary() for landmark in self.landmarks],
             "measurements": [vars(m) for m in self.measurements],
             "marks": self.marks,

@@ -15,7 +15,7 @@ def model() -> gracile.Model:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: gracile.load(5), "load() cannot use 5 as model. It takes str or Path."),
+        (lambda: gracile.load(5), "load() cannot use 5 as model. It takes str or Path or list of"),
         (lambda: gracile.load("retina-av", settings="a=1"), "as settings. It takes list of str."),
         (lambda: gracile.load(), "load() needs the argument model."),
         (lambda: gracile.load("retina-av", [], "cpu"), "load() was given too many arguments."),
@@ -39,7 +39,7 @@ def test_a_function_says_which_argument_does_not_fit(call, words):
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (5, "A model cannot use 5 as image. It takes str or Path or ndarray or Case."),
+        (5, "A model cannot use 5 as image. It takes str or Path or list of str or Path or ndarray or Case."),
         ([[1, 2], [3, 4]], "A model cannot use [[1, 2], [3, 4]] as image."),
         (np.zeros((8, 8)), "whole numbers from 0 to 255 (uint8), not float64"),
         (np.zeros((0, 0), np.uint8), "not (0, 0)"),

@@ -278,10 +278,11 @@ def test_an_example_that_fails_is_told_in_its_own_words(cord: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("input.channels=3", "input.channels is not 1"),
+        ("input.channels=3", "input.channels is 3"),
         ("prepare.intensity=zscore", "prepare.intensity is not percentile"),
         ("stages.cord.decision.rule=foreground-first", "decision.rule"),
         ("stages.cord.decision.smallest=5", "decision.smallest"),
+        ("stages.cord.decision.largest_only=together", "decision.largest_only is not the same for each class"),
         ("stages.centerline.spacing_mm=[2,2,0]", "spacing_mm"),
     ],
 )

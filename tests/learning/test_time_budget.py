@@ -21,18 +21,23 @@ def test_stages_share_the_minutes_as_their_own_are_to_each_other(tmp_path: Path)
     budget = TimeBudget(60, tmp_path, time.monotonic())
     first, second = (budget.for_stage(spec, recipe) for spec in recipe.stages)
     assert first == pytest.approx((60 - 2.4) / 3, abs=0.1)
-    assert second == pytest.approx(60 - 2.4, abs=0.1)  # nothing was spent on the first
+    assert second == pytest.approx((60 - 2.4) * 2 / 3, abs=0.1)
 
 
 def test_what_was_spent_before_counts(tmp_path: Path) -> None:
     recipe = read_recipe("structure-2d")
-    assert TimeBudget(10, tmp_path, time.monotonic() - 240).for_stage(recipe.stages[0], recipe) == pytest.approx(5.6, abs=0.1)
+    budget = TimeBudget(10, tmp_path, time.monotonic() - 240)
+    assert budget.for_stage(recipe.stages[0], recipe) == pytest.approx(5.6, abs=0.1)
 
 
 def test_a_resumed_run_keeps_the_minutes_that_it_gave(tmp_path: Path) -> None:
     recipe = read_recipe("structure-2d")
-    given = TimeBudget(10, tmp_path, time.monotonic()).for_stage(recipe.stages[0], recipe)
-    assert TimeBudget(10, tmp_path, time.monotonic() - 500).for_stage(recipe.stages[0], recipe) == given
+    begun = TimeBudget(10, tmp_path, time.monotonic())
+    begun.note()
+    given = begun.for_stage(recipe.stages[0], recipe)
+    resumed = TimeBudget(0, tmp_path, time.monotonic() - 500).resumed()
+    assert resumed.minutes == 10
+    assert resumed.for_stage(recipe.stages[0], recipe) == given
 
 
 def test_a_gate_that_is_trained_again_for_its_calibration_counts_for_each_time(tmp_path: Path) -> None:

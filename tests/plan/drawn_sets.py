@@ -26,7 +26,7 @@ def write_volume_case(folder: Path, name: str, image: np.ndarray, label: np.ndar
 
 
 def two_balls(folder: Path, cases: int, names: dict[str, int] | None = None, values: tuple[int, int] = (1, 2)) -> Path:
-    """Volumes with a ball behind another, in the middle from left to right; with ``dataset.json`` if names are given."""
+    """Volumes with a ball behind another, in the middle from left to right; ``dataset.json`` if names are given."""
     generator = np.random.default_rng(0)
     for number in range(cases):
         jitter = generator.uniform(-2, 2, 3)

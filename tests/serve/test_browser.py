@@ -16,6 +16,7 @@ from tests.serve.chromium import changed, choose, chromium, new_user, opened, pi
 from tests.serve.conftest import browsed, picture
 from tests.serve.nginx import BEHIND, LISTEN
 from tests.serve.test_landmarks import write_results as write_landmarks
+from tests.two_channels import random_bundle, recipe_of, write_data
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 pytestmark = [
@@ -43,6 +44,24 @@ def viewing(
         browsed(create_viewer(video_results, caches / "video", listen=LISTEN)) as video,
     ):
         yield {"pictures": pictures, "volume": volume, "video": video}
+
+
+def test_files_of_one_case_that_are_chosen_together_are_one_upload(tmp_path: Path) -> None:
+    bundle = random_bundle(recipe_of("image"), tmp_path / "blobs")
+    write_data(tmp_path, "image", 2)
+    app = create_app(
+        ServeSettings((str(bundle),), folder=tmp_path / "jobs", **BEHIND), JobStore(tmp_path / "jobs", 3600)
+    )
+    with browsed(app) as address, opened(address) as (page, watch):
+        visit(page, address)
+        assert "CASE_0001 is channel 2 (t2)" in page.locator("#about").inner_text()
+        page.locator("#file").set_input_files([tmp_path / f"imagesTr/p{n}_000{c}.png" for n in (0, 1) for c in (1, 0)])
+        page.locator('.jobs li[data-state="done"]').nth(1).wait_for(timeout=900_000)
+        assert sorted(page.locator(".jobs li .name").all_inner_texts()) == ["p0.png", "p1.png"]
+        page.locator("#file").set_input_files([tmp_path / "imagesTr/p0_0001.png"])
+        page.get_by_text("lacks channel 1 (t1)").wait_for(timeout=900_000)
+        watch.errors = [error for error in watch.errors if "422" not in error]
+        watch.require_clean()
 
 
 @pytest.fixture(scope="module")

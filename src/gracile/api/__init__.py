@@ -1,7 +1,6 @@
 """The functions that ``gracile`` exports. The command line runs the same ones."""
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,18 +11,18 @@ from gracile.api.arguments import checked
 from gracile.api.checking import check_data as check_data
 from gracile.api.checking import check_recipe as check_recipe
 from gracile.api.experiments import compare as compare
-from gracile.api.experiments import compare_held_back
 from gracile.api.experiments import few_shot as few_shot
 from gracile.api.experiments import tune as tune
 from gracile.api.landmarks import evaluate_points
 from gracile.api.model import Model as Model
 from gracile.api.model import load as load
+from gracile.api.model import model_name
 from gracile.api.planning import plan as plan
-from gracile.api.planning import planned
+from gracile.api.training import train as train
 from gracile.api.truths import labeled_cases, subjects_note
 from gracile.bundle import read_bundle
 from gracile.case import Case
-from gracile.data import find_cases, select
+from gracile.ensemble import read_bundles
 from gracile.errors import UsageError
 from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
@@ -49,70 +48,12 @@ gate_value = checked(unchecked_gate_value)
 
 
 @checked
-def train(
-    recipe: str | Path | Recipe,
-    data: str | Path | Sequence[str | Path],
-    out: str | Path,
-    *,
-    settings: Sequence[str] = (),
-    cases: str = "",
-    exclude: str = "",
-    split: str | Path | None = None,
-    start: str | Path | None = None,
-    resume: bool = False,
-    minutes: float = 0,
-    started: float | None = None,
-) -> Path:
-    """Train a recipe on labeled cases.
-
-    Args:
-        recipe: Name of a recipe, a YAML file, a recipe, or ``auto``, which plans one for the data: see `plan`.
-        data: One or several data folders or CSV files.
-        out: Folder of the run.
-        settings: ``key=value`` changes to the recipe.
-        cases: Comma-separated ids or file stems to take; empty takes all.
-        exclude: Those to leave out.
-        split: A ``split.json`` of another run to use; None draws one by subject.
-        start: Bundle whose weights to start from; where cases are held back, ``out/comparison`` then shows them before
-            and after.
-        resume: Continue the run in ``out``.
-        minutes: Wall time of all of it, planning, every stage and calibration included; 0 sets no limit but the
-            recipe's own, with ``auto`` `gracile.plan.planning.MINUTES`.
-        started: When these minutes began, by `time.monotonic`; None: now.
-
-    Returns:
-        The folder of the bundle.
-    """
-    from gracile.learning.record import is_first, read_run_recipe
-    from gracile.learning.run import train as train_recipe
-    from gracile.learning.time_budget import TimeBudget
-
-    budget = TimeBudget(minutes, Path(out), time.monotonic() if started is None else started)
-    if recipe == "auto" and not resume:
-        recipe, budget.minutes = planned(data, Path(out), minutes, settings)
-    if resume:
-        chosen = read_run_recipe(Path(out))
-    else:
-        chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
-    if resume:
-        if settings and recipe_from(chosen.model_dump(mode="json"), list(settings)) != chosen:
-            raise UsageError("A resumed run keeps the settings it was started with.", "Leave --set out, or start anew.")
-    else:
-        check_recipe(chosen)
-    require_writable(out, "bundle/", "cache/", "recipe.yaml", "data.json", "split.json", "environment.json", depth=3)
-    found = select(find_cases(data, chosen), include=cases, exclude=exclude)
-    bundle = train_recipe(chosen, found, Path(out), split=split, start=start, resume=resume, budget=budget)
-    if start is not None and is_first():
-        compare_held_back(start, bundle, found, Path(out))
-    return bundle
-
-
-@checked
 def predict(
     model: str | Path | Model,
     inputs: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
+    ensemble: Sequence[str | Path] = (),
     settings: Sequence[str] = (),
     device: str = "auto",
     engine: str = "auto",
@@ -129,6 +70,7 @@ def predict(
         model: A name, a folder or a loaded model.
         inputs: What to predict.
         out: Folder to write to.
+        ensemble: Further models that answer together with this one; their probabilities are averaged.
         settings: ``key=value`` changes to the recipe.
         device: ``auto``, ``cpu`` or ``cuda``.
         engine: ``auto``, ``openvino``, ``onnxruntime`` or ``torch``.
@@ -144,14 +86,17 @@ def predict(
 
     require_writable(out, *OUTPUTS, *(["report/"] if report else []), depth=2)
     patterns = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-    bundle = model.bundle if isinstance(model, Model) else read_bundle(model, list(settings))
-    found = find_inputs([str(pattern) for pattern in patterns], bundle.recipe.input.kind)
+    if isinstance(model, Model) and ensemble:
+        raise UsageError("A loaded model is not joined with others.", "Load them together: gracile.load([a, b]).")
+    models = [] if isinstance(model, Model) else [model, *ensemble]
+    bundle = model.bundle if isinstance(model, Model) else read_bundles(models, list(settings))
+    found = find_inputs([str(pattern) for pattern in patterns], bundle.recipe.input)
     if isinstance(model, Model):
         loaded = model
     else:
         moving = any(entry.kind in ("video", "camera") for entry in found)
         threads = threads or (max(1, (os.cpu_count() or 2) // 2) if moving else 0)
-        loaded = Model(bundle, Computing(engine, precision, threads, device), Path(model).name)
+        loaded = Model(bundle, Computing(engine, precision, threads, device), model_name(models))
     options = options or Options()
     total = len(options.shard.part(found)) if options.shard else len(found)
     writer = ReportWriter(loaded.recipe, loaded.name, Path(out), credits) if report else None
@@ -360,7 +305,9 @@ def evaluate(
     if images is not None and not classifies and isinstance(labels, Path):
         from gracile.pages.mask_scores import find_case_files
 
-        files = find_case_files(runs[0], Path(truth), Path(images), Path(fov) if fov else None, protocol)
+        wanted_input = None if recipe is None else ruling.input
+        field = Path(fov) if fov else None
+        files = find_case_files(runs[0], Path(truth), Path(images), field, protocol, wanted_input)
     evaluation = evaluate_folders(
         runs, labels, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing,
         groups=by_subject or groups, min_area=min_area, tolerance=tolerance, absent=absent,

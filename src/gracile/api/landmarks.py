@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gracile.data import CaseFiles, find_cases, read_case
+from gracile.data.csv_paths import CHANNEL_COLUMN
 from gracile.data.layouts import list_files
 from gracile.errors import DataError, UsageError
 from gracile.evaluation import Evaluation, TruePoints, evaluate_landmarks
@@ -123,7 +124,7 @@ def _is_data_set(source: Path, recipe: Recipe) -> bool:
     if source.is_file():
         with source.open(encoding="utf-8-sig", errors="replace", newline="") as file, suppress(csv.Error):
             header = {cell.strip().lower() for cell in next(csv.reader(file), [])}
-            return {"image", "points"} <= header
+            return "points" in header and any(name == "image" or name.startswith(CHANNEL_COLUMN) for name in header)
         return False
     if image_files(source, VOLUME_SUFFIXES) or (source / ALL_LANDMARKS).is_file():
         return True

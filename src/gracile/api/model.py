@@ -9,11 +9,13 @@ import numpy as np
 
 from gracile.api.answer import Answer
 from gracile.api.arguments import checked
-from gracile.bundle import Bundle, read_bundle
+from gracile.bundle import Bundle
 from gracile.case import Case
-from gracile.errors import DataError
+from gracile.ensemble import read_bundles
+from gracile.errors import DataError, UsageError
 from gracile.inference.answering import answer
 from gracile.io import read_case_file, stem
+from gracile.io.naming import channel_of
 from gracile.measure.by_recipe import require_measures
 from gracile.pipeline import Pipeline
 from gracile.runners import Computing
@@ -43,13 +45,17 @@ class Model:
 
     @checked
     def __call__(
-        self, image: str | Path | np.ndarray | Case, *, probabilities: bool = False, **measure_settings: Any
+        self,
+        image: str | Path | Sequence[str | Path] | np.ndarray | Case,
+        *,
+        probabilities: bool = False,
+        **measure_settings: Any,
     ) -> Answer:
         """Find and measure the recipe's structures.
 
         Args:
-            image: A file (of a volume also the folder of its DICOM series), a case, or of a picture a channels-last
-                uint8 array ``(height, width[, channels])``.
+            image: A file (of a volume also the folder of its DICOM series), the files of its channels in the recipe's
+                order, a case, or of a picture a channels-last uint8 array ``(height, width[, channels])``.
             probabilities: Also keep the probability maps ``(classes, *spatial)``.
             measure_settings: Such as ``um_per_pixel=4.5`` or ``disc=(row, column, diameter)``.
 
@@ -59,6 +65,8 @@ class Model:
         """
         if isinstance(image, str | Path):
             case = read_case_file(Path(image), stem(image), self.recipe.input)
+        elif isinstance(image, Sequence):
+            case = self._joined([Path(path) for path in image])
         elif isinstance(image, Case):
             case = image
         elif self.recipe.input.kind == "volume":
@@ -71,10 +79,18 @@ class Model:
         result = answer(self.pipeline, case, keep_probabilities=probabilities, settings=measure_settings)
         return Answer.of(result, case, self.recipe)
 
+    def _joined(self, paths: list[Path]) -> Case:
+        """A case of the files of its channels. Raises DataError, and UsageError where none is named."""
+        if not paths:
+            raise UsageError("No file is named.", "Give the files of the channels, in the recipe's order.")
+        numbered = channel_of(paths[0]) if len(paths) > 1 else None
+        name = numbered[0] if numbered else stem(paths[0])
+        return read_case_file(paths[0], name, self.recipe.input, channels=paths[1:])
+
 
 @checked
 def load(
-    model: str | Path,
+    model: str | Path | Sequence[str | Path],
     *,
     settings: Sequence[str] = (),
     device: str = "auto",
@@ -85,7 +101,7 @@ def load(
     """Load a shipped model by name or a bundle folder, once, for many pictures.
 
     Args:
-        model: A name that ``gracile models`` lists, or a folder.
+        model: A name that ``gracile models`` lists, or a folder; several answer together, as an ensemble.
         settings: ``key=value`` changes to the recipe, such as ``stages.vessels.flips=true``.
         device: ``auto``, ``cpu`` or ``cuda``.
         engine: ``auto``, ``openvino``, ``onnxruntime`` or ``torch``.
@@ -93,7 +109,14 @@ def load(
         threads: Of the processor; 0 takes all.
 
     Raises:
+        BundleError: Several that do not belong together.
         UsageError: The engine, the precision or the device cannot be had.
     """
     computing = Computing(engine, precision, threads, device)
-    return Model(read_bundle(model, list(settings)), computing, Path(model).name)
+    models = [model] if isinstance(model, str | Path) else list(model)
+    return Model(read_bundles(models, list(settings)), computing, model_name(models))
+
+
+def model_name(models: Sequence[str | Path]) -> str:
+    """What run folders and reports call one model, or several that answer together."""
+    return " + ".join(Path(model).name for model in models)

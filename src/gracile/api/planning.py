@@ -17,9 +17,7 @@ PLAN_FILES = ("plan.json", "plan.html", "plan.yaml")
 
 
 @checked
-def plan(
-    data: str | Path | Sequence[str | Path], *, minutes: float = 0, rules: str | Path | None = None
-) -> "Plan":
+def plan(data: str | Path | Sequence[str | Path], *, minutes: float = 0, rules: str | Path | None = None) -> "Plan":
     """Look at a data set and plan a training for it: what ``gracile train auto`` does first.
 
     Args:

@@ -102,8 +102,16 @@ def train(
     ] = None,
     cases: Annotated[str, typer.Option(help="Only these cases: comma-separated ids or file stems.")] = "",
     exclude: Annotated[str, typer.Option(help="Without these cases.")] = "",
-    split: Annotated[Path | None, typer.Option(help="A split.json to use instead of drawing one.")] = None,
+    split: Annotated[
+        Path | None,
+        typer.Option(help="A split.json to use instead of drawing one, or a file of folds (nnU-Net's too)."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Train so many models, each without its part of the subjects, and join them."),
+    ] = None,
+    final: Annotated[bool, typer.Option("--final", help="With --folds: train one more model on all cases.")] = False,
 ) -> None:
     """Train a recipe on labeled cases and write OUT/bundle."""
     from gracile import api
@@ -120,8 +128,15 @@ def train(
         resume=resume,
         minutes=minutes,
         started=_BEGUN,
+        folds=folds,
+        final=final,
+        say=typer.echo,
     )
+    if (out / "folds.csv").is_file():
+        typer.echo(f"Scores of held-back cases: {out / 'index.html'}")
     typer.echo(f"Bundle: {bundle}")
+    if final:
+        typer.echo(f"Final model: {out / 'final' / 'bundle'}")
 
 
 @app.command(cls=Loading, epilog=EXIT_CODES)
@@ -136,6 +151,12 @@ def predict(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    ensemble: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further model; all answer together. Repeatable.", metavar="MODEL", autocompletion=complete_model
+        ),
+    ] = None,
     settings: Setting = None,
     engine: Annotated[
         str, typer.Option(help="auto, openvino, onnxruntime or torch: what computes the networks.")
@@ -198,7 +219,8 @@ def predict(
     options = Options(part, fov, probabilities, overwrite, measure, video, near, formats, dicom_seg)
     with Progress("Predicting", quiet=as_json) as progress:
         summary = api.predict(
-            model, inputs, out, settings=settings or (), device=device, engine=engine, precision=precision,
+            model, inputs, out, ensemble=ensemble or (), settings=settings or (), device=device, engine=engine,
+            precision=precision,
             threads=threads, options=options, report=not no_report, progress=progress.step,
         )  # fmt: skip
     if as_json:
@@ -217,7 +239,7 @@ def explain(
             help="A shipped model's name or a bundle folder; its recipe has a gate.", autocompletion=complete_model
         ),
     ],
-    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or quoted patterns.")],
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, volumes, folders or quoted patterns.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     method: Annotated[str, typer.Option(help="gradcam, guided or saliency.")] = "gradcam",
     layer: Annotated[str, typer.Option(help="Layer of the gate's network; by default its last one with maps.")] = "",

@@ -61,6 +61,19 @@ def import_smicnet(
 
 
 @app.command(cls=Loading)
+def ensemble(
+    models: Annotated[list[str], typer.Argument(help="Models that answer together: names or bundle folders.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
+) -> None:
+    """Join models to one bundle that averages their answers; it holds a copy of each."""
+    from gracile.ensemble import read_bundles, write_ensemble
+
+    if len(models) < 2:
+        raise UsageError("An ensemble has two members at least.", "Name another model.")
+    typer.echo(f"Bundle: {write_ensemble(read_bundles(models), out)}")
+
+
+@app.command(cls=Loading)
 def upgrade(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> None:
     """Bring a bundle to the newest format in place: it gets graphs and golden answers, its weights stay as they are."""
     from gracile.learning.graphs import upgrade_bundle

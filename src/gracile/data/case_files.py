@@ -40,6 +40,7 @@ class CaseFiles:
         subject: Person that the case belongs to: the CSV's ``subject``, else the id.
         frame_class: What kind of frame it is: the CSV's ``class`` or the name of its class folder; else empty.
         points: Files of its named points, for recipes with landmarks.
+        channels: Files of the image's further channels, in the recipe's order.
     """
 
     id: str
@@ -49,6 +50,7 @@ class CaseFiles:
     subject: str
     frame_class: str = ""
     points: tuple[Path, ...] = ()
+    channels: tuple[Path, ...] = ()
 
     @property
     def key(self) -> tuple[Path, ...]:
@@ -101,7 +103,7 @@ def read_parts(files: CaseFiles, recipe: Recipe) -> CaseParts:
     image's, and empty regions.
     """
     parts = CaseParts()
-    case = parts.take(files.image, lambda path: read_case_file(path, files.id, recipe.input))
+    case = parts.take(files.image, lambda path: read_case_file(path, files.id, recipe.input, channels=files.channels))
     if recipe.input.kind == "volume":
         _add_volume_truth(parts, case, files, recipe)
     else:

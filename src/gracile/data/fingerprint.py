@@ -1,6 +1,7 @@
 """What identifies a data set, so that a run's record says which data it saw."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ def fingerprint(cases: list[CaseFiles], wanted: InputSpec | None = None) -> dict
     Returns:
         ``cases`` and ``subjects`` (how many), ``labeled`` and ``with_region`` (how many), ``sizes`` (number of images
         of each ``width x height``, of volumes in the order of the file), ``ids``, ``files`` (per id its SHA-256 over
-        image, label, region and points, that of its image alone, and its subject) and ``sha256`` over all of these.
+        image, further channels, label, region and points, that of its image with all channels, and its subject) and
+        ``sha256`` over all of these.
 
     Raises:
         DataError: An image is unreadable.
@@ -32,11 +34,12 @@ def fingerprint(cases: list[CaseFiles], wanted: InputSpec | None = None) -> dict
     files: dict[str, dict[str, str]] = {}
     whole = hashlib.sha256()
     for case in ordered:
-        shape = read_case_file(case.image, case.id, wanted).grid.shape
+        shape = read_case_file(case.image, case.id, wanted, channels=case.channels).grid.shape
         size = size_text(shape)
         sizes[size] = sizes.get(size, 0) + 1
         checksum = _case_checksum(case, wanted.kind == "volume")
-        files[case.id] = {"sha256": checksum, "subject": case.subject, "image": image_checksum(case.image, wanted.kind)}
+        image = image_checksum(case.image, wanted.kind, case.channels)
+        files[case.id] = {"sha256": checksum, "subject": case.subject, "image": image}
         whole.update(f"{case.id}\0{case.subject}\0{checksum}\n".encode("utf-8", "surrogateescape"))
     return {
         "cases": len(ordered),
@@ -53,13 +56,25 @@ def fingerprint(cases: list[CaseFiles], wanted: InputSpec | None = None) -> dict
 def _case_checksum(case: CaseFiles, of_volumes: bool) -> str:
     """SHA-256 over the files' checksums, each under its role, so that swapped or missing files show."""
     digest = hashlib.sha256()
-    roles = [("image", case.image), ("label", case.label), ("region", case.region)]
-    for role, path in (*roles, *(("points", path) for path in case.points)):
+    images: list[tuple[str, Path | None]] = [("image", case.image), *(("channel", path) for path in case.channels)]
+    others = [("label", case.label), ("region", case.region), *(("points", path) for path in case.points)]
+    for role, path in (*images, *others):
         parts = [] if path is None else volume_parts(path) if of_volumes and role != "points" else [path]
         digest.update(f"{role} {' '.join(map(file_checksum, parts)) or '-'}\n".encode())
     return digest.hexdigest()
 
 
-def image_checksum(path: Path, kind: Kind) -> str:
-    """SHA-256 of the files of an image, as the card of a model names those that it was trained on. Raises OSError."""
-    return file_checksum(*(volume_parts(path) if kind == "volume" else [path]))
+def image_checksum(path: Path, kind: Kind, channels: Sequence[Path] = ()) -> str:
+    """SHA-256 of the files of an image, as the card of a model names those that it was trained on.
+
+    Args:
+        path: The image, or its first channel.
+        kind: What it is.
+        channels: Files of its further channels.
+
+    Raises:
+        OSError: One cannot be read.
+        DataError: One is a volume of which a part is missing.
+    """
+    parts = [part for one in (path, *channels) for part in (volume_parts(one) if kind == "volume" else [one])]
+    return file_checksum(*parts)

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles, unique_ids
+from gracile.data.channel_table import channel_fault, declared_channels
 from gracile.data.csv_paths import csv_of_paths
 from gracile.data.kaggle import cases_beside_masks
 from gracile.data.listing import (
     Finder,
     Listing,
+    channel_cases,
+    complete_cases,
     files_in,
-    first_channels,
     nothing_in,
     paired,
     require_one_each,
@@ -27,6 +29,7 @@ from gracile.data.volume_layouts import (
 )
 from gracile.errors import DataError
 from gracile.io import image_files, stem
+from gracile.io.channels import by_case
 from gracile.io.naming import REGION_FOLDERS, numbered_subjects
 from gracile.io.nnlandmark import ALL_LANDMARKS
 from gracile.names import docs_page
@@ -141,18 +144,24 @@ def _nnunet(source: Path, recipe: Recipe) -> Listing | None:
     if not images.is_dir():
         return None
     listing = Listing()
-    fault = _class_fault(source / "dataset.json", recipe)
-    if fault is not None:
-        listing.faults.append(fault)
+    table = source / "dataset.json"
+    names = declared_channels(table)
+    for fault in (_class_fault(table, recipe), channel_fault(table, names, recipe)):
+        if fault is not None:
+            listing.faults.append(fault)
     if not labels.is_dir():
         listing.faults.append(DataError(f"{source} has imagesTr but no labelsTr.", "Put the labels into labelsTr."))
     by_id = {stem(path): path for path in files_in(labels, recipe)} if labels.is_dir() else {}
     found = files_in(images, recipe)
     if not found:
         listing.faults.append(nothing_in(images, recipe))
-    named = first_channels(found, recipe, listing)
-    subjects = volume_subjects(list(named)) if recipe.input.kind == "volume" else {id: id for id in named}
-    listing.cases = [CaseFiles(id, path, by_id.pop(id, None), None, subjects[id]) for id, path in named.items()]
+    named = channel_cases(found, recipe, listing, names)
+    ids = [files.name for files in named]
+    subjects = volume_subjects(ids) if recipe.input.kind == "volume" else {id: id for id in ids}
+    for files in named:
+        image, *channels = files.paths
+        label, subject = by_id.pop(files.name, None), subjects[files.name]
+        listing.cases.append(CaseFiles(files.name, image, label, None, subject, channels=tuple(channels)))
     listing.strays.extend(by_id.values())
     return listing
 
@@ -196,12 +205,15 @@ def _folders(source: Path, recipe: Recipe) -> Listing | None:
     listing = Listing()
     if not pictures:
         listing.faults.append(nothing_in(images[0], recipe))
-    label_of = paired(pictures, image_files(labels[0]), listing)
-    region_of = paired(pictures, image_files(regions[0]), listing) if regions else {}
-    subjects = numbered_subjects([stem(path) for path in pictures])
-    for path in pictures:
-        name = stem(path)
-        listing.cases.append(CaseFiles(name, path, label_of.get(path), region_of.get(path), subjects[name]))
+    named = complete_cases(by_case(pictures, recipe.input), recipe, listing)
+    firsts = [files.paths[0] for files in named]
+    label_of = paired(firsts, image_files(labels[0]), listing)
+    region_of = paired(firsts, image_files(regions[0]), listing) if regions else {}
+    subjects = numbered_subjects([files.name for files in named])
+    for files in named:
+        path, *channels = files.paths
+        region, subject = region_of.get(path), subjects[files.name]
+        listing.cases.append(CaseFiles(files.name, path, label_of.get(path), region, subject, channels=tuple(channels)))
     return listing
 
 

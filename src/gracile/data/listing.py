@@ -1,13 +1,14 @@
 """What the layouts share: what a source holds, its folders by name, and pairs of files."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles
 from gracile.errors import DataError
 from gracile.io import IMAGE_SUFFIXES, VOLUME_SUFFIXES, image_files, pair_files
+from gracile.io.channels import ChannelFiles, by_case, require_channels
 from gracile.io.dicom import dicom_files
 from gracile.io.dicom.segmentations import is_segmentation
 from gracile.io.dicom.series import is_enhanced
@@ -51,22 +52,56 @@ def nothing_in(folder: Path, recipe: Recipe) -> DataError:
     return DataError(f"{folder} holds no volumes.", f"Readable are DICOM series and {', '.join(VOLUME_SUFFIXES)}.")
 
 
-def first_channels(paths: list[Path], recipe: Recipe, listing: Listing) -> dict[str, Path]:
-    """nnU-Net's images by case, ``CASE_0000``, noting those of other names or channels."""
+def channel_cases(paths: list[Path], recipe: Recipe, listing: Listing, names: Sequence[str] = ()) -> list[ChannelFiles]:
+    """nnU-Net's images as cases, ``CASE_0000`` and its further channels, noting those of other names or channels.
+
+    Args:
+        paths: The files of a folder.
+        recipe: How many channels it takes.
+        listing: Where faults are noted.
+        names: What the data set calls the channels, where the recipe names none.
+    """
     remedy = (
-        "Give one file per case, CASE_0000.png; join its channels into an RGB one."
+        "Give one file per case, CASE_0000.png; join its channels into an RGB one, or set input.channels and "
+        "input.channel_names."
         if recipe.input.kind == "image"
-        else "Give one file per case, CASE_0000.nii.gz: one channel is read."
+        else "Give one file per case, CASE_0000.nii.gz, or set input.channels to the number of channels."
     )
-    images = {}
+    kept = []
     for path in paths:
         channel = channel_of(path)
-        if channel is None or channel[1]:
+        whole = recipe.input.fourth_axis == "channels"  # a file holds all channels, and its name needs no number
+        if (channel is None and not whole) or (channel and channel[1] and not recipe.input.joins_files):
             name = "is no first channel" if channel else "lacks the channel suffix _0000"
             listing.faults.append(DataError(f"{path} {name}.", remedy))
             continue
-        images[channel[0]] = path
-    return images
+        kept.append(path)
+    found = [replace(one, name=_case_name(one)) for one in by_case(kept, recipe.input)]
+    return complete_cases(found, recipe, listing, names)
+
+
+def _case_name(files: ChannelFiles) -> str:
+    channel = channel_of(files.paths[0])
+    return channel[0] if channel else files.name
+
+
+def complete_cases(
+    found: list[ChannelFiles], recipe: Recipe, listing: Listing, names: Sequence[str] = ()
+) -> list[ChannelFiles]:
+    """The cases of which all channels are there; the others are noted.
+
+    Where a gray image may stand for all channels of a recipe, either every case has further files or none has.
+    """
+    several = any(len(one.paths) > 1 for one in found)
+    kept = []
+    for one in found:
+        try:
+            if len(one.paths) > 1 or (several and recipe.input.kind == "volume"):
+                require_channels(one.name, one.paths, recipe.input, names)
+            kept.append(one)
+        except DataError as fault:
+            listing.faults.append(fault)
+    return kept
 
 
 def subfolders(source: Path, names: tuple[str, ...]) -> list[Path]:

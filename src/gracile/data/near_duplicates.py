@@ -87,7 +87,7 @@ def near_duplicates(cases: Sequence[CaseFiles], recipe: Recipe, alike: float = A
     seen: dict[str, np.ndarray] = {}
     for files in cases:
         try:
-            seen[files.id] = thumbnail(read_case_file(files.image, files.id, recipe.input))
+            seen[files.id] = thumbnail(read_case_file(files.image, files.id, recipe.input, channels=files.channels))
         except DataError:
             continue
     return alike_pairs(cases, seen, alike)

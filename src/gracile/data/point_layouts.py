@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles
-from gracile.data.listing import Listing, files_in, first_channels, nothing_in, subfolders
+from gracile.data.listing import Listing, channel_cases, files_in, nothing_in, subfolders
 from gracile.data.volume_layouts import volume_subjects
 from gracile.errors import DataError
 from gracile.io import POINT_SUFFIXES, VOLUME_SUFFIXES, image_files, stem
@@ -54,16 +54,18 @@ def nnlandmark(source: Path, recipe: Recipe) -> Listing | None:
     found = files_in(images, recipe)
     if not found:
         listing.faults.append(nothing_in(images, recipe))
-    named = first_channels(found, recipe, listing)
+    named = channel_cases(found, recipe, listing)
     try:
         marked = set(nnlandmark_cases(table))
     except DataError as fault:
         listing.faults.append(fault)
         marked = set()
-    subjects = volume_subjects(list(named))
-    for name, image in named.items():
-        points = (table,) if name in marked else ()
-        listing.cases.append(CaseFiles(name, image, None, None, subjects[name], points=points))
+    subjects = volume_subjects([files.name for files in named])
+    for files in named:
+        points = (table,) if files.name in marked else ()
+        image, *channels = files.paths
+        subject = subjects[files.name]
+        listing.cases.append(CaseFiles(files.name, image, None, None, subject, points=points, channels=tuple(channels)))
     return listing
 
 

@@ -63,20 +63,37 @@ def load_split(path: Path | str, cases: list[CaseFiles]) -> tuple[list[CaseFiles
             is on both sides.
     """
     train, validation = read_split(path)
+    return sides_by_id(f"The split {path}", train, validation, cases)
+
+
+def sides_by_id(
+    what: str, train: list[str], validation: list[str], cases: list[CaseFiles]
+) -> tuple[list[CaseFiles], list[CaseFiles]]:
+    """The cases of both sides of a split, which names every case once and no subject twice.
+
+    Args:
+        what: Names the split at the beginning of a sentence.
+        train: Ids to train on.
+        validation: Ids held back.
+        cases: All cases.
+
+    Raises:
+        DataError: A case is on no side or on both, a case that is named is gone, or a subject is on both sides.
+    """
     by_id = {case.id: case for case in cases}
     named = [*train, *validation]
     repeated = sorted(id for id, count in Counter(named).items() if count > 1)
     gone = sorted(set(named) - set(by_id))
     new = sorted(by_id.keys() - set(named))
-    for ids, what in ((repeated, "names twice"), (gone, "names, and the data lacks,"), (new, "does not name")):
+    for ids, said in ((repeated, "names twice"), (gone, "names, and the data lacks,"), (new, "does not name")):
         if ids:
             shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
-            raise DataError(f"The split {path} {what}: {shown}.", "Use the data that the split was made for.")
+            raise DataError(f"{what} {said}: {shown}.", "Use the data that the split was made for.")
     sides = [by_id[id] for id in train], [by_id[id] for id in validation]
     both = {case.subject for case in sides[0]} & {case.subject for case in sides[1]}
     if both:
         raise DataError(
-            f"The split {path} has the subject {min(both)} on both sides.",
+            f"{what} has the subject {min(both)} on both sides.",
             "Make a new split, so that no validation subject is trained on.",
         )
     return sides
@@ -84,5 +101,6 @@ def load_split(path: Path | str, cases: list[CaseFiles]) -> tuple[list[CaseFiles
 
 def read_split(path: Path | str) -> tuple[list[str], list[str]]:
     """The ids of the training and of the validation side of a split's file. Raises DataError."""
-    content = read_json(Path(path), "A split is a JSON with the lists train and validation.", shape=SplitShape)
+    remedy = "A split is a JSON with the lists train and validation; a file of folds goes with --folds."
+    content = read_json(Path(path), remedy, shape=SplitShape)
     return content["train"], content["validation"]

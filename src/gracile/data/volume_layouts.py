@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles
-from gracile.data.listing import Listing, files_in, nothing_in, paired, require_one_each, subfolders
+from gracile.data.listing import Listing, complete_cases, files_in, nothing_in, paired, require_one_each, subfolders
 from gracile.errors import DataError
 from gracile.io import VOLUME_SUFFIXES, image_files, stem
+from gracile.io.channels import by_case
 from gracile.io.label_names import name_parts, ranked_labels
 from gracile.io.naming import is_volume_file, numbered_subjects
 from gracile.recipe import Recipe
@@ -88,6 +89,8 @@ def volume_folders(source: Path, recipe: Recipe) -> Listing | None:
     listing = Listing()
     if not files:
         listing.faults.append(nothing_in(images[0], recipe))
+    named = {one.paths[0]: one for one in complete_cases(by_case(files, recipe.input), recipe, listing)}
+    files = list(named)
     ranked = ranked_labels(files, offered, recipe.input.labels)
     of_image = {image: _chosen(listing, image, ranked.get(image, [])) for image in files}
     used = {label for found in ranked.values() for _, label in found}
@@ -96,9 +99,10 @@ def volume_folders(source: Path, recipe: Recipe) -> Listing | None:
     if recipe.input.labels:  # what these do not name is no label, unless it has its image's very name
         left = [label for label in left if stem(label) in {stem(image) for image in rest}]
     of_image |= paired(rest, left, listing)
-    subjects = volume_subjects([stem(path) for path in files])
-    for path in files:
-        listing.cases.append(CaseFiles(stem(path), path, of_image[path], None, subjects[stem(path)]))
+    subjects = volume_subjects([one.name for one in named.values()])
+    for path, one in named.items():
+        channels = one.paths[1:]
+        listing.cases.append(CaseFiles(one.name, path, of_image[path], None, subjects[one.name], channels=channels))
     return listing
 
 

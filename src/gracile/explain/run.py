@@ -9,6 +9,7 @@ import torch
 
 from gracile.bundle import Bundle
 from gracile.case import Case
+from gracile.ensemble import require_single
 from gracile.errors import GracileError, UsageError
 from gracile.explain.feature_maps import feature_maps
 from gracile.explain.gradients import METHODS, explain
@@ -53,9 +54,17 @@ def classifier_of(bundle: Bundle, device: str = "cpu") -> GateLearner:
     """The first stage of a bundle that classifies whole pictures, with its weights.
 
     Raises:
-        UsageError: The recipe has no such stage.
+        UsageError: The recipe has no such stage, or takes no gray or color pictures.
     """
-    for spec in bundle.recipe.gates:
+    require_single(bundle, "An explanation")
+    recipe = bundle.recipe
+    if recipe.input.separate:
+        raise UsageError(
+            f"The recipe {recipe.name} takes {recipe.input.channels} channels of their own, and heat is "
+            "laid over gray and color pictures.",
+            "Choose a model of such pictures.",
+        )
+    for spec in recipe.gates:
         learner = trained_learner(bundle, spec, device)
         if isinstance(learner, GateLearner):
             return learner

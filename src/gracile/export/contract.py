@@ -72,7 +72,7 @@ def _why_not(recipe: Recipe, cascade: str) -> str:
     if recipe.prepare.intensity != INTENSITIES[cascade]:
         return f"prepare.intensity is not {INTENSITIES[cascade]}"
     if recipe.input.channels != 1:
-        return "input.channels is not 1"
+        return f"input.channels is {recipe.input.channels}, and exported models of volumes take one channel"
     if not all(np.atleast_1d(first.spacing_mm)):  # type: ignore[union-attr]
         return f"stages.{first.name}.spacing_mm keeps an axis of the volume"
     if recipe.landmarks and len(recipe.landmarks) < landmark_heat.AGREEING:
@@ -84,6 +84,9 @@ def _why_not(recipe: Recipe, cascade: str) -> str:
             return f"stages.{second.name}.decision.rule is not argmax"
         if second.decision.smallest:
             return f"stages.{second.name}.decision.smallest is not 0"
+        for setting in ("largest_only", "fill_holes"):
+            if not isinstance(getattr(second.decision, setting), bool):
+                return f"stages.{second.name}.decision.{setting} is not the same for each class"
     return ""
 
 

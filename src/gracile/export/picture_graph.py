@@ -74,11 +74,23 @@ def require_expressible(bundle: Bundle) -> None:
         raise RecipeError(
             f"The recipe {recipe.name} delineates nothing, and exported models give masks.", "Export a model that does."
         )
-    if deciding.decision.smallest:
+    if recipe.input.separate:
         raise RecipeError(
-            "Dropping small islands is nothing that a graph does at a picture's own size.",
-            f"Leave it to the program that runs the model: --set stages.{deciding.name}.decision.smallest=0",
+            f"Exported models take gray and color pictures, and the recipe {recipe.name} takes "
+            f"{recipe.input.channels} channels of their own.",
+            "Take the graphs alone: they lie in the bundle.",
         )
+    decision = deciding.decision
+    for setting, what, none in (
+        ("smallest", "Dropping small islands", "0"),
+        ("largest_only", "Keeping the largest island", "false"),
+        ("fill_holes", "Filling holes", "false"),
+    ):
+        if getattr(decision, setting):
+            raise RecipeError(
+                f"{what} is nothing that a graph does at a picture's own size.",
+                f"Leave it to the program that runs the model: --set stages.{deciding.name}.decision.{setting}={none}",
+            )
     for spec in recipe.stages:
         if spec.name not in bundle.graphs:
             raise BundleError(

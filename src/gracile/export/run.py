@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gracile.bundle import Bundle, read_bundle
+from gracile.ensemble import require_single
 from gracile.errors import UsageError, nearest, needs
 from gracile.export.formats import FORMATS
 from gracile.export.parity import Parity, require
@@ -50,6 +51,7 @@ def export_model(model: str, to: str, out: Path, cases: Sequence[Path] = (), set
     if to not in FORMATS:
         raise UsageError(f"There is no format {to!r}.", nearest(to, FORMATS))
     bundle = read_bundle(model, list(settings))
+    require_single(bundle, "An export")
     name, kind = Path(model).resolve().name, bundle.recipe.input.kind
     place = FORMATS[to].volumes if kind == "volume" else FORMATS[to].pictures
     if not place:

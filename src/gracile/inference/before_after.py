@@ -120,7 +120,8 @@ def _learned(models: Mapping[str, Contender], cases: Sequence[CaseFiles]) -> lis
     for side, model in models.items():
         kind = model.pipeline.recipe.input.kind
         learned = model.pipeline.learned_from
-        note = learned_note([image_checksum(files.image, kind) in learned for files in cases] if learned else [])
+        known = [image_checksum(files.image, kind, files.channels) in learned for files in cases] if learned else []
+        note = learned_note(known)
         notes += [f"The model {side}, {model.name}: {note}"] if note else []
     return notes
 
@@ -152,8 +153,9 @@ def _terms(before: Contender, after: Contender, protocol: str) -> _Terms:
 
 def _found(model: Contender, case: Case) -> Result:
     """A model's answer, without a mask where it refuses the case."""
+    wanted = model.pipeline.recipe.input  # the model before may know fewer channels, or others
     try:
-        result = model.pipeline(case)
+        result = model.pipeline(case.with_channels(wanted.channels, wanted.channel_names))
     except GracileError as error:
         return Result(case.id, "failed", case.grid, model.pipeline.recipe.class_names, reason=str(error))
     if result.mask is None:

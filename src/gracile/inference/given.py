@@ -18,10 +18,10 @@ Given = dict[str, Any]
 
 
 def given_for(entry: Input, region: Path | None, options: Options) -> Given:
-    """What was given for one input, as plain data: the mask of its region, vertebral levels, optic disc, a point to
-    look around, or the truth of a video.
+    """What was given for one input, as plain data: further channels, the mask of its region, vertebral levels, optic
+    disc, a point to look around, or the truth of a video.
     """
-    given: Given = {"region": str(region) if region else None}
+    given: Given = {"channels": list(map(str, entry.channels)) or None, "region": str(region) if region else None}
     if entry.kind == "volume":
         given |= {"levels": options.measure.get("levels"), "near": options.near or None}
     elif entry.kind == "picture":
@@ -42,9 +42,9 @@ def digest_of(entry: Input, given: Given) -> str:
     sidecar = sidecar_path(entry.path)
     try:
         if entry.kind == "volume":
-            files = volume_parts(entry.path)
+            files = [part for path in (entry.path, *entry.channels) for part in volume_parts(path)]
         else:
-            files = image_files(entry.path) if entry.path.is_dir() else [entry.path]
+            files = image_files(entry.path) if entry.path.is_dir() else [entry.path, *entry.channels]
         levels = levels_file(given["levels"], entry.name) if "levels" in given else None
         files = [*files, *([Path(given["region"])] if "region" in given else []), *[sidecar] * sidecar.is_file()]
         for part in (*files, *(volume_parts(levels) if levels else [])):

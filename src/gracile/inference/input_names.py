@@ -15,14 +15,18 @@ _RESERVED = re.compile(r"(cases|measurements|predictions)(\.\d+of\d+)?|report", 
 """Names of what a run folder holds of all inputs, such as its tables: a video of such a name would replace them."""
 
 
-def input_names(paths: Sequence[Path]) -> list[str]:
+def input_names(paths: Sequence[Path], named: Mapping[Path, str] | None = None) -> list[str]:
     """A name for each of some inputs: its stem; of equal ones with the folder in front in which they differ.
 
     Where they lie in one folder, as ``a.png`` beside ``a.jpg``, the suffix tells them apart.
+
+    Args:
+        paths: The inputs.
+        named: Names that some have, which are not their stems.
     """
     groups: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
-        groups[_own_name(path)].append(path)
+        groups[(named or {}).get(path) or _own_name(path)].append(path)
     names = {}
     for name, members in groups.items():
         fronts = telling_folders(members) if len(members) > 1 else [""]
@@ -41,7 +45,7 @@ def input_key(path: Path | str, recorded: bool = True) -> str:
     return os.path.abspath(path) if recorded else f"{path} {uuid4().hex}"  # noqa: PTH100  a link is not followed
 
 
-def free_name(key: str, wanted: str, taken: Mapping[str, str]) -> str:
+def free_name(key: str, wanted: str, taken: Mapping[str, str], own: str = "") -> str:
     """The name of an input among others that came before it and keep theirs.
 
     It is the one wanted or, where that is taken, one with the parent folder in front that differs from the other's,
@@ -51,15 +55,18 @@ def free_name(key: str, wanted: str, taken: Mapping[str, str]) -> str:
         key: Of the input, see `input_key`.
         wanted: Its name, were it alone.
         taken: The key of the input that bears a name, by name.
+        own: What follows the folders in front; empty takes its path's.
     """
-    return next(name for name in _candidates(key, wanted, taken) if name not in taken and not _RESERVED.fullmatch(name))
+    return next(
+        name for name in _candidates(key, wanted, taken, own) if name not in taken and not _RESERVED.fullmatch(name)
+    )
 
 
-def _candidates(key: str, wanted: str, taken: Mapping[str, str]) -> Iterator[str]:
+def _candidates(key: str, wanted: str, taken: Mapping[str, str], own: str) -> Iterator[str]:
     yield wanted
     path = Path(key)
     if path.is_absolute():  # as all but cameras are
-        own = _own_name(path)
+        own = own or _own_name(path)
         if wanted in taken:
             front = telling_folders([Path(taken[wanted]), path])[1]
             yield f"{front}-{own}" if front else f"{own}-{_suffix(path)}"

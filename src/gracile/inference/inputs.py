@@ -5,13 +5,15 @@ import logging
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from gracile.data.csv_paths import images_of_csv
 from gracile.errors import DataError, UsageError
 from gracile.inference.input_names import input_names
 from gracile.inference.volume_inputs import matching_volumes, whole_series
+from gracile.io.channels import by_case
 from gracile.io.dicom import DICOM_SUFFIXES, is_dicom
 from gracile.io.dicom.clips import is_clip
 from gracile.io.dicom.pictures import has_pixels
@@ -20,11 +22,13 @@ from gracile.io.naming import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
     VOLUME_SUFFIXES,
+    channel_of,
     first_channels,
     image_files,
     is_volume_file,
     stem,
 )
+from gracile.recipe import InputSpec
 
 FRAMES = "frames:"
 """In front of a folder: its pictures are the frames of one video."""
@@ -48,13 +52,15 @@ class Input:
 
     A ``video`` is a clip or a folder of frames; the path of a ``camera`` is ``camera:0``, as it was asked for. A
     ``volume`` is a file, or a folder with a DICOM series or a file of it. The ``key`` tells it from all others of a run
-    folder, see `gracile.inference.input_names.input_key`; empty outside of one.
+    folder, see `gracile.inference.input_names.input_key`; empty outside of one. ``channels`` are the files of a
+    picture's or a volume's further channels, in the recipe's order; a missing one stands where it would lie.
     """
 
     path: Path
     name: str
     kind: Kind = "picture"
     key: str = ""
+    channels: tuple[Path, ...] = ()
 
     @property
     def folder(self) -> Path | None:
@@ -89,16 +95,17 @@ class Shard:
         return inputs[self.number - 1 :: self.count]
 
 
-def find_inputs(patterns: list[str], takes: Literal["image", "volume"] = "image") -> list[Input]:
+def find_inputs(patterns: list[str], takes: Literal["image", "volume"] | InputSpec = "image") -> list[Input]:
     """Files, folders and globs to a list of inputs with names of their own.
 
     A folder stands for the pictures and videos right in it, ``frames:FOLDER`` for one video of its pictures, and
     ``camera:0`` for a camera; for recipes of volumes a folder stands for the volumes right in it or is a DICOM series.
-    Where two inputs share a stem, the last parent folder in which they differ goes in front.
+    Where two inputs share a stem, the last parent folder in which they differ goes in front. For recipes of several
+    channels files ``CASE_0000`` and ``CASE_0001`` are one input, and a CSV names the files of many.
 
     Args:
         patterns: What was asked for.
-        takes: What the recipe takes (its ``input.kind``).
+        takes: What the recipe takes: its ``input``, or only the kind of it.
 
     Raises:
         DataError: Nothing matches, or two inputs cannot be told apart by name.
@@ -106,21 +113,57 @@ def find_inputs(patterns: list[str], takes: Literal["image", "volume"] = "image"
     """
     if not patterns:
         raise UsageError("Nothing is named to look at.", "Name files, folders or quoted patterns.")
+    wanted = takes if isinstance(takes, InputSpec) else InputSpec(kind=takes)
     paths: dict[str, Path] = {}
+    listed: list[Input] = []
     for pattern in patterns:
-        for path in _channels_left_out(_matches(pattern) if takes == "image" else matching_volumes(pattern)):
+        if wanted.separate and pattern.lower().endswith(".csv"):
+            listed += _in_table(Path(pattern), wanted)
+            continue
+        for path in _channels_left_out(
+            _matches(pattern) if wanted.kind == "image" else matching_volumes(pattern), wanted
+        ):
             paths.setdefault(os.path.abspath(path), path)  # noqa: PTH100  a link is not followed
-    ordered = list(paths.values()) if takes == "image" else whole_series(list(paths.values()))
-    names = input_names(ordered)
+    ordered = list(paths.values()) if wanted.kind == "image" else whole_series(list(paths.values()))
+    found = [*_cases(ordered, wanted), *listed]
+    named = {one.path: one.name for one in found if one.name}
+    names = input_names([one.path for one in found], named)
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise DataError(f"Several inputs would be named {repeated[0]!r}.", "Predict them into different folders.")
-    kinds: list[Kind] = ["volume" if takes == "volume" else _kind(path) for path in ordered]
-    return [Input(path, name, kind) for path, name, kind in zip(ordered, names, kinds, strict=True)]
+    return [replace(one, name=name) for one, name in zip(found, names, strict=True)]
 
 
-def _channels_left_out(paths: list[Path]) -> list[Path]:
-    """The inputs without further channels of nnU-Net's cases, of which only the first is read; that is said."""
+def _cases(paths: list[Path], wanted: InputSpec) -> list[Input]:
+    """Files as inputs, those of one case together; its name is told where that is not its file's."""
+    found = []
+    for files in by_case(paths, wanted):
+        first, *others = files.paths
+        kind: Kind = "volume" if wanted.kind == "volume" else "picture" if others else _kind(first)
+        if kind in ("video", "camera") and wanted.separate:
+            raise DataError(
+                f"{first} is a video, and this recipe takes pictures of {wanted.channels} channels.", "Name pictures."
+            )
+        numbered = wanted.joins_files and channel_of(first) and files.name != stem(first)
+        found.append(Input(first, files.name if numbered else "", kind, channels=tuple(others)))
+    return found
+
+
+def _in_table(path: Path, wanted: InputSpec) -> list[Input]:
+    """The cases that a CSV lists. Raises DataError."""
+    listing = images_of_csv(path, wanted)
+    if listing is None:
+        raise DataError(f"There is no file {path}.", "Name a CSV with the columns image_NAME, one for each channel.")
+    if listing.faults:
+        raise listing.faults[0]
+    kind: Kind = "volume" if wanted.kind == "volume" else "picture"
+    return [Input(case.image, case.id, kind, channels=case.channels) for case in listing.cases]
+
+
+def _channels_left_out(paths: list[Path], wanted: InputSpec) -> list[Path]:
+    """The inputs without further channels of nnU-Net's cases where only the first is read; that is said."""
+    if wanted.joins_files:
+        return paths
     kept = first_channels(paths)
     if len(kept) < len(paths):
         log.warning("%d files were left out: only the first channel of each case is read", len(paths) - len(kept))

@@ -68,7 +68,7 @@ def named_inputs(inputs: Sequence[Input], own: Iterable[Source]) -> list[Input]:
     for entry in inputs:
         key = input_key(entry.path, entry.kind != "camera")
         if key not in known:
-            known[key] = free_name(key, entry.name, taken)
+            known[key] = free_name(key, entry.name, taken, entry.name if entry.channels else "")
             taken[known[key]] = key
         named.append(replace(entry, name=known[key], key=key))
     return named

@@ -136,7 +136,8 @@ class Answering:
         if one.reused is None and one.is_still:
             start = time.perf_counter()
             try:
-                one.case = read_case_file(entry.path, entry.name, self.pipeline.recipe.input, region)
+                wanted = self.pipeline.recipe.input
+                one.case = read_case_file(entry.path, entry.name, wanted, region, entry.channels)
                 if self.options.near:
                     one.case.start_mm = start_point(self.options.near, entry.name)
             except Exception as error:  # what one input does must not cost the others
@@ -201,6 +202,7 @@ class Answering:
         if not self.pipeline.learned_from or not one.is_still:
             return False
         try:
-            return image_checksum(one.entry.path, self.pipeline.recipe.input.kind) in self.pipeline.learned_from
+            kind, entry = self.pipeline.recipe.input.kind, one.entry
+            return image_checksum(entry.path, kind, entry.channels) in self.pipeline.learned_from
         except (OSError, DataError):
             return False

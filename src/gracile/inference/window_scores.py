@@ -38,8 +38,10 @@ def score_windows(bundle: Bundle, cases: Sequence[CaseFiles]) -> dict[str, Any]:
     spec = next((spec for spec in recipe.stages if spec.role == "scans windows"), None)
     if spec is None:
         raise UsageError(f"The recipe {recipe.name} classifies no windows.", "Leave --windows out.")
-    learner = trained_learner(bundle, spec)
-    score = TorchRunner(learner, "float32")
+    learners = [
+        trained_learner(part, own) for part in bundle.parts for own in part.recipe.stages if own.role == "scans windows"
+    ]
+    learner, scores_of = learners[0], [TorchRunner(one, "float32") for one in learners]
     pointed = [files for files in cases if files.points]
     if not pointed:
         raise DataError("No case has points to cut windows around.", "Name a folder of volumes and their points.")
@@ -47,7 +49,8 @@ def score_windows(bundle: Bundle, cases: Sequence[CaseFiles]) -> dict[str, Any]:
     for files in pointed:
         prepared = prepare(read_case(files, recipe), recipe)[0]
         samples = learner.held_back([prepared])[0]
-        answers.append(softmax(score(samples["image"].numpy()), axis=1))
+        windows = samples["image"].numpy()
+        answers.append(np.mean([softmax(score(windows), axis=1) for score in scores_of], axis=0))
         targets.append(samples["target"].numpy())
     probabilities, truth = np.concatenate(answers), np.concatenate(targets)
     names = learner.answer_names()

@@ -1,8 +1,6 @@
 """Decode a picture file into the values it really holds, before anyone scales or interprets them."""
 
-import struct
 import threading
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,24 +15,15 @@ from gracile.io.bounded import BoundedFile
 from gracile.io.dicom import is_dicom
 from gracile.io.dicom.pictures import read_stored
 from gracile.io.kinds import group_by_content
+from gracile.io.tiff_pages import UNREADABLE, Pages, tiff_pages, upright
 
 MAX_PIXELS = 300_000_000
 _TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-    tifffile.TiffFileError,
-)
 # Pillow keeps only the high byte of a 16-bit color sample; decoded in the other byte order it gives the low byte.
 _OTHER_BYTE_ORDER = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
+_PLAIN = (0, 1, 2)
+"""How values of a TIFF stand for light, where they do so as they are: white or black is zero, or RGB."""
+
 _REMEDY = "Open it in an image viewer; if it does not show there either, copy or export it again."
 _OF_A_VIDEO = "Name one of its frames; `gracile predict` and gracile.predict take videos."
 
@@ -71,11 +60,16 @@ class Decoded:
         return colors[..., 0] if gray else colors
 
 
-def decode(path: Path | str) -> Decoded:
+def decode(path: Path | str, channels: int = 0) -> Decoded:
     """Decode a PNG, TIF, JPEG, GIF, BMP or DICOM file, turned upright by its EXIF or TIFF orientation.
 
     The kind of file is told by its content, not by its suffix. Of several pages or frames the first is read; a TIFF's
     thumbnails and smaller copies of the picture are none.
+
+    Args:
+        path: The file.
+        channels: A number above 1 wants so many channels where the file has them, as samples or as pages of a TIFF:
+            none of them is then taken for opacity.
 
     Raises:
         DataError: The file is absent, empty, truncated, unreadable or claims more than 300 megapixels.
@@ -93,13 +87,16 @@ def decode(path: Path | str) -> Decoded:
     if is_dicom(path):
         return Decoded(read_stored(path))
     try:
-        pages = _tiff_pages(path) if magic in _TIFF_MAGIC else _Pages()
+        pages = tiff_pages(path) if magic in _TIFF_MAGIC else Pages()
+        decoded = _tiff_channels(path, pages, channels) if magic in _TIFF_MAGIC and channels > 1 else None
+        if decoded is not None:
+            return decoded
         decoded = _decode_tiff(path, pages.first) if magic in _TIFF_MAGIC else None
         if decoded is None:
             # By file object: given a name, Pillow maps uncompressed TIFFs and shears those on their side.
             with _no_pillow_limit(), BoundedFile(path) as file, Image.open(file) as image:
                 if magic not in _TIFF_MAGIC:
-                    pages = _Pages(count=int(getattr(image, "n_frames", 1)))
+                    pages = Pages(count=int(getattr(image, "n_frames", 1)))
                 elif pages.first:
                     image.seek(pages.first)
                 _check_size(path, image.width, image.height)
@@ -108,10 +105,11 @@ def decode(path: Path | str) -> Decoded:
         if group_by_content(path) == "video":
             raise DataError(f"{path} is a video, and one picture is needed.", _OF_A_VIDEO) from error
         raise DataError(f"{path} cannot be read as an image (it is of no kind that is known).", _REMEDY) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = str(error).replace(str(path), path.name).rstrip(".")
         raise DataError(f"{path} cannot be read as an image ({reason}).", _REMEDY) from error
-    _split_alpha(decoded)
+    if channels < 2 or decoded.values.shape[2:] != (channels,):
+        _split_alpha(decoded)
     decoded.pages = pages.count
     if pages.count > 1:
         decoded.flags.insert(0, f"the file has {pages.count} frames or pages; the first was read")
@@ -193,43 +191,6 @@ def _both_bytes(path: Path, image: Image.Image) -> np.ndarray | None:
     return high.astype(np.uint16) << 8 | low
 
 
-@dataclass(frozen=True)
-class _Pages:
-    """Which of a file's pages is its picture.
-
-    Args:
-        first: Index of the first page that is no smaller copy.
-        count: How many pages are none.
-        smaller: Whether there are smaller copies.
-    """
-
-    first: int = 0
-    count: int = 1
-    smaller: bool = False
-
-
-def _tiff_pages(path: Path) -> _Pages:
-    """The pages of a TIFF of about the size of the largest; those of less than half of it are thumbnails and the like.
-
-    Masks of transparency and damaged pages do not count. Source: TIFF 6.0, NewSubfileType (254).
-    """
-    with tifffile.TiffFile(path) as file:
-        file.pages.useframes = False
-        sizes = {}
-        for index in range(len(file.pages)):
-            try:
-                page = file.pages[index]
-            except _UNREADABLE:
-                if not index:
-                    raise
-                continue
-            if isinstance(page, tifffile.TiffPage) and not page.is_mask:
-                sizes[index] = page.imagewidth * page.imagelength
-    largest = max(sizes.values(), default=0)
-    full = [index for index, size in sizes.items() if 2 * size >= largest]
-    return _Pages(full[0], len(full), len(full) < len(sizes)) if full else _Pages()
-
-
 def _decode_tiff(path: Path, index: int) -> Decoded | None:
     """A TIFF with more than 8 bits or unusual channels; None where Pillow reads it as well or better."""
     with tifffile.TiffFile(path) as file:
@@ -256,17 +217,34 @@ def _decode_tiff(path: Path, index: int) -> Decoded | None:
     notes = []
     if orientation not in (0, 1):
         notes.append("turned upright as its TIFF orientation says")
-        values = _upright(values, orientation)
+        values = upright(values, orientation)
     return Decoded(values, notes=notes)
 
 
-def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo an orientation from 2 to 8 (TIFF 6.0, tag 274: which sides row 0 and column 0 are)."""
-    if orientation in (5, 6, 7, 8):
-        values = values.swapaxes(0, 1)
-    rows = -1 if orientation in (3, 4, 7, 8) else 1
-    columns = -1 if orientation in (2, 3, 6, 7) else 1
-    return np.ascontiguousarray(values[::rows, ::columns])
+def _tiff_channels(path: Path, pages: Pages, channels: int) -> Decoded | None:
+    """A TIFF that has so many channels, each a sample of its pixels or a page of its own; None for another."""
+    with tifffile.TiffFile(path) as file:
+        file.pages.useframes = False
+        some = [page for index in pages.whole if isinstance(page := file.pages[index], tifffile.TiffPage)]
+        first = some[0]
+        apart = len(some) == channels and all(page.samplesperpixel == 1 for page in some)
+        if not (apart or first.samplesperpixel == channels) or first.photometric not in _PLAIN:
+            return None
+        _check_size(path, first.imagewidth, first.imagelength)
+        if apart and len({(page.shape, page.dtype) for page in some}) > 1:
+            raise ValueError("its pages are of several sizes or kinds")
+        values = np.stack([page.asarray() for page in some], axis=-1) if apart else first.asarray()
+        if not apart and first.axes.startswith("S"):
+            values = np.moveaxis(values, 0, -1)
+        if first.photometric == 0 and values.dtype.kind == "u":
+            values = np.iinfo(values.dtype).max - values
+        tag = first.tags.get(274)
+    if values.ndim != 3:
+        raise ValueError(f"an array of {values.ndim} axes is not a picture")
+    orientation = int(tag.value) if tag is not None else 1
+    if orientation in (0, 1):
+        return Decoded(values)
+    return Decoded(upright(values, orientation), notes=["turned upright as its TIFF orientation says"])
 
 
 def _split_alpha(decoded: Decoded) -> None:

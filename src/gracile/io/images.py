@@ -38,12 +38,23 @@ def read_image(path: Path | str) -> tuple[np.ndarray, list[str]]:
     return image, [*flags, *notes]
 
 
-def read_upright(path: Path) -> tuple[np.ndarray, list[str], list[str]]:
-    """As `read_image` for a file that is no DICOM, with flags apart from notes as in `gracile.case.Case`."""
-    decoded = decode(path)
+def read_upright(path: Path, channels: int = 0) -> tuple[np.ndarray, list[str], list[str]]:
+    """As `read_image` for a file that is no DICOM, with flags apart from notes as in `gracile.case.Case`.
+
+    Args:
+        path: The file.
+        channels: How many are wanted, each of its own meaning: they are then scaled to 8 bits each by itself. 0 wants a
+            gray or a color picture.
+    """
+    decoded = decode(path, channels)
     values = decoded.without_palette()
+    if channels > 1 and values.shape[2:] == (channels,) and decoded.alpha is None:
+        parts = [_to_8_bit(path, values[..., index]) for index in range(channels)]
+        notes = [f"channel {number}: {note}" for number, (_, some) in enumerate(parts, start=1) for note in some]
+        return np.stack([part for part, _ in parts]), decoded.flags, decoded.notes + notes
     if values.ndim == 3 and values.shape[2] != 3:
-        raise DataError(f"{path} has {values.shape[2]} channels; a picture has 1 or 3.", "Choose the channels first.")
+        wanted = f"{channels} are wanted" if channels > 1 else "a picture has 1 or 3"
+        raise DataError(f"{path} has {values.shape[2]} channels; {wanted}.", "Choose the channels first.")
     values, notes = _to_8_bit(path, values)
     notes = decoded.notes + notes
     if decoded.alpha is not None:

@@ -17,7 +17,7 @@ SIDECAR_KEY = "pixel_spacing_mm"
 _REMEDY = f'Write it as {{"{SIDECAR_KEY}": [0.08, 0.08]}}: row and column distance in mm.'
 
 
-def read_picture(path: Path | str, id: str) -> Case:
+def read_picture(path: Path | str, id: str, channels: int = 0) -> Case:
     """Read a picture as a case: PNG, TIF, JPEG, GIF, BMP or single-frame DICOM.
 
     The pixel size is that of the sidecar ``NAME.json`` where there is one, else the DICOM file's own.
@@ -25,6 +25,8 @@ def read_picture(path: Path | str, id: str) -> Case:
     Args:
         path: The file.
         id: Name of the case.
+        channels: How many are wanted where each has a meaning of its own, as samples or pages of a TIFF; a file that
+            has others is read as a gray or a color picture.
 
     Raises:
         DataError: The file or its sidecar cannot be read, or it is a clip.
@@ -37,7 +39,7 @@ def read_picture(path: Path | str, id: str) -> Case:
         image, spacing, region = picture.image, picture.spacing_mm, picture.region
         flags, notes = picture.flags, picture.notes
     else:
-        image, flags, notes = read_upright(path)
+        image, flags, notes = read_upright(path, channels)
     spacing = read_sidecar(path) or spacing
     grid = Grid(image.shape[1:], spacing_mm=spacing)
     return Case(id, image, grid, region=region, source=path, flags=flags, notes=notes)

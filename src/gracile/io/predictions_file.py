@@ -1,7 +1,7 @@
 """``predictions.json``: what is known of all inputs of a run folder."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, NotRequired
@@ -27,6 +27,7 @@ NOTHING: Record = {
     "reason": "",
     "gates": {},
     "gate_decisions": {},
+    "agreement": None,
     "landmarks": [],
     "measurements": [],
     "marks": {},
@@ -68,6 +69,7 @@ class RecordShape(TypedDict):
     reason: NotRequired[Text]
     gates: NotRequired[dict[Text, float | None]]
     gate_decisions: NotRequired[dict[Text, Any]]
+    agreement: NotRequired[float | None]
     landmarks: NotRequired[list[dict[Text, Any]]]
     measurements: NotRequired[list[MeasurementShape]]
     marks: NotRequired[dict[Text, Any]]
@@ -146,6 +148,11 @@ def learned_notes(folders: Sequence[Path]) -> list[str]:
             note = learned_note([bool(record["learned"]) for record in records])
             notes += [f"{folder}: {note}"] if note else []
     return notes
+
+
+def channels_of(record: Mapping[str, Any]) -> tuple[Path, ...]:
+    """The files of the further channels of a record's input, in the recipe's order."""
+    return tuple(Path(path) for path in record.get("given", {}).get("channels") or ())
 
 
 def completed(record: Record) -> Record:

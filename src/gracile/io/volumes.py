@@ -17,7 +17,7 @@ from gracile.io.nifti import read_nifti
 from gracile.io.nrrd_reading import nrrd_data_file, read_nrrd
 from gracile.io.voxels import Voxels, require_bodily_size, times
 
-FourthAxis = Literal["refuse", "first", "mean"]
+FourthAxis = Literal["refuse", "first", "mean", "channels"]
 
 _READERS = {
     ".nii": read_nifti, ".nii.gz": read_nifti, ".nrrd": read_nrrd, ".nhdr": read_nrrd, ".mha": read_metaimage,
@@ -28,14 +28,15 @@ _READERS = {
 def read_volume(path: Path | str, id: str, *, fourth_axis: FourthAxis = "refuse", series: str = "") -> Case:
     """Read a volume as a case: a file, or a folder with a DICOM series, or one file of such.
 
-    The image is ``(1, I, J, K)`` float32 with its axes in the file's order and its values scaled as the file says; the
-    grid's affine leads to RAS+ mm. A single slice has ``K = 1``. Voxels that are no numbers become 0. What was
-    changed is in the flags and notes.
+    The image is ``(1, I, J, K)`` float32, ``(channels, I, J, K)`` where a file's volumes are channels, with its axes in
+    the file's order and its values scaled as the file says; the grid's affine leads to RAS+ mm. A single slice has
+    ``K = 1``. Voxels that are no numbers become 0. What was changed is in the flags and notes.
 
     Args:
         path: The file or folder.
         id: Name of the case.
-        fourth_axis: What to do with several volumes in one file: refuse them, take the first, or their mean.
+        fourth_axis: What to do with several volumes in one file: refuse them, take the first, their mean, or each as a
+            channel.
         series: Number or UID of the DICOM series that is meant, where a folder holds several.
 
     Raises:
@@ -43,17 +44,19 @@ def read_volume(path: Path | str, id: str, *, fourth_axis: FourthAxis = "refuse"
     """
     path = Path(path)
     voxels = read_voxels(path, series)
-    values = _three_axes(path, voxels, fourth_axis)
+    values = _channels(voxels.values) if fourth_axis == "channels" else _three_axes(path, voxels, fourth_axis)[None]
+    if values.ndim != 4:
+        raise DataError(f"{path} has {values.ndim} axes; a channel has three.", "Export one volume for each channel.")
     with np.errstate(over="ignore"):
         image = np.ascontiguousarray(values, dtype=np.float32)
     wrong = ~np.isfinite(image)
     if wrong.any():
-        if not image.flags.writeable or image is voxels.values:
+        if not image.flags.writeable or np.may_share_memory(image, voxels.values):
             image = image.copy()
         image[wrong] = 0.0
         voxels.flags.append(f"{int(wrong.sum())} voxels are no numbers (NaN or infinite): set to 0")
-    grid = Grid(image.shape, voxels.affine, nifti=voxels.nifti)
-    return Case(id, image[None], grid, source=path, flags=voxels.flags, notes=voxels.notes)
+    grid = Grid(image.shape[1:], voxels.affine, nifti=voxels.nifti)
+    return Case(id, image, grid, source=path, flags=voxels.flags, notes=voxels.notes)
 
 
 def read_voxels(path: Path, series: str = "") -> Voxels:
@@ -96,6 +99,13 @@ def is_volume(path: Path) -> bool:
     return is_volume_file(path) or bool(path.is_dir() and dicom_files(path))
 
 
+def _channels(values: np.ndarray) -> np.ndarray:
+    """``(I, J, K, channels)`` to ``(channels, I, J, K)``; NIfTI has vectors along a fifth axis, after one time."""
+    if values.ndim == 5 and values.shape[3] == 1:
+        values = values[:, :, :, 0]
+    return values[None] if values.ndim == 3 else np.moveaxis(values, -1, 0)
+
+
 def _three_axes(path: Path, voxels: Voxels, fourth_axis: FourthAxis) -> np.ndarray:
     values, size = voxels.values, voxels.values.shape[:3]
     while values.ndim > 3 and values.shape[-1] == 1:
@@ -114,7 +124,8 @@ def _three_axes(path: Path, voxels: Voxels, fourth_axis: FourthAxis) -> np.ndarr
         raise DataError(
             f"{path} is 4D: {count} volumes of {times(size)} voxels.",
             "Export the one that is meant. Or take the first with --set input.fourth_axis=first, their mean with "
-            "--set input.fourth_axis=mean.",
+            "--set input.fourth_axis=mean. Where they are channels of one image, set "
+            "input.channels to their number and input.fourth_axis to channels.",
         )
     if fourth_axis == "first":
         voxels.notes.append(f"the first of {count} volumes was taken")

@@ -116,7 +116,7 @@ def agreement(cases: Sequence[Case], right: Sequence[Result], found: Sequence[Re
 def score(case: Case, result: Result) -> float:
     """Dice of all structures together, or the share of landmarks within 1 mm; NaN without a truth."""
     if case.points:
-        near = [mark.point_mm is not None and np.linalg.norm(mark.point_mm - case.points[mark.name]) <= 1.0
+        near = [mark.point_mm is not None and bool(np.linalg.norm(mark.point_mm - case.points[mark.name]) <= 1.0)
                 for mark in result.landmarks if mark.name in case.points]  # fmt: skip
         return float(np.mean(near))
     if case.truth is None or result.mask is None:

@@ -47,7 +47,8 @@ def fit_stage(
 
     Args:
         stage: The stage; holds the chosen weights afterwards: the best by its `choosing` score of those that were
-            validated and the last ones, or the last ones when nothing was held back. Then it is calibrated.
+            validated and the last ones, or the last ones when nothing was held back or nothing shall choose. Then it is
+            calibrated, where held-back cases may.
         training: Prepared cases with truth.
         validation: Held-back ones; may be empty.
         spec: How this stage is trained.
@@ -91,12 +92,16 @@ def fit_stage(
         sign = 1.0 if way == "max" else -1.0
         scores = _mean_scores(module, validation)
         figures["chosen"] = f"last epoch, best by {choosing}"
-        best = read_checkpoint(out / "best.ckpt") if (out / "best.ckpt").exists() else None
+        chooses = spec.choose == "best"
+        if not chooses:
+            figures["chosen"] = "last epoch, fixed schedule, held-back cases chose nothing"
+        best = read_checkpoint(out / "best.ckpt") if chooses and (out / "best.ckpt").exists() else None
         if best is not None and sign * best["scores"][choosing] > sign * scores[choosing]:
             take_weights(stage, best, out / "best.ckpt")
             scores = best["scores"]
             figures = {"epochs": best["epoch"] + 1, "chosen": f"best by {choosing}"}
-        scores = {**scores, **stage.eval().calibrate(validation)}
+        if chooses:
+            scores = {**scores, **stage.eval().calibrate(validation)}
     return {
         **figures,
         "steps_of_the_run": trainer.global_step // module.optimizers_count,

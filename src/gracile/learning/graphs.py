@@ -9,7 +9,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from gracile.bundle import add_graphs, bundle_folder, graph_file, network_name, read_bundle, stage_of
+from gracile.bundle import (
+    add_graphs,
+    bundle_folder,
+    graph_file,
+    member_folder,
+    network_name,
+    read_bundle,
+    stage_of,
+)
+from gracile.ensemble import renew_members
 from gracile.errors import BundleError, GracileError
 from gracile.learning.export import export_graph
 from gracile.learning.learners import Exported, Learner
@@ -117,4 +126,11 @@ def upgrade_bundle(name_or_folder: str) -> dict[str, str]:
     """
     folder = bundle_folder(name_or_folder)
     bundle = read_bundle(folder)
+    if bundle.members:
+        reasons: dict[str, str] = {}
+        for number, member in enumerate(bundle.members, start=1):
+            own = upgrade_bundle(str(member.folder))
+            reasons |= {f"{member_folder(number)}/{stage}": reason for stage, reason in own.items()}
+        renew_members(folder)
+        return reasons
     return write_graphs([trained_learner(bundle, spec) for spec in bundle.recipe.stages], folder)

@@ -62,7 +62,8 @@ def ordinary_of(
         if seconds is not None and number >= FEWEST and time.monotonic() - start > seconds:
             break
         try:
-            case = read_case_file(files.image, files.id, pipeline.recipe.input)  # alone, as it is predicted
+            wanted = pipeline.recipe.input
+            case = read_case_file(files.image, files.id, wanted, channels=files.channels)  # alone, as it is predicted
             figures.append(case_figures(case, pipeline(case), pipeline.recipe))
         except GracileError as error:
             log.warning("%s tells nothing of ordinary answers: %s", files.id, error)

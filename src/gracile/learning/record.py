@@ -20,7 +20,7 @@ from gracile.io.model_card import LEARNED_FROM
 from gracile.learning.transfer import Transfer
 from gracile.names import VERSION
 from gracile.plain_data import Text, read_json
-from gracile.recipe import Recipe, StageSpec, recipe_from
+from gracile.recipe import Recipe, StageSpec, TrainSpec, recipe_from
 from gracile.settings import read_mapping
 
 PACKAGES = ("torch", "torchvision", "monai", "lightning", "numpy", "scipy", "scikit-image", "safetensors")
@@ -142,15 +142,16 @@ def require_same_start(source: Bundle | None, out: Path, recipe: Recipe) -> None
     """Raise UsageError when a stage that has no checkpoint yet would start from other weights than the run did."""
     recorded = _started_from(out)
     given = source.checksums if source else None
-    waiting = [spec.name for spec in recipe.stages if not _is_under_way(spec, out / spec.name, out / "split.json")]
+    waiting = [spec.name for spec in recipe.stages if not _is_under_way(spec, recipe.train_of(spec), out)]
     if waiting and given != (recorded["sha256"] if recorded else None):
         raise UsageError(f"The run in {out} was started from other weights.", "Give --from as when it was started.")
 
 
-def _is_under_way(spec: StageSpec, folder: Path, split: Path) -> bool:
+def _is_under_way(spec: StageSpec, train: TrainSpec, out: Path) -> bool:
     """Whether nothing of a stage has still to begin from the weights that the run was started from."""
+    folder, split = out / spec.name, out / "split.json"
     begun = [folder / "last.ckpt"]
-    if not read_split(split)[1]:
+    if not read_split(split)[1] or train.choose == "last":
         begun += [folder / f"crossfit{part}" / "last.ckpt" for part in range(spec.parts_judged)]
     return all(checkpoint.exists() for checkpoint in begun)
 
@@ -159,6 +160,15 @@ def recorded_transfers(out: Path) -> dict[str, Transfer]:
     """What the stages of a run took over when it was started."""
     stages = (_started_from(out) or {}).get("stages", {})
     return {name: Transfer.from_dict(name, record) for name, record in stages.items()}
+
+
+def require_start(source: Bundle | None, out: Path) -> None:
+    """Raise UsageError where a run was started from other weights, whatever is trained by now."""
+    recorded = _started_from(out) if (out / "environment.json").is_file() else None
+    if (out / "environment.json").is_file() and (source.checksums if source else None) != (
+        recorded["sha256"] if recorded else None
+    ):
+        raise UsageError(f"The run in {out} was started from other weights.", "Give --from as when it was started.")
 
 
 def _started_from(out: Path) -> dict[str, Any] | None:
@@ -171,9 +181,16 @@ def _environment(out: Path) -> dict[str, Any]:
     return {"started_from": None, **content}
 
 
-def model_card(recipe: Recipe, out: Path, figures: dict[str, Any], transfers: Iterable[Transfer]) -> dict[str, Any]:
-    """The card of the bundle of a run."""
+def model_card(
+    recipe: Recipe,
+    out: Path,
+    figures: dict[str, Any],
+    transfers: Iterable[Transfer],
+    learned: Iterable[CaseFiles] | None = None,
+) -> dict[str, Any]:
+    """The card of the bundle of a run, which learned from some of its cases; None: from all."""
     data, machine = read_json(out / "data.json", ANEW, shape=DataShape), _environment(out)
+    ids = set(data["files"]) if learned is None else {case.id for case in learned}
     started_from = machine["started_from"]
     if started_from:
         started_from = {name: value for name, value in started_from.items() if name != "stages"}
@@ -189,6 +206,6 @@ def model_card(recipe: Recipe, out: Path, figures: dict[str, Any], transfers: It
         **({"fine_tuning": lines} if (lines := [line for some in transfers for line in some.sentences()]) else {}),
         **({"gate": f"none: {recipe.ungated}"} if recipe.ungated else {}),
         "validation": figures,
-        LEARNED_FROM: sorted({entry["image"] for entry in data["files"].values() if "image" in entry}),
+        LEARNED_FROM: sorted({entry["image"] for id, entry in data["files"].items() if id in ids and "image" in entry}),
         "limits": ["Not a medical device. Check every result in its picture before it is used."],
     }

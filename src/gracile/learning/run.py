@@ -46,6 +46,8 @@ def train(
     start: str | Path | None = None,
     resume: bool = False,
     budget: TimeBudget | None = None,
+    cache: Path | None = None,
+    checked: bool = False,
 ) -> Path:
     """Train every stage of a recipe and write the bundle.
 
@@ -61,6 +63,8 @@ def train(
         start: Bundle whose weights to start from.
         resume: Continue the run in ``out`` with its own recipe and split.
         budget: How long all of it may take; None leaves it to the recipe.
+        cache: Folder of the prepared cases, which several runs of one recipe may share; that of the run when None.
+        checked: Whether the cases were checked already.
 
     Returns:
         The folder of the bundle.
@@ -77,9 +81,9 @@ def train(
     record = out / "recipe.yaml"
     if record.exists() and not resume and is_first():
         raise UsageError(f"{out} already holds a run.", "Add --resume to continue it, or choose another --out.")
-    if not resume:
+    if not resume and not checked:
         require_sound(cases, recipe, split)
-    elif is_first():
+    elif resume and is_first():
         require_same_data(usable, recipe, out / "data.json")
     training, validation = sides_of(usable, recipe, out / "split.json" if resume else split)
     if is_first():
@@ -93,21 +97,24 @@ def train(
     if is_first() and not resume:
         _say(recipe, transfers)
         write_record(recipe, usable, out, source, transfers)
+        budget.note()
     if resume:
         transfers = recorded_transfers(out)
-    sides = [[prepared_case(files, recipe, out / "cache") for files in part] for part in (training, validation)]
+    kept = cache or out / "cache"
+    sides = [[prepared_case(files, recipe, kept) for files in part] for part in (training, validation)]
     for stage in stages:
         stage.require_lessons(sides[0])
     trained, figures = _fit_stages(stages, sides, recipe, transfers, source, out, budget)
     if is_first():
         taught = [stage for stage in stages if stage.name in figures]
         weights = {stage.name: stage.bundle_state() for stage in taught}
-        card = model_card(trained, out, figures, transfers.values())
+        learned = training if recipe.train.choose == "last" else [*training, *validation]
+        card = model_card(trained, out, figures, transfers.values(), learned)
         write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
         if recipe.trainer.graphs:
             write_graphs([stage.cpu() for stage in taught], out / "bundle")
-            add_engine_table(out / "bundle", validation or training)
-        add_ordinary(out / "bundle", [*training, *validation], seconds=budget.seconds_left)
+            add_engine_table(out / "bundle", learned)
+        add_ordinary(out / "bundle", learned, seconds=budget.seconds_left)
         close_page(out, recipe)
     return out / "bundle"
 
@@ -136,6 +143,8 @@ def _fit_stages(
         figures[stage.name] = fit_stage(stage, learned, held_back, how.train, recipe.trainer, folder, how.learning)
         if not held_back and spec.parts_judged:
             figures[stage.name] |= _crossfit(stage, spec, learned, recipe, folder, source, how.train.minutes)
+        if spec.parts_judged and (not held_back or how.train.choose == "last"):
+            figures[stage.name] |= _crossfit(stage, spec, learned, recipe, folder, source)
     return trained, figures
 
 
@@ -205,9 +214,7 @@ class HowTrained:
     learning: Collection[str]
 
 
-def how_trained(
-    spec: StageSpec, recipe: Recipe, transfer: Transfer | None, minutes: float | None = None
-) -> HowTrained:
+def how_trained(spec: StageSpec, recipe: Recipe, transfer: Transfer | None, minutes: float | None = None) -> HowTrained:
     """A stage's settings; what `transfer.freeze` says holds only where something was carried over.
 
     ``minutes`` are those that the stage has; with None, those of the recipe. Where the clock decides, epochs do not.

@@ -4,12 +4,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
 from gracile.io import write_json
 from gracile.plain_data import read_json
 from gracile.recipe import Recipe, StageSpec
 
 FILE = "minutes.json"
-"""In a run's folder: the minutes that each stage has; a resumed run reads them back."""
+"""In a run's folder: its minutes, and those that each stage has; a resumed run reads them back."""
 
 KEPT_SHARE, KEPT_SECONDS = 0.04, 12.0
 """What is kept for the end: graphs, calibration, the ranges of ordinary answers; by share, and at least."""
@@ -19,6 +21,13 @@ UNTIL_THE_CLOCK = 100_000
 
 LEAST = 0.05
 """Minutes that every stage has, however late it is."""
+
+
+class _Given(TypedDict):
+    """What the file holds."""
+
+    minutes: float
+    stages: dict[str, float]
 
 
 @dataclass
@@ -35,35 +44,51 @@ class TimeBudget:
     out: Path
     started: float
 
+    def resumed(self) -> "TimeBudget":
+        """With the minutes that the run was begun with."""
+        given = self._given()
+        return self if given is None else TimeBudget(given["minutes"], self.out, self.started)
+
+    def note(self) -> None:
+        """Write down the minutes of a run that begins, for whoever resumes it."""
+        if self.minutes:
+            write_json(self.out / FILE, _Given(minutes=self.minutes, stages={}))
+
     def for_stage(self, spec: StageSpec, recipe: Recipe) -> float:
         """Minutes of a stage's training; 0 where nothing limits it.
 
         Stages share what is left when the first of them begins as their own ``train.minutes`` are to each other, or
-        alike where none has any; one that is also trained for its calibration counts for each time.
+        alike where one has none; a stage that is trained again for its calibration counts for each time.
         """
         if not self.minutes:
             return recipe.train_of(spec).minutes
-        path = self.out / FILE
-        given: dict[str, float] = read_json(path, "Delete it.", shape=dict[str, float]) if path.is_file() else {}
-        if spec.name not in given:
-            waiting = [other for other in recipe.stages if other.name not in given]
+        given = self._given() or _Given(minutes=self.minutes, stages={})
+        shares = given["stages"]
+        if spec.name not in shares:
+            waiting = [other for other in recipe.stages if other.name not in shares]
             weights = {other.name: self._weight(other, recipe) for other in waiting}
-            times = 1 + spec.parts_judged
-            given[spec.name] = max(LEAST, self._left() * weights[spec.name] / sum(weights.values()) / times)
-            write_json(path, given)
-        return given[spec.name]
+            spent = sum(minutes * (1 + stage.parts_judged) for stage in recipe.stages
+                        if (minutes := shares.get(stage.name, 0.0)))  # fmt: skip
+            own = self._left(spent) * weights[spec.name] / sum(weights.values())
+            shares[spec.name] = max(LEAST, own / (1 + spec.parts_judged))
+            write_json(self.out / FILE, given)
+        return shares[spec.name]
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until all of it should have ended; None where nothing limits it."""
+        return 60 * self.minutes - (time.monotonic() - self.started) if self.minutes else None
+
+    def _given(self) -> _Given | None:
+        path = self.out / FILE
+        return read_json(path, "Delete it.", shape=_Given) if path.is_file() else None
 
     def _weight(self, spec: StageSpec, recipe: Recipe) -> float:
         minutes = [recipe.train_of(other).minutes for other in recipe.stages]
         own = recipe.train_of(spec).minutes if all(minutes) else 1.0
         return own * (1 + spec.parts_judged)
 
-    def _left(self) -> float:
-        """Minutes that trainings may still take."""
+    def _left(self, spent: float) -> float:
+        """Minutes that trainings may still take: a resumed run began earlier than its command."""
         kept = max(KEPT_SECONDS, KEPT_SHARE * 60 * self.minutes) / 60
-        return self.minutes - (time.monotonic() - self.started) / 60 - kept
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Until all of it should have ended; None where nothing limits it."""
-        return 60 * self.minutes - (time.monotonic() - self.started) if self.minutes else None
+        return self.minutes - max(spent, (time.monotonic() - self.started) / 60) - kept

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gracile.bundle import Bundle
 from gracile.errors import BundleError, RecipeError
+from gracile.learning.channels import ChannelMoves, moves_of
 from gracile.learning.layers import axes_of, layers_of, named_layers
 from gracile.learning.learners import Learner, build_learner
 from gracile.networks.anatomy import Axis
@@ -20,8 +21,8 @@ from gracile.recipe import Recipe, TransferSpec
 log = logging.getLogger(__name__)
 
 Reason = Literal[
-    "new class", "other shape", "re-initialized on request", "absent in the source", "not stored in a bundle",
-    "chosen anew after training",
+    "new class", "new channel", "other shape", "re-initialized on request", "absent in the source",
+    "not stored in a bundle", "chosen anew after training",
 ]  # fmt: skip
 
 SHOWN = 6
@@ -104,9 +105,8 @@ def begin_from(stage: Learner, recipe: Recipe, source: Bundle, spec: TransferSpe
     """Give a new stage the weights of a bundle as far as they fit, in place.
 
     A layer is carried over when all its weights have the stage's shapes. Where only classes differ, their rows go by
-    the class's name (the background to the background), and new classes keep their new rows. Where only image channels
-    differ, the weights of all are summed and divided equally among the new ones, so that a gray picture in three
-    channels, or three in one, gives the same answer.
+    the class's name (the background to the background), and new classes keep their new rows. Image channels go by
+    `gracile.learning.channels`.
 
     Args:
         stage: With the weights of a new network.
@@ -134,7 +134,7 @@ def begin_from(stage: Learner, recipe: Recipe, source: Bundle, spec: TransferSpe
         return transfer
     transfer.source = name
     trained = _untrained(source, name)
-    fit = _Fit(stage, trained, (source.recipe.input.channels, recipe.input.channels))
+    fit = _Fit(stage, trained, moves_of(source.recipe.input, recipe.input))
     state: dict[str, Tensor] = {}
     given = tensors_of(source.weights[name])
     counted = {layer.name for layer in layers}
@@ -228,10 +228,10 @@ class _Fit:
     Args:
         here: The stage that begins.
         there: The stage that the weights were trained in.
-        channels: Image channels there and here.
+        channels: What becomes of image channels there and here.
     """
 
-    def __init__(self, here: Learner, there: Learner, channels: tuple[int, int]) -> None:
+    def __init__(self, here: Learner, there: Learner, channels: ChannelMoves) -> None:
         self.axes, self.axes_there = axes_of(here), axes_of(there)
         self.names, self.names_there = here.answer_names(), there.answer_names()
         self.channels = channels
@@ -254,16 +254,15 @@ class _Fit:
         return lengths == [axis.each * len(names) for names in (self.names_there, self.names)]
 
     def _channels(self, axis: Axis, there: Tensor, here: Tensor) -> tuple[Tensor, list[tuple[str, str, str]]] | None:
-        before, after = self.channels
-        if _without(there, axis) != _without(here, axis) or there.shape[axis.dimension] != axis.each * before:
+        moves = self.channels
+        row = axis.each * axis.repeats * moves.before
+        if _without(there, axis) != _without(here, axis) or there.shape[axis.dimension] != row:
             return None
-        if before == after:
-            return there, []
-        apart = there.movedim(axis.dimension, 0).unflatten(0, (before, axis.each))
-        shared = (apart.sum(dim=0, keepdim=True) / after).expand(after, *apart.shape[1:])
-        how = "summed" if after == 1 else "shared equally"
-        value = shared.flatten(0, 1).movedim(0, axis.dimension).contiguous()
-        return value, [("adapted", f"{before} to {after} image channels", how)]
+        if moves.remarks or moves.before != moves.after:
+            parts = there.movedim(axis.dimension, 0).unflatten(0, (axis.repeats, moves.before, axis.each))
+            moved = moves.apply(parts).flatten(0, 2).movedim(0, axis.dimension).contiguous()
+            return moved, list(moves.remarks)
+        return there, []
 
     def _classes(self, axis: Axis, there: Tensor, here: Tensor) -> tuple[Tensor, list[tuple[str, str, str]]] | None:
         if _without(there, axis) != _without(here, axis):

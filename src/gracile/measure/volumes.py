@@ -1,6 +1,6 @@
 """Volume, islands, place, extent and brightness of each structure: what suits any of them in a volume."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -26,7 +26,7 @@ class Volumes(Measure):
 
     def add(self, case: Case, result: Result, recipe: Recipe) -> None:
         result.measurements += volume_measurements(
-            mask_of(result), result.grid, recipe.structures, case.image, self.connectivity
+            mask_of(result), result.grid, recipe.structures, case.image, self.connectivity, case.channel_names
         )
 
 
@@ -36,6 +36,7 @@ def volume_measurements(
     structures: Mapping[str, tuple[int, ...]],
     image: np.ndarray,
     connectivity: Connectivity = 26,
+    channel_names: Sequence[str] = (),
 ) -> list[Measurement]:
     """Measure each structure of a volume, whichever way its axes run.
 
@@ -45,6 +46,7 @@ def volume_measurements(
         structures: Class indices of each structure; a class may belong to several.
         image: ``(channels, I, J, K)`` as it came in.
         connectivity: Neighbors of a voxel that count to its island: by faces (6), edges too (18), corners too (26).
+        channel_names: Names of the image's channels; empty counts them from 1.
 
     Returns:
         Per structure ``volume`` (ml); ``islands``; ``centroid_r``, ``centroid_a``, ``centroid_s`` (mm to the right,
@@ -64,17 +66,22 @@ def volume_measurements(
         member = np.isin(mask, members)
         measurements += [
             Measurement(quantity, value, unit, name, note)
-            for quantity, value, unit, note in _of_one(member, grid.affine, image, connectivity)
+            for quantity, value, unit, note in _of_one(member, grid.affine, image, connectivity, channel_names)
         ]
     return measurements
 
 
 def _of_one(
-    member: np.ndarray, affine: np.ndarray, image: np.ndarray, connectivity: Connectivity
+    member: np.ndarray,
+    affine: np.ndarray,
+    image: np.ndarray,
+    connectivity: Connectivity,
+    channel_names: Sequence[str],
 ) -> list[tuple[str, float | None, str, str]]:
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000.0
     neighbors = f"{connectivity} neighbors"
-    channels = [""] if len(image) == 1 else [f"_{number}" for number in range(1, len(image) + 1)]
+    names = channel_names or [str(number) for number in range(1, len(image) + 1)]
+    channels = [""] if len(image) == 1 else [f"_{name}" for name in names]
     if not member.any():
         places: list[tuple[str, float | None, str, str]] = [
             (f"{quantity}_{axis}", None, "mm", "") for quantity in ("centroid", "extent") for axis in _AXES

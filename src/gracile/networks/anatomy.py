@@ -23,12 +23,14 @@ class Axis:
         dimension: Which axis it is.
         each: Neighbors that each class or channel takes, all of the first before those of the second, as a
             pixel-shuffle reads them; 0 where this is not known.
+        repeats: How many times all of them come, one row after another, as the channels of neighboring slices do.
     """
 
     weight: str
     of: Literal["classes", "channels"]
     dimension: int
     each: int = 1
+    repeats: int = 1
 
 
 @dataclass(frozen=True)

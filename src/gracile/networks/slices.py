@@ -40,7 +40,7 @@ class SliceNetwork(nn.Module):
         return logits[0] if len(logits) == 1 else logits
 
     def anatomy(self) -> Anatomy:
-        """That of the network; channels of several slices are not told apart."""
+        """That of the network; each slice brings all channels, one slice after the other."""
         inner = anatomy_of(self.network)
-        axes = (replace(axis, each=0) if axis.of == "channels" else axis for axis in inner.axes)
+        axes = (replace(axis, repeats=self.neighbors) if axis.of == "channels" else axis for axis in inner.axes)
         return replace(inner, axes=tuple(axes)).inside("network")

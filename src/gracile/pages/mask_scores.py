@@ -23,6 +23,7 @@ from gracile.io import (
     read_volume_labels,
     stem,
 )
+from gracile.io.channels import by_case
 from gracile.measure import measure_cord
 from gracile.pages.score_page import ScoreParts, write_score_page
 from gracile.recipe import ClassSpec, InputSpec
@@ -42,10 +43,12 @@ class CaseFiles:
     image: Path
     prediction: Path | None
     region: Path | None
+    channels: tuple[Path, ...] = ()
+    wanted: InputSpec | None = None
 
 
 def find_case_files(
-    predictions: Path, truth: Path, images: Path, fov: Path | None, protocol: str
+    predictions: Path, truth: Path, images: Path, fov: Path | None, protocol: str, wanted: InputSpec | None = None
 ) -> dict[str, CaseFiles]:
     """Files of the cases that have an image, by the case's name in an `Evaluation`.
 
@@ -55,12 +58,14 @@ def find_case_files(
         images: Folder of the images.
         fov: Folder of fields of view; where the protocol needs one and this is None, the one beside the truth.
         protocol: Name of the protocol.
+        wanted: The input of the recipe that they were predicted by, for images of several channels.
 
     Raises:
         DataError: No image belongs to any label.
     """
     truths = label_files(truth)
-    image_of = pair_files(truths, label_files(images))
+    named = {files.paths[0]: files.paths[1:] for files in by_case(label_files(images), wanted or InputSpec())}
+    image_of = pair_files(truths, named)
     if not any(image_of.values()):
         raise DataError(
             f"{images} has no image for any label in {truth}.", "Check --images; files meet by their names."
@@ -69,7 +74,7 @@ def find_case_files(
     regions = fov or (region_folder(truth) if find_protocol(protocol).needs_region else None)
     region_of = pair_files(truths, label_files(regions)) if regions else {}
     return {
-        stem(path): CaseFiles(path, image, prediction_of[path], region_of.get(path))
+        stem(path): CaseFiles(path, image, prediction_of[path], region_of.get(path), named[image], wanted)
         for path, image in image_of.items()
         if image is not None
     }
@@ -197,7 +202,9 @@ def _draw(entry: ReportCase, files: CaseFiles, classes: Sequence[ClassSpec]) -> 
     """Show a case with its truth; along the line that a stage found in a volume also the area."""
     volume = is_volume(files.image)
     wanted = InputSpec(kind="volume", fourth_axis="first") if volume else InputSpec()
-    case = read_case_file(files.image, stem(files.truth), wanted)
+    if files.wanted is not None and files.wanted.separate:
+        wanted = files.wanted
+    case = read_case_file(files.image, stem(files.truth), wanted, channels=files.channels)
 
     def labels(path: Path, recoded: bool) -> np.ndarray:
         if volume:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from gracile.case import Case
 from gracile.errors import GracileError, WriteError, in_words
 from gracile.io import read_case_file, read_centerline, read_labels, read_table, read_volume_labels, write_bytes
-from gracile.io.predictions_file import HIDDEN
+from gracile.io.predictions_file import HIDDEN, channels_of
 from gracile.pages.case_page import CasePage, counted
 from gracile.pages.clip import add_clip_numbers, add_clip_pictures
 from gracile.pages.drawn import DrawnCases
@@ -182,7 +182,8 @@ class ReportWriter:
             return None, None
         classes = self.recipe.classes
         try:
-            case = read_case_file(Path(record["input"]), record["name"], self.recipe.input)
+            path, wanted = Path(record["input"]), self.recipe.input
+            case = read_case_file(path, record["name"], wanted, channels=channels_of(record))
             if "mask" not in files:
                 points = [Landmark.from_summary(entry) for entry in record["landmarks"]]
                 status = record["status"]

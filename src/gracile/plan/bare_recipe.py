@@ -98,7 +98,7 @@ def _landmarks(places: Sequence[Path], content: dict[str, Any]) -> list[str]:
         raise DataError("No case has points.", "Lay them out as docs/data-layouts.md says.")
     shared = [name for name in found[0] if all(name in names for names in found)]
     if not shared:
-        raise DataError("No point's name is in all cases.", "Name the points alike, or write a recipe with `landmarks`.")
+        raise DataError("No point's name is in all cases.", "Name points alike, or write a recipe with `landmarks`.")
     return shared
 
 
@@ -115,7 +115,7 @@ def _declared(place: Path) -> dict[str, Any]:
     if isinstance(channels, dict) and len(channels) > 1:
         declared["channels"] = [str(name) for _, name in sorted(channels.items(), key=lambda one: int(one[0]))]
     labels = table["labels"]
-    named = {name: index for name, index in labels.items()}
+    named = dict(labels)
     if all(str(name).isdigit() for name in labels):  # version 1 has it the other way round
         named = {str(name): int(index) for index, name in labels.items()}
     values = {name: [index] if isinstance(index, int) else list(index) for name, index in named.items()}

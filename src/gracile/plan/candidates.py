@@ -133,7 +133,7 @@ def _volume(
     if slicewise:
         settings["stages.segment.slices"] = 3 if found.shape[2] >= 3 else 1
         reasons["stages.segment.slices"] = (
-            f"slices {found.spacing[2]:g} mm apart, {found.spacing[:2].max():g} mm within: each is seen with its neighbors"
+            f"slices {found.spacing[2]:g} mm apart, {found.spacing[:2].max():g} mm within: seen with their neighbors"
             if found.shape[2] >= 3
             else f"volumes of {found.shape[2]:g} slices"
         )
@@ -183,9 +183,7 @@ def _pictures(found: Fingerprint, rules: Rules) -> list[Candidate]:
 
 
 _PICTURE_NETWORKS = (
-    _Network(
-        "two U-Nets", "refining-unet", {"widths": [32, 48, 64, 96, 128], "steps": 2, "fold": 2}, (32, 32, 1)
-    ),
+    _Network("two U-Nets", "refining-unet", {"widths": [32, 48, 64, 96, 128], "steps": 2, "fold": 2}, (32, 32, 1)),
     _Network("light U-Net", "light-unet", {}, (32, 32, 1)),
 )
 
@@ -203,9 +201,10 @@ def _picture(found: Fingerprint, rules: Rules, size: int, native: float, network
     }
     across = float(np.min(found.thickness)) * size / native
     reasons = {
-        "prepare.diameter": f"pixels of the longer side, {native:.0f} in the files: the thinnest structure has {across:.1f}",
-        "stages.segment.sampler.whole": "pictures of this size fit into memory as a whole" if whole else
-        "patches: whole pictures of this size would not fit into memory",
+        "prepare.diameter": f"pixels of the longer side, {native:.0f} in the files: {across:.1f} across the thinnest structure",
+        "stages.segment.sampler.whole": "pictures of this size fit into memory as a whole"
+        if whole
+        else "patches: whole pictures of this size would not fit into memory",
     }  # fmt: skip
     if network.name == "light-unet":
         settings["train.batch_size"] = 8

@@ -29,9 +29,7 @@ class Choice:
     why: str
 
 
-def choices_for(
-    found: Fingerprint, bare: Recipe, rules: Rules
-) -> tuple[list[Choice], list[str]]:
+def choices_for(found: Fingerprint, bare: Recipe, rules: Rules) -> tuple[list[Choice], list[str]]:
     """Settings with their reasons, and what a person should look at."""
     chosen = [*_intensity(found, bare, rules), *_training(found, rules)]
     warnings = []
@@ -45,8 +43,8 @@ def choices_for(
     chosen += _sampling(found, rules)
     if found.empty:
         warnings.append(
-            f"{found.empty} of {found.looked_at} cases show no structure: they teach what is nothing. Where many frames "
-            "show none, a gate that looks first pays: see the recipe nerve-ultrasound."
+            f"{found.empty} of {found.looked_at} cases show no structure: they teach what is nothing. Where many do, a gate "
+            "that looks first pays: see the recipe nerve-ultrasound."
         )
     for index, name in enumerate(found.classes):
         showing = [case for case in found.structures if case.counts[index] > 0]
@@ -60,7 +58,7 @@ def choices_for(
 def _slender(found: Fingerprint) -> list[Choice]:
     return [
         Choice("prepare.orientation", "LAS", "slices are followed from below upwards"),
-        Choice("prepare.intensity", "percentile", "whole volumes differ in how much air they hold; the column is evened"),
+        Choice("prepare.intensity", "percentile", "volumes differ in how much air they hold; the column is evened"),
         Choice("measure", [{"name": "cord"}], "sections slice by slice, length, volume"),
     ]
 
@@ -124,7 +122,7 @@ def _region(found: Fingerprint) -> list[Choice]:
 
 def _mirroring(found: Fingerprint, bare: Recipe, rules: Rules) -> list[Choice]:
     """Left and right are swapped in training only where nothing tells them apart, or where opposites are named."""
-    pairs = [pair for pair in sided_pairs(bare.class_names[1:])]
+    pairs = sided_pairs(bare.class_names[1:])
     chosen: list[Choice] = []
     flip, why = True, "nothing tells left from right: structures lie on both sides alike"
     if pairs:
@@ -144,7 +142,7 @@ def _mirroring(found: Fingerprint, bare: Recipe, rules: Rules) -> list[Choice]:
     chosen.append(Choice("stages.segment.augment.flip", flip, why))
     if flip:
         both = True if found.kind == "volume" else "horizontal"
-        chosen.append(Choice("stages.segment.flips", both, "the answers to a case and to its mirror image are averaged"))
+        chosen.append(Choice("stages.segment.flips", both, "answers to a case and to its mirror image are averaged"))
     return chosen
 
 
@@ -181,14 +179,14 @@ def _mirrored_by_place(found: Fingerprint, rules: Rules) -> tuple[str, str] | No
 
 def _losses(found: Fingerprint, rules: Rules) -> list[Choice]:
     losses: list[dict[str, Any]] = [{"name": "cross-entropy", "weight": 1.0}, {"name": "dice", "weight": 1.0}]
-    slender = [
-        name for name, long in zip(found.classes, found.slenderness, strict=True) if long > rules["thin_length"]
-    ]
-    thin = [name for name in slender if found.thickness[found.classes.index(name)] < rules["thin"] * found.spacing.min()]
+    slender = [name for name, long in zip(found.classes, found.slenderness, strict=True) if long > rules["thin_length"]]
+    most = rules["thin"] * found.spacing.min()
+    thin = [name for name in slender if found.thickness[found.classes.index(name)] < most]
     if not thin or "skeleton-recall" not in LOSSES:
         return [Choice("stages.segment.losses", losses, "every sample, and each class as a whole, small ones too")]
     losses.append({"name": "skeleton-recall", "weight": 0.5})
-    return [Choice("stages.segment.losses", losses, f"{', '.join(thin[:3])} are thin: their skeletons count by themselves")]
+    why = f"{', '.join(thin[:3])}: thin, so that skeletons count by themselves"
+    return [Choice("stages.segment.losses", losses, why)]
 
 
 def _sampling(found: Fingerprint, rules: Rules) -> list[Choice]:

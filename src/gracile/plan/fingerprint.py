@@ -178,7 +178,8 @@ def take_fingerprint(cases: Sequence[CaseFiles], recipe: Recipe, rules: Rules) -
         looked_at=len(looked.shapes), shapes=np.array(looked.shapes, float), spacings=np.array(looked.spacings, float),
         channels=looked.channels, intensity=looked.intensity(rules), structures=looked.structures,
         classes=recipe.class_names[1:], empty=sum(not one.counts.any() for one in looked.structures),
-        regions=sum(case.region is not None for case in labeled), landmarks=np.array(looked.landmarks, float), fundus=looked.fundus,
+        regions=sum(case.region is not None for case in labeled), landmarks=np.array(looked.landmarks, float),
+        fundus=looked.fundus,
     )  # fmt: skip
 
 

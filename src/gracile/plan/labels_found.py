@@ -97,7 +97,7 @@ def classes_of(found: Sequence[Value], names: dict[int, str] | None = None) -> l
             "Join classes, or train several models of some each.",
         )
     if len(structures) > MANY and not known and max(structures) > MOST_CLASSES:
-        raise DataError(f"The labels hold {len(structures)} values up to {max(structures)}.", "Check that they are labels.")
+        raise DataError(f"The labels hold {len(structures)} values up to {max(structures)}.", "Check the labels.")
     entries: list[dict[str, Any]] = [{"name": known.get(0, "background"), "color": [0, 0, 0]}]
     gaps = structures != list(range(1, len(structures) + 1)) and structures not in ([255], [1, 255])
     if gaps:

@@ -38,11 +38,10 @@ def is_slender(found: Fingerprint, rules: Rules) -> bool:
 def slender_stages(found: Fingerprint, across: float, flip: bool) -> list[dict[str, Any]]:
     """The two stages as a recipe has them; ``across`` samples of the column lie across the structure."""
     thick = float(found.thickness[0])
-    coarse = [round(max(thick / LINE_STEPS, float(s)), 2) for s in found.spacing[:2]] + [
-        round(max(thick / LINE_STEPS, float(found.spacing[2])), 2)
-    ]
+    coarse = [round(max(thick / LINE_STEPS, float(s)), 2) for s in found.spacing]
     fine = [round(max(thick / across, float(s) / 2), 3) for s in found.spacing[:2]]
-    patch = [int(min(96, max(16, np.ceil(side / step / 16) * 16))) for side, step in zip(found.field_of, coarse, strict=True)]
+    sides = [side / step for side, step in zip(found.field_of, coarse, strict=True)]
+    patch = [int(min(96, max(16, np.ceil(side / 16) * 16))) for side in sides]
     moderate = {"flip": flip, "illumination": 0.3}
     return [
         {

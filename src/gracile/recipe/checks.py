@@ -15,6 +15,7 @@ from gracile.names import (
     Kind,
     takes_first_weights,
 )
+from gracile.recipe.channels import channel_problems
 from gracile.recipe.landmark_stages import LandmarkHeatSpec, LandmarkRefineSpec, LandmarkWindowsSpec
 from gracile.recipe.sides import first_of, mirroring_stages, side_problems
 from gracile.recipe.stages import FuseSpec, GateSpec, SegmentVolumeSpec
@@ -64,6 +65,8 @@ def _members(recipe: "Recipe") -> list[str]:
         if isinstance(spec, FuseSpec):
             named = {f"branch {branch!r}": (classes, recipe.class_names) for branch, classes in spec.branches.items()}
             groups |= named
+        if (decision := getattr(spec, "decision", None)) is not None:
+            groups[f"stage {spec.name!r}, in its decision,"] = (decision.named, recipe.class_names[1:])
     return [
         f"{owner} names {word!r}, which is none of the recipe's. {nearest(word, known)}"
         for owner, (given, known) in groups.items()
@@ -267,5 +270,5 @@ def _trainings(recipe: "Recipe") -> list[str]:
 
 
 CHECKS: tuple[Callable[["Recipe"], list[str]], ...] = (
-    _names, _landmarks, _members, _inputs, _lines, _orientation, _networks, side_problems, _trainings,
+    _names, channel_problems, _landmarks, _members, _inputs, _lines, _orientation, _networks, side_problems, _trainings,
 )  # fmt: skip

@@ -31,14 +31,24 @@ class DecisionSpec(Spec):
     """How probabilities become classes.
 
     ``argmax`` takes the likeliest class. ``foreground-first`` takes the likeliest foreground class where the
-    foreground classes together reach ``threshold``.
+    foreground classes together reach ``threshold``. What is mended afterwards never takes a whole structure away, but
+    for ``smallest``, which is there to empty frames of what is too small to be one.
     """
 
     rule: Literal["argmax", "foreground-first"] = "argmax"
     threshold: float = Field(0.5, ge=0, le=1)
     smallest: int = Field(0, ge=0, description="foreground islands with fewer pixels are dropped")
-    largest_only: bool = Field(False, description="volumes: keep only the largest island of each class")
-    fill_holes: bool = Field(False, description="volumes: fill holes of each slice across the third axis")
+    largest_only: bool | Literal["together"] | list[str] = Field(
+        False, description="keep only the largest island of each class, of those named, or of all classes together"
+    )
+    fill_holes: bool | list[str] = Field(
+        False, description="fill holes of each class, or of those named; of volumes in slices across the third axis"
+    )
+
+    @property
+    def named(self) -> list[str]:
+        """The classes that it names."""
+        return [name for value in (self.largest_only, self.fill_holes) if isinstance(value, list) for name in value]
 
 
 class GateSpec(StageBase):

@@ -1,8 +1,9 @@
 """What a recipe looks at and what it looks for."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gracile.recipe.base import Color, Spec
 
@@ -46,14 +47,20 @@ class InputSpec(Spec):
     """What a case of this recipe looks like."""
 
     kind: Literal["image", "volume"] = Field("image", description="pictures and videos, or volumes in 3D")
-    channels: Literal[1, 3] = 3
+    channels: int = Field(
+        3, ge=1, le=64, description="of an image: 1 gray, 3 color, else so many files; of volumes 1 where not said"
+    )
+    channel_names: list[Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=list, description="names of the channels in their order, as t1, t2; empty: they go by number"
+    )
+    shown: int | str = Field(1, description="the channel that reports and viewers show: its number from 1, or its name")
     region: Literal["fundus", "scan", "whole"] = "whole"
     wrong_kind: Literal["auto", "refuse", "flag"] = Field(
         "auto", description="auto refuses where the region is fundus and flags where it is scan"
     )
 
-    fourth_axis: Literal["refuse", "first", "mean"] = Field(
-        "refuse", description="volumes: what to do with a file that holds several"
+    fourth_axis: Literal["refuse", "first", "mean", "channels"] = Field(
+        "refuse", description="volumes: what to do with a file that holds several; channels: they are the channels"
     )
     series: Annotated[str, BeforeValidator(str)] = Field(
         "", description="volumes: number or UID of the DICOM series, where a folder holds several"
@@ -63,6 +70,47 @@ class InputSpec(Spec):
         description="volumes: what the names of labels end in behind their image's, the preferred first; empty knows "
         "_seg, _seg-manual, _label-SC_seg, _mask and the like",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _volumes_are_gray(cls, given: Any) -> Any:
+        """Volumes have one channel where it is not said how many."""
+        if isinstance(given, dict) and given.get("kind") == "volume" and "channels" not in given:
+            return {**given, "channels": 1}
+        return given
+
+    @property
+    def separate(self) -> bool:
+        """Whether a case's channels are images of their own, such as a T1 and a T2, and each of them is needed.
+
+        One or three without names are a gray or a color image, and a gray one stands for all three, unless files say
+        otherwise.
+        """
+        return self.channels not in (1, 3) or (
+            self.channels > 1 and (bool(self.channel_names) or self.fourth_axis == "channels")
+        )
+
+    @property
+    def joins_files(self) -> bool:
+        """Whether several files may be the channels of one case."""
+        return self.fourth_axis != "channels" and (self.separate or (self.kind == "volume" and self.channels > 1))
+
+    @property
+    def shown_index(self) -> int:
+        """Index of the channel that is shown."""
+        if isinstance(self.shown, str) and self.shown in self.channel_names:
+            return self.channel_names.index(self.shown)
+        return int(self.shown) - 1
+
+    def channel(self, index: int, names: Sequence[str] = ()) -> str:
+        """How a channel is called in messages: ``channel 2 (t2)``.
+
+        Args:
+            index: From 0.
+            names: What a data set calls its channels, where the recipe names none.
+        """
+        known = self.channel_names or list(names)
+        return f"channel {index + 1}" + (f" ({known[index]})" if index < len(known) else "")
 
     @property
     def refuses_wrong_kind(self) -> bool:

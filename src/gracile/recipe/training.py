@@ -120,6 +120,10 @@ class TrainSpec(Spec):
         0.999, ge=0, lt=1, description="decay of the weights' moving average; 0 turns it off"
     )
     validation: float = Field(0.2, ge=0, lt=1, description="share of the subjects held back; 0 trains on all of them")
+    choose: Literal["best", "last"] = Field(
+        "best",
+        description="weights: those of the best validation, or the last ones, so that held-back cases choose nothing",
+    )
     validate_every: int = Field(5, ge=1, description="epochs between validations")
     seed: int = 0
     minutes: float = Field(0, ge=0, description="end a stage's training after this time; 0 sets no limit")

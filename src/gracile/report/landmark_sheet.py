@@ -60,7 +60,8 @@ def landmark_layers(
     width, height = 3 * _SIDE + 3 * _GAP, _SIDE + _CAPTION + _GAP
     size = (min(len(shown), _ROW) * width, -(-len(shown) // _ROW) * height)
     base, found_marks, true_marks = (Image.new("L", size) for _ in range(3))
-    low, high = np.percentile(case.image[0].ravel()[:: max(1, case.image[0].size // 200_000)], _PERCENTILES)
+    values = case.looked_at[0]
+    low, high = np.percentile(values.ravel()[:: max(1, values.size // 200_000)], _PERCENTILES)
     pen, font = ImageDraw.Draw(base), ImageFont.load_default(12)
     for number, part in enumerate(shown):
         left, top = number % _ROW * width, number // _ROW * height
@@ -94,7 +95,7 @@ def _slice(
     places = center + steps[:, None, None] * down + steps[None, :, None] * across
     inverse = np.linalg.inv(case.grid.affine)
     voxels = np.moveaxis(places @ inverse[:3, :3].T + inverse[:3, 3], -1, 0)
-    values = ndimage.map_coordinates(case.image[0], voxels, order=1, cval=low, output=np.float32)
+    values = ndimage.map_coordinates(case.looked_at[0], voxels, order=1, cval=low, output=np.float32)
     return np.asarray(np.clip((values - low) * (255 / max(high - low, 1e-6)), 0, 255).astype(np.uint8))
 
 

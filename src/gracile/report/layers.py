@@ -57,7 +57,7 @@ def result_layers(
         raise DataError(f"{case.id}: {len(result.classes)} classes have only {len(colors)} colors.")
     scale = min(1.0, longest / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    base = jpeg([_shrunk(channel, size) for channel in case.image], quality=85)
+    base = jpeg([_shrunk(channel, size) for channel in case.looked_at], quality=85)
     if result.mask is None:
         return base, []
     tints = [visible_color(color) for color in colors]

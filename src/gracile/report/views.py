@@ -43,7 +43,7 @@ def case_overlay(
     """
     if _is_of_landmarks(result) or _is_volume(case) or result.mask is None:
         return laid_over(*(drawn or case_layers(case, result, colors)))
-    return draw_overlay(case.image, result.mask, colors)
+    return draw_overlay(case.looked_at, result.mask, colors)
 
 
 def case_figures(

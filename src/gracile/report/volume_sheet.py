@@ -59,7 +59,7 @@ def volume_layers(
     leave the ends of a scan darker; the two long views are also lightened by a gamma of 0.65.
 
     Args:
-        case: The volume, ``(channels, I, J, K)``; its first channel is shown.
+        case: The volume, ``(channels, I, J, K)``; the channel that is looked at is shown.
         result: Its mask, and its centerline where a stage found one.
         colors: RGB by class index.
         truth: ``(I, J, K)`` class indices, drawn as outlines too.
@@ -102,7 +102,7 @@ def _checked(case: Case, result: Result, colors: Sequence[Sequence[int]], truth:
             raise DataError(f"{case.id}: the {role} has size {labels.shape}, the volume {case.grid.shape}.")
     if len(colors) < len(result.classes):
         raise DataError(f"{case.id}: {len(result.classes)} classes have only {len(colors)} colors.")
-    return axial_slices(case.image[0], case.grid.affine)
+    return axial_slices(case.looked_at[0], case.grid.affine)
 
 
 def _oriented(labels: np.ndarray | None, case: Case) -> np.ndarray | None:

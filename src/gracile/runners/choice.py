@@ -124,7 +124,8 @@ def _opened(bundle: Bundle, stage: str, engine: str, asked: Computing, notes: tu
         )
     computing = resolved(bundle, engine, asked)
     sums = (bundle.checksums.get(stage_of(stage)), bundle.graph_checksums.get(stage))
-    key = (computing, stage, str(bundle.folder), bundle.recipe.model_dump_json(), *sums, notes)
+    place = "" if sums[0] else str(bundle.folder)  # equal weights are one network, in whichever member of an ensemble
+    key = (computing, stage, place, bundle.recipe.model_dump_json(), *sums, notes)
     with _OPENING:
         runner = _OPENED.get(key) if bundle.folder is not None else None
         if runner is None:

@@ -1,9 +1,9 @@
 """Whether the engines on this machine give a bundle's golden answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gracile.bundle import Bundle
+from gracile.bundle import Bundle, member_folder
 from gracile.errors import BundleError, DataError, UsageError
 from gracile.runners.base import Computing
 from gracile.runners.choice import ENGINES, LIBRARIES, is_installed, open_runner
@@ -48,13 +48,19 @@ def verify(bundle: Bundle, engines: Sequence[str] = ()) -> list[Verified]:
     """Compute the golden cases of a bundle by some engines, in float32 and where the processor does in bfloat16.
 
     Args:
-        bundle: With golden answers.
+        bundle: With golden answers; of an ensemble each member.
         engines: Names of engines; all that are installed when empty.
 
     Raises:
         BundleError: The bundle has no golden answers, or they are damaged.
         UsageError: An engine that is named is not known, not installed or too old.
     """
+    if bundle.members:
+        return [
+            replace(row, stage=f"{member_folder(number)}/{row.stage}")
+            for number, member in enumerate(bundle.members, start=1)
+            for row in verify(member, engines)
+        ]
     if not bundle.goldens:
         raise BundleError("The bundle has no golden answers.", "Make them: gracile models upgrade BUNDLE.")
     rows = []

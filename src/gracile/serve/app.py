@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Query, Request
@@ -50,6 +49,7 @@ class ModelAnswer(BaseModel):
     title: str
     summary: str
     takes: str
+    channels: list[str] = []
 
 
 class Service:
@@ -90,7 +90,7 @@ class Service:
             try:
                 settings = self.settings
                 await receive(request, job.folder / "upload", settings.max_bytes, settings.upload_seconds)
-                seen = await self.line.check(job)
+                seen = await self.line.check(job, model.wanted)
                 _require_fitting(seen, model)
             except WorkerError as error:
                 self.store.remove(job)
@@ -99,7 +99,8 @@ class Service:
                 self.store.remove(job)
                 raise
             job.kind = seen["kind"]
-            job.options |= {"path": seen["path"], "group": seen["group"], "frames": seen["frames"]}
+            told = ("path", "channels", "group", "frames")
+            job.options |= {key: seen[key] for key in told if key in seen}
             self.line.put(job, place)
         return job
 
@@ -181,7 +182,10 @@ def _add_server(app: FastAPI, service: Service) -> None:
     @app.get("/api/models", tags=["server"])
     async def models() -> list[ModelAnswer]:
         """The models on offer."""
-        return [ModelAnswer(**{k: v for k, v in asdict(m).items() if k != "source"}) for m in service.models.values()]
+        return [
+            ModelAnswer(name=m.name, title=m.title, summary=m.summary, takes=m.takes, channels=m.channels)
+            for m in service.models.values()
+        ]
 
 
 def _add_jobs(app: FastAPI, service: Service) -> None:

@@ -1,10 +1,12 @@
 """Looks at an upload before anything else does: is it what its first bytes say, and of a size that can be worked on."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gracile.errors import DataError
+from gracile.io import read_case_file
 from gracile.io.dicom import dicom_files
 from gracile.io.dicom.clips import is_clip
 from gracile.io.dicom.series import SeveralSeriesError, files_of_series, is_enhanced
@@ -14,13 +16,17 @@ from gracile.io.metaimage import metaimage_data_file
 from gracile.io.nrrd_reading import nrrd_data_file
 from gracile.io.volumes import read_voxels
 from gracile.io.voxels import times
-from gracile.serve.unpacking import unpack_series
+from gracile.recipe import InputSpec
+from gracile.serve.unpacking import unpack_channels, unpack_series
 from gracile.serve.worker import News
 
 MAX_PIXELS = 150_000_000
 MAX_FRAME_PIXELS = 4096 * 4096
 MAX_SECONDS = 4 * 3600
 MAX_SERIES_BYTES = 2 * 2**30
+
+_GROUPS: dict[str, Group] = {"image": "picture", "volume": "volume"}
+"""How the files of a recipe's kind are predicted."""
 
 _DATA_FILES = {".mha": metaimage_data_file, ".nrrd": nrrd_data_file}
 
@@ -32,14 +38,20 @@ class CheckingEngine:
         del models
 
     def __call__(self, request: dict[str, Any], news: News) -> dict[str, Any]:
-        """``{"source": path, "series": number or UID}`` to the file's kind and size.
+        """``{"source": path, "series": number or UID, "wanted": the model's input}`` to the file's kind and size.
 
-        The file is given its kind's suffix; an archive becomes a folder of the DICOM files of one series.
+        The file is given its kind's suffix; an archive becomes a folder of the DICOM files of one series or, for a
+        model of several channels, of a file for each.
         """
         del news
         path = Path(request["source"])
+        wanted = InputSpec.model_validate(request.get("wanted", {}))
         kind = kind_of(path)
         kept = path.with_name("input" + kind.suffix)
+        if kind.media_type == "application/zip" and wanted.joins_files:
+            channels = unpack_channels(path, kept, MAX_SERIES_BYTES)
+            path.unlink()
+            return _look_at_channels(channels, wanted)
         if kind.media_type == "application/zip":
             unpack_series(path, kept, MAX_SERIES_BYTES)
             path.unlink()
@@ -47,7 +59,42 @@ class CheckingEngine:
         else:
             path.rename(kept)
         group = _group(kept, kind)
+        if wanted.separate and group == _GROUPS[wanted.kind]:
+            return {
+                "path": str(kept),
+                "kind": kind.name,
+                "group": group,
+                **_look_at_case(kept, kind, group, (), wanted),
+            }
         return {"path": str(kept), "kind": kind.name, "group": group, **_look(kept, kind, group)}
+
+
+def _look_at_channels(channels: dict[int, Path], wanted: InputSpec) -> dict[str, Any]:
+    """The first file's kind and size, and where the others are. Raises DataError where they are not one case."""
+    lacking = [wanted.channel(index) for index in range(wanted.channels) if index not in channels]
+    if lacking and set(channels) != {0}:  # the first one alone may hold all of them
+        raise DataError(
+            f"The case lacks {' and '.join(lacking)}.",
+            f"Send its {wanted.channels} files together, CASE_0000 and so on, in the order of the model's channels.",
+        )
+    first, *others = channels.values()
+    kind = kind_of(first)
+    group = _group(first, kind)
+    seen = _look_at_case(first, kind, group, others, wanted)
+    return {
+        "path": str(first), "channels": [str(path) for path in others], "kind": kind.name, "group": group, **seen,
+    }  # fmt: skip
+
+
+def _look_at_case(first: Path, kind: Kind, group: Group, others: Sequence[Path], wanted: InputSpec) -> dict[str, Any]:
+    """The size of a case of several channels, in one file or in several. Raises DataError."""
+    if group == "volume":
+        _look_at_volume(first, kind)
+        for path in others:
+            _look_at_volume(path, kind_of(path))
+    case = read_case_file(first, "sent", wanted, channels=others)
+    _require_few_pixels(case.grid.shape if group == "picture" else ())
+    return {"size": list(case.grid.shape), "frames": 1}
 
 
 def _group(path: Path, kind: Kind) -> Group:
@@ -63,12 +110,16 @@ def _look(path: Path, kind: Kind, group: Group) -> dict[str, Any]:
     if group == "video":
         return _look_at_video(path, kind)
     image, _ = read_image(path)
-    if image.shape[1] * image.shape[2] > MAX_PIXELS:
+    _require_few_pixels(image.shape[1:])
+    return {"size": list(image.shape[1:]), "frames": 1}
+
+
+def _require_few_pixels(shape: Sequence[int]) -> None:
+    if shape and math.prod(shape) > MAX_PIXELS:
         raise DataError(
-            f"The picture has {image.shape[2]} x {image.shape[1]} pixels, more than {MAX_PIXELS // 10**6} megapixels.",
+            f"The picture has {shape[1]} x {shape[0]} pixels, more than {MAX_PIXELS // 10**6} megapixels.",
             "Crop or downsample it.",
         )
-    return {"size": list(image.shape[1:]), "frames": 1}
 
 
 def _leave_one_series(folder: Path, wanted: str) -> None:

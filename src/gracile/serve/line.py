@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from gracile.errors import GracileError
+from gracile.recipe import InputSpec
 from gracile.serve.jobs import Job
 from gracile.serve.process import WorkerProcess
 from gracile.serve.settings import ServeSettings
@@ -104,9 +105,12 @@ class JobLine:
         self._order.append(job)
         self._tell_positions()
 
-    async def check(self, job: Job) -> dict[str, Any]:
-        """Have an upload looked at. Raises WorkerError."""
-        request = {"source": str(job.folder / "upload"), "series": job.options.get("series", "")}
+    async def check(self, job: Job, wanted: InputSpec) -> dict[str, Any]:
+        """Have an upload looked at that is for a model of such inputs. Raises WorkerError."""
+        request = {
+            "source": str(job.folder / "upload"), "series": job.options.get("series", ""),
+            "wanted": wanted.model_dump(mode="json"),
+        }  # fmt: skip
         return await self._checker.ask(request, self._settings.check_seconds)
 
     async def _serve(self, worker: WorkerProcess) -> None:
@@ -129,6 +133,7 @@ class JobLine:
         job.tell(state="running", progress={"step": "starting"})
         request = {
             "source": job.options["path"],
+            "channels": job.options.get("channels", []),
             "group": job.options["group"],
             "frames": job.options["frames"],
             "probabilities": job.options.get("probabilities", False),

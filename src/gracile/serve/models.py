@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from gracile.errors import BundleError, DataError, UsageError
 from gracile.names import MODELS, models_folder
 from gracile.plain_data import read_json
+from gracile.recipe import InputSpec
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class ServedModel:
         title: The recipe's.
         summary: One sentence.
         takes: ``image`` or ``volume``.
+        wanted: The recipe's input.
     """
 
     name: str
@@ -28,6 +32,12 @@ class ServedModel:
     title: str
     summary: str
     takes: str
+    wanted: InputSpec = field(default_factory=InputSpec)
+
+    @property
+    def channels(self) -> list[str]:
+        """What the channels of a case are called whose files are sent together; empty where a case is one file."""
+        return [self.wanted.channel(index) for index in range(self.wanted.channels)] if self.wanted.joins_files else []
 
 
 def served_models(sources: Sequence[str]) -> list[ServedModel]:
@@ -52,9 +62,9 @@ def _read(source: str) -> ServedModel:
         recipe: dict[str, Any] = read_json(folder / "bundle.json", "Copy it again.", any_number=True)["recipe"]
         resolved = folder.resolve()
         name = resolved.parent.name if resolved.name == "bundle" else resolved.name
-        takes = recipe.get("input", {}).get("kind", "image")
-        return ServedModel(name, source, recipe["title"], recipe.get("summary", ""), takes)
-    except (DataError, KeyError, TypeError, AttributeError):
+        wanted = InputSpec.model_validate(recipe.get("input", {}))
+        return ServedModel(name, source, recipe["title"], recipe.get("summary", ""), wanted.kind, wanted)
+    except (DataError, KeyError, TypeError, AttributeError, ValidationError):
         shipped = ", ".join(MODELS)
         raise BundleError(
             f"There is no model {source!r}.", f"Name a bundle folder, or a shipped model: {shipped}."

@@ -56,7 +56,7 @@ def picture_scene(case: CaseFiles) -> Scene:
 def _picture(case: CaseFiles, scene: Scene, mask: np.ndarray | None) -> Case | None:
     """The input; a black picture in its place where it is gone, so that the mask is seen at least."""
     if case.source is not None:
-        return read_picture(case.source, str(case.record["name"]))
+        return case.read() if case.wanted.separate else read_picture(case.source, str(case.record["name"]))
     if mask is None:
         return None
     scene.content["flags"].append("the input is not where it was, so that the mask is shown over black")

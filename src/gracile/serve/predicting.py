@@ -47,7 +47,8 @@ class PredictingEngine:
         out = folder / "out"
         with self._followers[request["model"]].telling(news, request["frames"]):
             identity = {"name": request["model"], "weights": model.checksums}
-            found = Input(source, _NAME, request["group"])
+            channels = tuple(Path(path) for path in request.get("channels", ()))
+            found = Input(source, _NAME, request["group"], channels=channels)
             options = Options(
                 probabilities=request["probabilities"], overwrite=True, points=POINT_FORMATS,
                 dicom_seg=has_segmentations() and is_dicom_input(found) and bool(model.recipe.structures),
@@ -126,6 +127,7 @@ def _add_tables(
         "name": stem(name),
         "input": name,
         "path": name,
+        "given": {key: value for key, value in record["given"].items() if key != "channels"},
         "files": sorted(record["files"]),
     }
     write_json(folder / "record.json", shown)

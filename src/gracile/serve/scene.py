@@ -10,8 +10,12 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from gracile.case import Case
+from gracile.errors import DataError
+from gracile.io import read_case_file
 from gracile.io.atomic import write_json
 from gracile.io.naming import file_names
+from gracile.io.predictions_file import channels_of
 from gracile.plain_data import FileName, Text, read_json
 from gracile.recipe import ClassSpec, InputSpec
 from gracile.report.layers import visible_color
@@ -65,6 +69,17 @@ class CaseFiles:
     def keys(self) -> dict[str, str]:
         """What the page calls the record's files, by their kinds, which may bear a landmark's name as it is."""
         return file_names(list(self.record.get("files", {})))
+
+    def read(self) -> Case:
+        """The input, with all of its channels. Raises DataError where it, or one of them, is not where it was."""
+        if self.source is None:
+            raise DataError(f"The input of {self.record['name']} is not where it was.")
+        # Of a folder that was moved, the further channels lie where the first one does.
+        beside = [self.source.with_name(path.name) for path in channels_of(self.record)]
+        channels = [
+            path if path.exists() else near for path, near in zip(channels_of(self.record), beside, strict=True)
+        ]
+        return read_case_file(self.source, str(self.record["name"]), self.wanted, channels=channels)
 
     def path(self, kind: str) -> Path | None:
         """The record's file of a kind; None when there is none, or when it lies outside the folder."""

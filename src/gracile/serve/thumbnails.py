@@ -8,9 +8,9 @@ from PIL import Image
 from scipy import ndimage
 
 from gracile.case import Case
-from gracile.errors import DataError, GracileError
+from gracile.errors import GracileError
 from gracile.geometry import Grid, axial_slices
-from gracile.io import read_case_file, read_labels, read_volume_labels
+from gracile.io import read_labels, read_volume_labels
 from gracile.io.atomic import write_bytes
 from gracile.io.video_stills import read_stills
 from gracile.report import result_layers
@@ -40,11 +40,9 @@ def _drawn(case: CaseFiles) -> bytes:
         (frame,) = read_stills(film, [(duration or 0.0) / 2])
         return _laid(case, np.moveaxis(frame, -1, 0), None)
     mask = case.path("mask")
-    if case.source is None:
-        raise DataError(f"The input of {case.record['name']} is not where it was.")
-    read = read_case_file(case.source, str(case.record["name"]), case.wanted)
+    read = case.read()
     if read.image.ndim == 3:
-        return _laid(case, read.image, read_labels(mask, case.classes, recoded=False) if mask else None)
+        return _laid(case, read.looked_at, read_labels(mask, case.classes, recoded=False) if mask else None)
     labels = read_volume_labels(mask, case.classes, read.grid, recoded=False).values if mask else None
     return _laid(case, *_plane(case, read, labels))
 
@@ -68,7 +66,7 @@ def _smaller(jpeg: bytes) -> bytes:
 def _plane(case: CaseFiles, read: Case, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
     """``(1, height, width)`` uint8 and the labels of the plane that cuts most of what was found, square in mm."""
     assert read.grid.affine is not None  # volumes have one
-    slices = axial_slices(read.image[0], read.grid.affine)
+    slices = axial_slices(read.looked_at[0], read.grid.affine)
     found = None if labels is None else axial_slices(labels, read.grid.affine).volume
     points = [part["point_mm"] for part in case.record.get("landmarks", []) if part["point_mm"] is not None]
     places = slices.to_places(np.array(points)) if points else None

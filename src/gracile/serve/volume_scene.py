@@ -9,7 +9,7 @@ import numpy as np
 
 from gracile.errors import GracileError
 from gracile.geometry import PointList
-from gracile.io import read_case_file, read_points, read_table, read_volume_labels, write_mask
+from gracile.io import read_points, read_table, read_volume_labels, write_mask
 from gracile.report.wording import label, number
 from gracile.result import Landmark
 from gracile.serve.scene import CaseFiles, Scene, begin_scene
@@ -96,10 +96,11 @@ def _scan(case: CaseFiles, scene: Scene) -> str:
     import nibabel
 
     assert case.source is not None
-    if case.source.name.endswith(_SHOWN_AS_THEY_ARE) and _is_one_volume(case.source):
+    first = case.wanted.shown_index == 0
+    if first and case.source.name.endswith(_SHOWN_AS_THEY_ARE) and _is_one_volume(case.source):
         return scene.add("image", case.source)
-    read = read_case_file(case.source, str(case.record["name"]), case.wanted)
-    values = read.image[0]
+    read = case.read()
+    values = read.looked_at[0]
     short = np.iinfo(np.int16)
     if short.min <= values.min() and values.max() <= short.max and (values == np.rint(values)).all():
         values = values.astype(np.int16)

@@ -1,7 +1,7 @@
 """What every stage has when it is applied: its settings, a network as a function of arrays, and its answer."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -33,6 +33,7 @@ class Finding:
         gates: Probabilities that the gates gave, by structure or kind of frame.
         decisions: What the gates decided, by the same names.
         closed: Why a class is left empty, by the index of the class.
+        agreement: How alike the masks of an ensemble's members are, from 0 to 1; None without several masks.
         flags: What a person should look at in this case.
         notes: What is true of every case of the run, such as that a gate is switched off.
         extras: Further maps by name that a stage was asked to keep, such as those of the network's own size.
@@ -46,6 +47,7 @@ class Finding:
     gates: dict[str, float] = field(default_factory=dict)
     decisions: dict[str, bool] = field(default_factory=dict)
     closed: dict[int, str] = field(default_factory=dict)
+    agreement: float | None = None
     flags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     extras: dict[str, np.ndarray] = field(default_factory=dict)
@@ -70,6 +72,9 @@ class Stage(ABC):
 
     others: Mapping[str, Runner] = MappingProxyType({})
     """The other networks that `networks` names, by these names."""
+
+    looks_first: ClassVar[bool] = False
+    """Whether it looks at the case alone, and says for all members of an ensemble whether the others shall look."""
 
     def __init__(self, spec: Any, recipe: Recipe, run: Runner, state: State) -> None:
         self.spec = spec
@@ -105,6 +110,10 @@ class Stage(ABC):
     def tidy(self, mask: np.ndarray) -> list[str]:
         """Mend a decided mask in place; gives flags where much was changed."""
         return []
+
+    def lead(self, peers: Sequence[Any]) -> None:
+        """Speak from now on for the same stage of an ensemble's other members too; asked of those that look first."""
+        raise NotImplementedError(f"the stage {self.name!r} does not look first")
 
     def gate(self) -> dict[str, Any] | None:
         """Of a gate that is on: the kinds of frames that open it, the others, and the probability that they need."""

@@ -34,29 +34,49 @@ def _likeliest(probabilities: np.ndarray) -> np.ndarray:
 
 
 def tidy(mask: np.ndarray, names: list[str], spec: DecisionSpec) -> list[str]:
-    """Keep the largest island of each class of a volume's mask and fill its holes, where asked; in place.
+    """Keep the largest island of classes of a mask and fill their holes, where asked; in place.
+
+    No class is left empty: where the largest island of all classes together has none of it, it stays as it is.
+
+    Args:
+        mask: ``(*spatial)`` class indices of a picture, or of a volume in its prepared orientation.
+        names: Of the classes, the background first.
+        spec: What is asked for.
 
     Returns:
         Flags where much was changed.
     """
     flags = []
+    apart = _without_largest(mask > 0) if spec.largest_only == "together" else None
     for index, name in enumerate(names[1:], start=1):
         own = mask == index
-        if spec.largest_only and (dropped := _without_largest(own)).any():
+        if apart is not None:
+            dropped = own & apart
+            dropped &= bool((own & ~apart).any())
+        elif _is_asked(spec.largest_only, name):
+            dropped = _without_largest(own)
+        else:
+            dropped = np.zeros_like(own)
+        if dropped.any():
             if dropped.sum() > MUCH * own.sum():
                 flags.append(f"{name}: what lay apart from its largest island was left out, more than {MUCH:.0%} of it")
             mask[dropped] = 0
             own &= ~dropped
-        if spec.fill_holes and (holes := _holes(own) & (mask == 0)).any():
+        if _is_asked(spec.fill_holes, name) and (holes := _holes(own) & (mask == 0)).any():
             mask[holes] = index
             if holes.sum() > MUCH * own.sum():
                 flags.append(f"{name}: holes in it were filled, more than {MUCH:.0%} of it")
     return flags
 
 
+def _is_asked(asked: bool | str | list[str], name: str) -> bool:
+    """Whether something is asked for a class."""
+    return name in asked if isinstance(asked, list) else asked is True
+
+
 def _without_largest(own: np.ndarray) -> np.ndarray:
-    """The voxels that are not of the largest island (26 neighbors)."""
-    islands, count = ndimage.label(own, structure=np.ones((3, 3, 3)))
+    """The samples that are not of the largest island (8 neighbors, 26 in volumes)."""
+    islands, count = ndimage.label(own, structure=np.ones((3,) * own.ndim))
     if count < 2:
         return np.zeros_like(own)
     sizes = np.bincount(islands.ravel())
@@ -65,6 +85,8 @@ def _without_largest(own: np.ndarray) -> np.ndarray:
 
 
 def _holes(own: np.ndarray) -> np.ndarray:
-    """Background enclosed by the structure within slices across the third axis."""
+    """Background enclosed by the structure; in volumes within slices across the third axis."""
+    if own.ndim == 2:
+        return ndimage.binary_fill_holes(own) & ~own
     filled = np.stack([ndimage.binary_fill_holes(own[..., k]) for k in range(own.shape[-1])], axis=-1)
     return filled & ~own

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gracile.stages.base import Finding, Stage
-from gracile.stages.decisions import decide
+from gracile.stages.decisions import decide, tidy
 from gracile.stages.segment import delineated
 from gracile.transforms import Prepared
 from gracile.transforms.frames import Frame
@@ -29,3 +29,6 @@ class FuseStage(Stage):
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         return decide(probabilities, self.spec.decision)
+
+    def tidy(self, mask: np.ndarray) -> list[str]:
+        return tidy(mask, self.recipe.class_names, self.spec.decision)

@@ -1,6 +1,7 @@
 """The gate stage: looks at the whole picture first and says whether the structures are there."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,19 @@ class GateStage(Stage):
     """
 
     kept = ("log_prior", "temperature", "threshold")
+    looks_first = True
 
     def __init__(self, spec: Any, recipe: Recipe, run: Runner, state: State) -> None:
         super().__init__(spec, recipe, run, state)
         self.classes: list[str] = spec.kinds
         self.members = [recipe.class_names.index(name) for name in spec.structures]
         self.threshold = float(self.state["threshold"])
+        self.peers: list[GateStage] = []
+
+    def lead(self, peers: Sequence["GateStage"]) -> None:
+        """Mean probabilities and the mean threshold decide."""
+        self.peers = list(peers)
+        self.threshold = float(np.mean([self.threshold, *(peer.threshold for peer in peers)]))
 
     def logits(self, prepared: Prepared) -> np.ndarray:
         """``(classes,)`` of a whole prepared picture, classes equally frequent."""
@@ -48,7 +56,8 @@ class GateStage(Stage):
         if not self.spec.enabled:
             finding.notes.append(f"the gate {self.name} was switched off")
             return finding
-        probabilities = self.probabilities(self.logits(prepared))
+        each = [gate.probabilities(gate.logits(prepared)) for gate in (self, *self.peers)]
+        probabilities = np.mean(each, axis=0)
         present = float(self.presence(probabilities))
         is_open = present >= self.threshold
         if self.spec.classes:

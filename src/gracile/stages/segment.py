@@ -6,7 +6,7 @@ import numpy as np
 
 from gracile.runners.base import Runner
 from gracile.stages.base import Finding, Stage
-from gracile.stages.decisions import decide
+from gracile.stages.decisions import decide, tidy
 from gracile.stages.views import in_views, softmax, tiled
 from gracile.transforms import Prepared
 
@@ -23,6 +23,9 @@ class SegmentStage(Stage):
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         return decide(probabilities, self.spec.decision)
+
+    def tidy(self, mask: np.ndarray) -> list[str]:
+        return tidy(mask, self.recipe.class_names, self.spec.decision)
 
 
 def delineated(

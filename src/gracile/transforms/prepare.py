@@ -7,7 +7,7 @@ import numpy as np
 
 from gracile.case import Case
 from gracile.errors import DataError
-from gracile.recipe import Recipe
+from gracile.recipe import InputSpec, Recipe
 from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
 from gracile.transforms.placement import Placement
 from gracile.transforms.prepared import Prepared
@@ -55,7 +55,7 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
         raise DataError(f"{case.id} cannot be used: the recipe {recipe.name} takes {wanted}.", "Choose another model.")
     if recipe.input.kind == "volume":
         return _prepare_volume(case, recipe)
-    image = _with_channels(case, recipe.input.channels)
+    image = _with_channels(case, recipe.input)
     flags = list(case.flags)
     region = case.region
     kind = _KINDS.get(recipe.input.region)
@@ -97,7 +97,7 @@ def _prepare_volume(case: Case, recipe: Recipe) -> tuple[Prepared, np.ndarray]:
     region = np.ones(case.grid.shape, dtype=bool) if case.region is None else case.region
     if not region.any():
         raise DataError(f"{case.id}: the region of interest is empty.", "Check the mask of its region.")
-    image, inside = orientation.apply(_with_channels(case, recipe.input.channels)), orientation.apply(region)
+    image, inside = orientation.apply(_with_channels(case, recipe.input)), orientation.apply(region)
     prepared = Prepared(
         image=_standardized(image.astype(np.float32), inside, recipe.prepare.intensity), region=inside,
         placement=orientation, flags=list(case.flags), frame_class=case.frame_class, affine=orientation.oriented.affine,
@@ -110,16 +110,21 @@ def _prepare_volume(case: Case, recipe: Recipe) -> tuple[Prepared, np.ndarray]:
     return prepared, region
 
 
-def _with_channels(case: Case, channels: int) -> np.ndarray:
-    image = case.image
+def _with_channels(case: Case, wanted: InputSpec) -> np.ndarray:
+    """The recipe's channels of a case: gray for color and the reverse, where no channel has a meaning of its own."""
+    image, channels = case.image, wanted.channels
     if image.shape[0] == channels:
         return image
-    if image.shape[0] == 1:
+    if image.shape[0] == 1 and not wanted.separate:
         return np.repeat(image, channels, axis=0)
-    if channels == 1 and image.shape[0] == 3:
+    if channels == 1 and image.shape[0] == 3 and case.shown is None:
         weights = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601 luma
         return np.tensordot(weights, image.astype(np.float32), axes=1)[None]
-    raise DataError(f"{case.id} has {image.shape[0]} channels, the recipe needs {channels}.", "Convert the image.")
+    known = f" ({', '.join(wanted.channel_names)})" if wanted.channel_names else ""
+    raise DataError(
+        f"{case.id} has {image.shape[0]} channels, the recipe needs {channels}{known}.",
+        "Give an image with these channels, in their order.",
+    )
 
 
 def _placement(region: np.ndarray, diameter: int, margin: int) -> Placement:

@@ -45,8 +45,8 @@ def input_figures(case: Case, region: np.ndarray | None) -> Figures:
     if not values.size:
         return {}
     volume = case.image.ndim == 4
-    low, high = (float(values.min()), float(np.percentile(values, _HIGHEST))) if volume else (0.0, 255.0)
-    values = np.minimum((values - low) / max(high - low, 1e-9), 1.0)
+    low, span = _range(values, apart=case.shown is not None) if volume else (0.0, 255.0)
+    values = np.minimum((values - low) / span, 1.0)
     figures = {
         "brightness": float(values.mean()),
         "contrast": float(values.std(axis=1).mean()),
@@ -54,7 +54,7 @@ def input_figures(case: Case, region: np.ndarray | None) -> Figures:
         "clipped_high": float((values >= 1 - _CLIPPED).mean()),
         **_detail(case.image, region),
     }
-    if values.shape[0] == 3:
+    if values.shape[0] == 3 and case.shown is None:
         means = values.mean(axis=1)
         figures["red"], _, figures["blue"] = (float(mean / max(means.sum(), 1e-9)) for mean in means)
         figures["color"] = float(np.ptp(values, axis=0).mean())
@@ -62,6 +62,15 @@ def input_figures(case: Case, region: np.ndarray | None) -> Figures:
         sides = zip(case.grid.shape, case.grid.spacing_mm, strict=True)
         figures["extent_mm"] = float(max(length * spacing for length, spacing in sides))
     return {(INPUT, name): value for name, value in figures.items()}
+
+
+def _range(values: np.ndarray, apart: bool) -> tuple[np.ndarray | float, np.ndarray | float]:
+    """The lowest of a volume's values and the span above it; of channels of their own each its own."""
+    if not apart:
+        low = float(values.min())
+        return low, max(float(np.percentile(values, _HIGHEST)) - low, 1e-9)
+    lows = values.min(axis=1, keepdims=True)
+    return lows, np.maximum(np.percentile(values, _HIGHEST, axis=1, keepdims=True) - lows, 1e-9)
 
 
 def _sampled(image: np.ndarray, region: np.ndarray | None) -> np.ndarray:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
@@ -15,6 +15,7 @@ from gracile.api.model import Model, load
 from gracile.bundle import read_bundle
 from gracile.data import CaseFiles, find_cases, image_checksum, labeled, select
 from gracile.data.case_files import case_names
+from gracile.ensemble import single
 from gracile.errors import DataError, UsageError
 from gracile.evaluation import Evaluation, evaluate_landmarks, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
@@ -100,6 +101,7 @@ def few_shot(
     """
     import gracile.learning  # noqa: F401 - says at once where PyTorch is missing
 
+    start = None if start is None else single(start)
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
     check_recipe(chosen)
     require_writable(out, "few_shot.json", "few_shot.csv", "index.html", depth=3)
@@ -133,7 +135,8 @@ def few_shot(
 def _learned(start: str | Path | None, tested: Sequence[CaseFiles], recipe: Recipe) -> list[str]:
     """What must be said where the model that trainings start from was trained on test cases."""
     learned = read_bundle(start).card.get(LEARNED_FROM, ()) if start is not None else ()
-    note = learned_note([image_checksum(files.image, recipe.input.kind) in learned for files in tested])
+    kind = recipe.input.kind
+    note = learned_note([image_checksum(files.image, kind, files.channels) in learned for files in tested])
     return [f"The model to start from: {note}"] if note else []
 
 
@@ -173,7 +176,8 @@ def _scored(model: Model, tested: list[CaseFiles], protocol: str, folder: Path, 
     """Predict the test cases from their images alone, and score what was written."""
     recipe = model.recipe
     out = folder / "predictions"
-    inputs = [Input(f.image, f.id, "volume" if recipe.input.kind == "volume" else "picture") for f in tested]
+    kind: Literal["volume", "picture"] = "volume" if recipe.input.kind == "volume" else "picture"
+    inputs = [Input(f.image, f.id, kind, channels=f.channels) for f in tested]
     regions = {files.region.parent for files in tested if files.region is not None}
     region = regions.pop() if len(regions) == 1 else None
     options = Options(regions=region, overwrite=True)

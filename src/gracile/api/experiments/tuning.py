@@ -12,6 +12,7 @@ from gracile.api.arguments import checked
 from gracile.api.checking import check_recipe
 from gracile.data import find_cases, select
 from gracile.data.layouts import sources
+from gracile.ensemble import single
 from gracile.errors import GracileError, UsageError
 from gracile.io.atomic import require_writable
 from gracile.recipe import Recipe, read_recipe
@@ -73,6 +74,7 @@ def tune(
     check_recipe(chosen)
     require_writable(out, "trials/", "study.json", "best.yaml", "trials.csv", "tuning.json", "index.html")
     found = select(find_cases(data, chosen), include=cases, exclude=exclude)
+    start = None if start is None else single(start)
     plan = begin(read_study(study), chosen, found, Path(out), start=start, split=split, threads=threads)
     if workers == 1:
         return work(plan, trials=trials, minutes=minutes, storage=storage, say=say)

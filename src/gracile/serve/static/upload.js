@@ -16,7 +16,7 @@ export async function startUploads(session) {
   const choice = byId("model");
   choice.replaceChildren(...models.map((m) => h("option", { value: m.name }, m.title ? `${m.title} (${m.name})` : m.name)));
   const about = () => {
-    byId("about").textContent = chosen()?.summary || "";
+    byId("about").textContent = [chosen()?.summary, ...together()].filter(Boolean).join(" ");
     byId("series").hidden = !takesVolumes();
   };
   choice.addEventListener("change", about);
@@ -48,6 +48,11 @@ function dropping(zone) {
 
 const chosen = () => models.find((model) => model.name === byId("model").value);
 const takesVolumes = () => chosen()?.takes === "volume";
+/** Which files of a case are sent together, in words. */
+const together = () => (takesChannels()
+  ? [`Give the files of a case together: ${chosen().channels.map((name, index) => `CASE_${String(index).padStart(4, "0")} is ${name}`).join(", ")}.`]
+  : []);
+const takesChannels = () => (chosen()?.channels.length || 0) > 1;
 const folderOf = (path) => (path || "").split("/").at(-2) || "";
 
 /** The files of what was dropped, each with the name of its folder. */
@@ -62,17 +67,33 @@ async function inside(entry, folder = "") {
   }
 }
 
-/** Each file by itself; the DICOM files of a folder together, where the model takes volumes. The first to be done is shown. */
+/**
+ * Each file by itself; the DICOM files of a folder together, where the model takes volumes, and CASE_0000 with CASE_0001,
+ * where it takes several channels. The first to be done is shown.
+ */
 async function takeAll(files) {
   problem("");
   const series = new Map();
+  const cases = new Map();
   const turn = { free: true };
   for (const { file, folder } of files.filter(({ file }) => !file.name.startsWith("."))) {
-    if (!takesVolumes() || !(await isDicom(file))) take(file, file.name, turn);
+    const part = takesChannels() && channel(file.name);
+    if (part) {
+      const key = `${folder}/${part.name}`;
+      if (!cases.has(key)) cases.set(key, []);
+      cases.get(key).push({ file, ...part });
+    } else if (!takesVolumes() || !(await isDicom(file))) take(file, file.name, turn);
     else if (series.has(folder)) series.get(folder).push(file);
     else series.set(folder, [file]);
   }
+  for (const parts of cases.values()) take({ channels: parts }, parts[0].name, turn);
   for (const [folder, parts] of series) take(parts, folder || `${parts.length} DICOM images`, turn);
+}
+
+/** The case and the channel of a file by nnU-Net's names, CASE_0000.nii.gz; null for another name. */
+function channel(name) {
+  const found = /^(.+)_(\d{4})(\.[^/]*)$/.exec(name);
+  return found && { name: found[1] + found[3], number: found[2] };
 }
 
 async function isDicom(file) {
@@ -87,10 +108,17 @@ function take(content, name, turn) {
   sending = sending.then(() => send(entry, content, wanted, turn));
 }
 
+/** An upload as one file: what consists of several is packed. */
+async function single(content) {
+  if (Array.isArray(content)) return pack(content);
+  if (content.channels) return pack(content.channels.map(({ file }) => file), content.channels.map(({ number }) => number));
+  return content;
+}
+
 async function send(entry, content, wanted, turn) {
   try {
     entry.say("uploading", null);
-    const file = Array.isArray(content) ? await pack(content) : content;
+    const file = await single(content);
     if (file.size > largest * 2 ** 20) throw new Error(`The upload is larger than ${largest} MB.`);
     const job = await upload(
       file, wanted,

@@ -1,14 +1,14 @@
-// Packs files into a ZIP without compression (APPNOTE 6.3.4), so that a DICOM series travels as one upload.
+// Packs files into a ZIP without compression (APPNOTE 6.3.4), so that a DICOM series, or a case's channels, travel as one upload.
 
 const LARGEST = 0xffffffff;
 
-/** A blob with the files under numbers: their names are nobody's business. */
-export async function pack(files) {
+/** A blob with the files under numbers, or under given names: their own are nobody's business. */
+export async function pack(files, names = null) {
   const parts = [];
   const entries = [];
   let offset = 0;
   for (const [index, file] of files.entries()) {
-    const name = new TextEncoder().encode(String(index + 1).padStart(5, "0"));
+    const name = new TextEncoder().encode(names ? names[index] : String(index + 1).padStart(5, "0"));
     const sum = checksum(new Uint8Array(await file.arrayBuffer()));
     const common = [[2, 20], [2, 0], [2, 0], [4, 0], [4, sum], [4, file.size], [4, file.size], [2, name.length], [2, 0]];
     parts.push(bytes([[4, 0x04034b50], ...common]), name, file);

@@ -73,7 +73,7 @@ VESSELS = one_hot(*[[0, 1, 1, 0, 2, 2, 0, 3] for _ in range(12)])
 
 
 def test_every_listed_loss_can_be_built_and_the_reverse():
-    assert all(entry.load().__module__ == "gracile.losses" for entry in LOSSES.values())
+    assert all(entry.load().__module__.startswith("gracile.losses.") for entry in LOSSES.values())
 
 
 def test_cross_entropy_of_an_undecided_answer_is_the_logarithm_of_the_classes():

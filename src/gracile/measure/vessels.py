@@ -36,7 +36,7 @@ class Vessels(Measure):
     def add(self, case: Case, result: Result, recipe: Recipe) -> None:
         measurements, marks, notes = fundus_measurements(
             case.image, mask_of(result), region_of(result), trees=recipe.structures, um_per_pixel=self.um_per_pixel,
-            disc=Disc(*self.disc) if self.disc else None, probabilities=result.probabilities,
+            disc=Disc(*self.disc) if self.disc else None, probabilities=None if recipe.regions else result.probabilities,
         )  # fmt: skip
         result.measurements += measurements
         result.marks.update(marks)

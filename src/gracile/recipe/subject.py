@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gracile.recipe.base import Color, Spec
+from gracile.recipe.intensity import ChannelIntensity, Intensity
 
 
 def _or_none(value: object) -> object:
@@ -141,4 +142,15 @@ class PrepareSpec(Spec):
     orientation: Annotated[str, AfterValidator(_one_of_each_pair)] = Field(
         "LAS", description="volumes: where each axis runs to, as nibabel names it"
     )
-    intensity: Literal["zscore", "unit", "percentile", "median-shift"] = "zscore"
+    intensity: Intensity = Field("zscore", description="a way for all channels, or a list of one for each")
+
+    def intensity_of(self, channel: int) -> ChannelIntensity:
+        """How a channel's intensities are brought to one scale."""
+        if isinstance(self.intensity, list):
+            return self.intensity[channel]
+        return self.intensity
+
+    @property
+    def left_right(self) -> int:
+        """Volumes: the axis that runs to the left or right."""
+        return next(axis for axis, letter in enumerate(self.orientation) if letter in "LR")

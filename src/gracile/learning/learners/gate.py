@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from gracile.errors import DataError
 from gracile.learning.learners.base import Answering, Batch, Exported, Learner
-from gracile.losses import BinaryDice
+from gracile.losses.overlap import BinaryDice
 from gracile.networks.classifiers import build_classifier
 from gracile.networks.map_classifier import MapClassifier
 from gracile.recipe import GateSpec, Recipe

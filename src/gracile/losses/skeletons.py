@@ -72,7 +72,7 @@ class SkeletonRecall(nn.Module):
 
     def forward(self, logits: Tensor, truth: Tensor, region: Tensor) -> Tensor:
         probabilities = joined(logits.softmax(dim=1), self.structures)[:, :-1]
-        target = joined(truth, self.structures)[:, :-1] > 0.5
+        target = joined(truth, self.structures)[:, :-1] * region > 0.5
         tubes = torch.from_numpy(np.stack([[self._tube(one) for one in sample] for sample in target.cpu().numpy()]))
         middle = tubes.to(probabilities.device, probabilities.dtype) * region
         axes = (0, *range(2, logits.ndim))
@@ -87,7 +87,10 @@ class SkeletonRecall(nn.Module):
         from scipy.ndimage import binary_dilation
         from skimage.morphology import skeletonize
 
-        middle = skeletonize(structure).astype(bool)
+        # By one method, without axes of one sample, so that a volume of one slice costs what its picture does.
+        flat = structure.squeeze()
+        middle = skeletonize(flat, method="lee").astype(bool) if flat.ndim > 1 else flat
+        middle = middle.reshape(structure.shape)
         if not self.tube:
             return middle
         cube = np.ones((3,) * structure.ndim, dtype=bool)

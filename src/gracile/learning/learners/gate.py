@@ -224,7 +224,8 @@ class GateSamples(Dataset[Batch]):
         if not len(truth):
             return {"truth": torch.zeros(2, *region.shape[1:]), "region": torch.zeros_like(region)}
         there = truth[self.members].sum(dim=0, keepdim=True)
-        return {"truth": torch.cat([1.0 - there, there]), "region": region}
+        known = truth.sum(dim=0, keepdim=True) > 0.5  # what is ignored is of no class
+        return {"truth": torch.cat([1.0 - there, there]), "region": region * known}
 
 
 def best_temperature(logits: Tensor, targets: Tensor) -> float:

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 
+from gracile.case import IGNORED
 from gracile.errors import DataError
 from gracile.io.decoding import decode, require_one_page
+from gracile.io.ignored import without_ignored
 from gracile.io.images import write_png
 from gracile.io.unknown_labels import LabelClass, UnknownLabels
 
@@ -25,7 +27,12 @@ _FEWEST_SHADES = 3
 
 
 def read_labels(
-    path: Path | str, classes: Sequence[LabelClass], *, recoded: bool = True, notes: list[str] | None = None
+    path: Path | str,
+    classes: Sequence[LabelClass],
+    *,
+    recoded: bool = True,
+    notes: list[str] | None = None,
+    ignored: bool = False,
 ) -> np.ndarray:
     """Read a label picture in any of the codings that people have.
 
@@ -41,6 +48,7 @@ def read_labels(
         classes: The classes by index, the background first.
         recoded: False for a mask that a program wrote by these classes: its values are the indices themselves.
         notes: Takes what was changed to read it; None: the log does.
+        ignored: Whether what the background's ``ignored`` names is told, as 255; else it is background.
 
     Returns:
         ``(height, width)`` uint8 class indices.
@@ -52,9 +60,10 @@ def read_labels(
     decoded = decode(path)
     require_one_page(path, decoded)
     if decoded.palette is not None and not (recoded and _codes(classes)):
-        labels = _from_palette(decoded.values, decoded.palette, classes)
+        inner, left_out = without_ignored(decoded.values, classes if recoded else ())
+        labels = _from_palette(inner, decoded.palette, classes)
         if labels is not None:
-            return labels
+            return _marked(labels, left_out, ignored)
     values = decoded.values
     if decoded.alpha is not None:
         opaque = decoded.alpha >= 0.5
@@ -67,7 +76,7 @@ def read_labels(
         elif (values == values[..., :1]).all() and not _is_gray_color_map(values[..., 0], classes):
             values = values[..., 0]
     if values.ndim == 2:
-        return class_indices(path, values, classes, recoded=recoded, lossy=decoded.lossy, notes=notes)
+        return class_indices(path, values, classes, recoded=recoded, lossy=decoded.lossy, notes=notes, ignored=ignored)
     return _from_colors(path, values, classes)
 
 
@@ -80,6 +89,7 @@ def class_indices(
     lossy: bool = False,
     samples: str = "pixels",
     notes: list[str] | None = None,
+    ignored: bool = False,
 ) -> np.ndarray:
     """Class indices of label values: by the declared ``values``, as they are, or of 0 and 255 for two classes.
 
@@ -91,13 +101,41 @@ def class_indices(
         lossy: Whether 0 and 255 may be a little off.
         samples: What the message calls them.
         notes: Takes what was changed to read them; None: the log does.
+        ignored: Whether what the background's ``ignored`` names is told, as 255; else it is background.
 
     Returns:
         uint8 class indices of the shape of the values.
 
     Raises:
-        DataError: Values that no class has; the message names them and how often they occur.
+        DataError: Values that no class has; the message names them and how often they occur. More classes than a mask
+            of 8 bits tells apart.
     """
+    if len(classes) > IGNORED:
+        raise DataError(
+            f"{path} cannot be read as {len(classes) - 1} classes besides the background: masks of 8 bits tell "
+            f"{IGNORED - 1} apart.",
+            "Join some of them.",
+        )
+    inner, left_out = without_ignored(values, classes if recoded else ())
+    labels = _class_indices(path, inner, classes, recoded, lossy, samples, notes)
+    return _marked(labels, left_out, ignored)
+
+
+def _marked(labels: np.ndarray, left_out: np.ndarray | None, ignored: bool) -> np.ndarray:
+    if ignored and left_out is not None:
+        labels[left_out] = IGNORED
+    return labels
+
+
+def _class_indices(
+    path: Path,
+    values: np.ndarray,
+    classes: Sequence[LabelClass],
+    recoded: bool,
+    lossy: bool,
+    samples: str,
+    notes: list[str] | None,
+) -> np.ndarray:
     codes = _codes(classes) if recoded else {}
     if codes:
         values = _decoded_indices(path, values, classes, samples)

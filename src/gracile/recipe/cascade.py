@@ -87,6 +87,11 @@ class Recipe(Spec):
         return opposite_indices(self.classes)
 
     @property
+    def ignores(self) -> bool:
+        """Whether labels may say of a part that it counts for nothing."""
+        return bool(self.classes and self.classes[0].ignored)
+
+    @property
     def answers(self) -> list[str]:
         """What a network that delineates answers, map by map: the regions, or the classes with the background first."""
         return list(self.regions) or self.class_names

@@ -64,10 +64,12 @@ def _names(recipe: "Recipe") -> list[str]:
     values = [value for spec in recipe.classes for value in spec.values]
     if len(set(values)) != len(values) or (values and not all(spec.values for spec in recipe.classes)):
         found.append("label values are declared for every class, and each belongs to one")
-    ignored, meant = recipe.input.ignore, values or range(len(names))
-    if ignored is not None and ignored in meant:
-        owner = next(s.name for i, s in enumerate(recipe.classes) if ignored in (s.values or [i]))
-        found.append(f"input.ignore: the label value {ignored} is that of the class {owner!r} already")
+    for ignored in [value for spec in recipe.classes for value in spec.ignored]:
+        if ignored in (values or range(len(names))):
+            owner = next(spec.name for index, spec in enumerate(recipe.classes) if ignored in (spec.values or [index]))
+            found.append(f"the label value {ignored} is that of the class {owner!r}, and cannot be ignored as well")
+    if any(spec.ignored for spec in recipe.classes[1:]):
+        found.append("values to be ignored are listed once, in `ignored` of the background")
     return found
 
 

@@ -25,6 +25,10 @@ class ClassSpec(Spec):
     color: Color
     also: list[Color] = Field(default_factory=list, description="further colors that mean this class in color labels")
     values: list[int] = Field(default_factory=list, description="values that mean this class in index labels; if any")
+    ignored: list[Annotated[int, Field(ge=0)]] = Field(
+        default_factory=list,
+        description="of the background: values of index labels that count for nothing, neither learned from nor scored",
+    )
     opposite: Annotated[str, BeforeValidator(_or_none)] = Field(
         "", description="the class that it is in a mirror image; none: it keeps its name there; empty: not said"
     )

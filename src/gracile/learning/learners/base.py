@@ -119,7 +119,7 @@ class Learner(nn.Module, ABC):
 
     def counted(self, batch: Batch) -> Batch:
         """A batch in which what the labels ignore lies outside the region, and the shares of all else add up to 1."""
-        if self.recipe.input.ignore is None or not self.learns_classes:
+        if not self.recipe.ignores or not self.learns_classes:
             return batch
         total = batch["truth"].sum(dim=1, keepdim=True)
         known = total > 0.5

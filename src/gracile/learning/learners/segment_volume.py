@@ -78,7 +78,7 @@ class SegmentVolumeLearner(Learner):
     @property
     def opposites(self) -> list[int]:
         """Class that each class is in a mirror image; what is ignored, where anything is, comes last and stays."""
-        ignored = [len(self.recipe.classes)] if self.recipe.input.ignore is not None else []
+        ignored = [len(self.recipe.classes)] if self.recipe.ignores else []
         return [*self.recipe.opposites, *ignored]
 
     def _along_lines(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
@@ -111,9 +111,7 @@ class SegmentVolumeLearner(Learner):
 
     def _shares(self, case: Prepared, steps: np.ndarray, resampled: bool) -> ClassShares:
         assert case.labels is not None
-        return ClassShares(
-            case.labels, len(self.recipe.classes), steps, resampled, self.recipe.input.ignore is not None
-        )
+        return ClassShares(case.labels, len(self.recipe.classes), steps, resampled, self.recipe.ignores)
 
     def _foreground_samples(self, case: Prepared) -> Array | ClassPoints:
         """``(n, 3)`` samples of the whole volume at the stage's spacing that are foreground for the most part.
@@ -151,7 +149,7 @@ class _HeldBack(Dataset[Batch]):
         if self.learner.spec.along:
             column = column_of(case, self.learner.true_line(case), self.learner.spec)
             image = evened(column, column.cut(case.image), self.learner.spec.evening_mm)
-            ignored = self.learner.recipe.input.ignore is not None
+            ignored = self.learner.recipe.ignores
             truth = column.cut_shares(case.labels, len(self.learner.recipe.classes), ignored)
         else:
             volume = self.learner._whole(case)

@@ -65,7 +65,8 @@ def _standardized(values: np.ndarray, region: np.ndarray, how: ChannelIntensity)
         span = high - low
     else:
         low, span = 0.0, 255.0
-    return (values - np.float32(low)) / np.float32(max(float(span), LEAST_SPAN))
+    near = np.float32(low)  # what it rounds away is taken off as well: of large values it is a share of the span
+    return (values - near - np.float32(float(low) - float(near))) / np.float32(max(float(span), LEAST_SPAN))
 
 
 def mean_and_deviation(values: np.ndarray) -> tuple[float, float]:

@@ -145,5 +145,6 @@ def test_along_a_line_that_runs_aslant_a_piece_mirrored_up_and_down_still_follow
         [volume], [line], [levels], (9, 9, 9), [np.ones(3)], JitterSpec(offset_mm=0, wander_mm=0), augment, 1, 8
     )
     for index in range(8):
-        middle = samples[index]["image"][0, 3:6, 3:6].sum(dim=(0, 1))
-        assert middle.min() > 0.4
+        sample = samples[index]
+        within = sample["region"][0, 4, 4] > 0.5  # a piece may begin a little beyond the line's ends
+        assert sample["image"][0, 3:6, 3:6].sum(dim=(0, 1))[within].min() > 0.4

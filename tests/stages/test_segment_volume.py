@@ -111,9 +111,11 @@ SIDES = (
 @pytest.mark.parametrize(("codes", "axis"), [("LAS", 0), ("PRS", 1)])
 def test_sides_change_where_the_axis_from_left_to_right_is_mirrored_and_nowhere_else(codes, axis):
     """A network calls the first half of that axis left: mirrored along it, that is right; along others, it is not."""
-    settings = [*SETTINGS, SIDES, f"prepare.orientation={codes}", "stages.cord.flips=[0, 1, 2]", "measure=[]",
-                "stages.cord.turns=[]", "stages.cord.augment.flip=false", "stages.centerline.augment.flip=false"]  # fmt: skip
-    recipe = read_recipe("spinal-cord", settings)
+    views = ["stages.cord.flips=[0, 1, 2]", "stages.cord.turns=[]"]
+    unmirrored = ["stages.cord.augment.flip=false", "stages.centerline.augment.flip=false", "measure=[]"]
+    recipe = read_recipe(
+        "spinal-cord", [*SETTINGS, SIDES, f"prepare.orientation={codes}", *views, *unmirrored]
+    )  # fmt: skip
     learner = build_learner(recipe.stages[1], recipe)
 
     def halves(images: Tensor) -> Tensor:

@@ -107,7 +107,9 @@ def further_files(result: Result) -> Iterator[FurtherFile]:
             write = partial(write_probabilities, probabilities=maps, grid=grid)
             yield FurtherFile(kind, f"{kind}/{name}.nii.gz", write)
         else:
-            yield FurtherFile(kind, f"{kind}/{name}.npz", partial(_write_arrays, probabilities=maps))
+            regions = kind == "probabilities" and result.maps != result.classes  # else the maps are the classes
+            named = {"maps": np.array(result.maps)} if regions else {}
+            yield FurtherFile(kind, f"{kind}/{name}.npz", partial(_write_arrays, probabilities=maps, **named))
     if result.centerline is not None:
         for kind, suffix in _LINES.items():
             write = partial(write_centerline, line=result.centerline, grid=grid)
@@ -145,9 +147,9 @@ def _is_volume(result: Result) -> bool:
     return len(result.grid.shape) == 3
 
 
-def _write_arrays(path: Path, probabilities: np.ndarray) -> None:
+def _write_arrays(path: Path, probabilities: np.ndarray, **named: np.ndarray) -> None:
     with writing(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, probabilities=probabilities.astype(np.float16))
+        np.savez_compressed(file, probabilities=probabilities.astype(np.float16), **named)
 
 
 def _write_landmark_map(result: Result, landmark: str, path: Path) -> None:

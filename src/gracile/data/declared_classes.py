@@ -105,9 +105,9 @@ def _region_fault(path: Path, declared: Declared, recipe: Recipe) -> DataError |
         typed = {
             name: [recipe.class_names[value] for value in sorted(members)] for name, members in declared.regions.items()
         }
-        shown = "; ".join(f"{name}: {', '.join(members)}" for name, members in typed.items())
+        said = "; ".join(f"{name}: {', '.join(members)}" for name, members in typed.items())
         return DataError(
-            f"{path} declares other regions than the recipe {recipe.name}, or writes them as other classes: {shown}.",
+            f"{path} declares other regions than the recipe {recipe.name}, or writes them as other classes: {said}.",
             "Name the same regions in the order of regions_class_order in both.",
         )
     return None

@@ -131,6 +131,7 @@ class RefiningUNet(nn.Module):
                 features = functional.relu(stem + earlier[0] + self.feedback[index](folded))
         if not self.training:
             return found[-1]
+        assert earlier is not None
         coarser = [
             cropped(head(maps), (height, width), [self.fold * 2**level] * 2)
             for level, (head, maps) in enumerate(zip(self.coarse, earlier[1:], strict=False), start=1)

@@ -39,8 +39,9 @@ class DecisionSpec(Spec):
     """How probabilities become classes.
 
     ``argmax`` takes the likeliest class. ``foreground-first`` takes the likeliest foreground class where the
-    foreground classes together reach ``threshold``. Regions are decided by ``threshold`` each, whatever the rule. What is mended afterwards never takes a whole structure away, but
-    for ``smallest``, which is there to empty frames of what is too small to be one.
+    foreground classes together reach ``threshold``. Regions are decided by ``threshold`` each, whatever the rule.
+    What is mended afterwards never takes a whole structure away, but for ``smallest``, which is there to empty frames
+    of what is too small to be one.
     """
 
     rule: Literal["argmax", "foreground-first"] = "argmax"

@@ -64,7 +64,7 @@ def weighted_losses(answers: Tensor | Sequence[Tensor], batch: Batch, terms: Ter
     truth's mean over each of their samples, at half the weight for each step to a coarser one (deep supervision; Lee et
     al., AISTATS 2015, with nnU-Net's weights).
     """
-    steps = answers if isinstance(answers, list | tuple) else [answers]
+    steps = [answers] if isinstance(answers, Tensor) else list(answers)
     full = steps[-1].shape[2:]
     totals: dict[str, Tensor] = {}
     sizes = [full]

@@ -174,6 +174,13 @@ def test_a_held_back_case_is_not_scored_where_it_is_ignored():
     assert float(learner.scores(batch)["validation_dice"]) < 0.95
 
 
+def test_a_held_back_case_that_is_ignored_as_a_whole_costs_nothing():
+    learner, recipe = learner_of("pictures")
+    batch = {name: part[None] for name, part in learner.held_back([prepared("pictures", recipe)])[0].items()}
+    scores = learner.eval().scores(learner.counted({**batch, "truth": torch.zeros_like(batch["truth"])}))
+    assert float(scores["validation_loss"]) == 0.0
+
+
 def test_no_patch_is_centered_on_what_is_ignored():
     for balance in ("foreground", "classes"):
         sampler = f"{{patch: [8, 8], foreground: 1, balance: {balance}}}"

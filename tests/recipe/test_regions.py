@@ -64,3 +64,11 @@ def test_what_cannot_be_is_told(settings, said):
 def test_a_gate_and_regions_are_refused_together():
     with pytest.raises(RecipeError, match="closes classes, and `regions` overlap"):
         read_recipe("surgical-tool", ["regions={tool: [tool]}"])
+
+
+def test_a_stage_that_names_structures_names_regions():
+    settings = [CLASSES, NESTED, "measure=[]"]
+    recipe = read_recipe("spinal-cord", [*settings, "stages.centerline.structures=[whole]"])
+    assert recipe.stages[0].members == ["whole"]
+    with pytest.raises(RecipeError, match="names 'edema', which is none of the recipe's"):
+        read_recipe("spinal-cord", [*settings, "stages.centerline.structures=[edema]"])

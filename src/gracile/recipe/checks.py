@@ -77,7 +77,8 @@ def _members(recipe: "Recipe") -> list[str]:
     """Classes and structures that the recipe names without having them."""
     groups = {f"tree {tree!r}": (members, recipe.class_names) for tree, members in recipe.trees.items()}
     for spec in recipe.stages:
-        known = recipe.class_names[1:] if isinstance(spec, GateSpec) else list(recipe.trees) or recipe.class_names[1:]
+        structures = list(recipe.regions or recipe.trees) or recipe.class_names[1:]
+        known = recipe.class_names[1:] if isinstance(spec, GateSpec) else structures
         groups[f"stage {spec.name!r}"] = (spec.members, known)
         if isinstance(spec, FuseSpec):
             named = {f"branch {branch!r}": (classes, recipe.class_names) for branch, classes in spec.branches.items()}

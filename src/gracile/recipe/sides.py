@@ -101,7 +101,7 @@ def _classes_of(recipe: "Recipe", structure: str) -> list[str]:
     """The classes of a structure, or the one of that name."""
     if structure in recipe.class_names:
         return [structure]
-    return recipe.trees.get(structure, [])
+    return (recipe.regions or recipe.trees).get(structure, [])
 
 
 def mirroring_stages(recipe: "Recipe") -> list[str]:

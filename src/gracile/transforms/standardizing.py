@@ -66,7 +66,10 @@ def _standardized(values: np.ndarray, region: np.ndarray, how: ChannelIntensity)
     else:
         low, span = 0.0, 255.0
     near = np.float32(low)  # what it rounds away is taken off as well: of large values it is a share of the span
-    return (values - near - np.float32(float(low) - float(near))) / np.float32(max(float(span), LEAST_SPAN))
+    scaled: np.ndarray = values - near
+    scaled -= np.float32(float(low) - float(near))
+    scaled /= np.float32(max(float(span), LEAST_SPAN))
+    return scaled
 
 
 def mean_and_deviation(values: np.ndarray) -> tuple[float, float]:

@@ -24,7 +24,8 @@ def class_counts(logits: Tensor, truth: Tensor, region: Tensor, structures: Stru
         structures: Class indices of each structure.
     """
     inside, classes = region > 0.5, logits.shape[1]
-    entropy = -(truth * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True)[inside].mean()
+    # A mean that is 0 where nothing counts, as of a case that is ignored as a whole.
+    entropy = masked_mean(-(truth * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True), inside.to(logits.dtype))
     found, true = (maps.argmax(dim=1, keepdim=True)[inside] for maps in (logits, truth))
     pairs = torch.bincount(true * classes + found, minlength=classes**2).view(classes, classes)
     counts = {}

@@ -8,7 +8,7 @@ import numpy as np
 
 from gracile.errors import DataError, GeometryError
 from gracile.geometry import Grid, axis_codes, change_between
-from gracile.io.masks import WHOLE, class_indices
+from gracile.io.class_indices import WHOLE, class_indices
 from gracile.io.unknown_labels import LabelClass
 from gracile.io.volumes import read_voxels
 

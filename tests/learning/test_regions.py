@@ -15,6 +15,7 @@ from gracile.geometry import Grid
 from gracile.inference.result_files import further_files
 from gracile.learning.learners import Learner, build_learner
 from gracile.learning.module import StageModule
+from gracile.learning.sample_pictures import draw_sample
 from gracile.recipe import Recipe, read_recipe
 from gracile.transforms import Prepared, prepare
 from tests.volumes_on_disk import write_nifti
@@ -201,6 +202,22 @@ def test_a_score_of_regions_counts_each_by_itself():
     scores = learner.scores(batch)
     assert float(scores["validation_dice_whole"]) == 1.0
     assert float(scores["validation_dice_core"]) == pytest.approx(2 * 8 / 24)
+
+
+def test_the_page_of_a_training_shows_regions_as_they_are_written():
+    recipe = read_recipe("structure-2d", PICTURES)
+    learner = build_learner(recipe.stages[0], recipe)
+    truth = torch.zeros(3, 64, 64)
+    truth[1, :40], truth[2, 40:50], truth[0, 50:] = 1, 1, 1
+    answer = 20.0 * (2.0 * torch.stack([truth[1] + truth[2], truth[2]]) - 1.0)
+    right, wrong = (
+        draw_sample(learner, "s", torch.rand(3, 64, 64), logits, {"truth": truth}) for logits in (answer, -answer)
+    )
+    assert right is not None
+    assert wrong is not None
+    layers = [{(layer.group, layer.name): layer.png for layer in one.layers} for one in (right, wrong)]
+    for name in ("rim", "core"):  # equal masks are equal pictures
+        assert layers[0]["Found", name] == layers[0]["Truth", name] != layers[1]["Found", name]
 
 
 def test_a_data_set_without_the_ignored_value_declared_in_the_recipe_is_refused(tmp_path):

@@ -113,6 +113,11 @@ def test_an_ensemble_of_ensembles_is_one_of_all_members(ensemble, members, tmp_p
     [
         ("prepare.diameter", 128, "prepare.diameter is 96 in .* and 128 in"),
         ("classes.1.name", "arteriole", "classes is"),
+        (
+            "regions",
+            {"all": ["artery", "vein", "uncertain"], "veins": ["vein", "uncertain"], "c": ["uncertain"]},
+            "regions",
+        ),
     ],
 )
 def test_members_that_differ_are_refused_by_the_difference(members, tiny_recipe, tmp_path, setting, value, said):

@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 
 from gracile.errors import RecipeError
-from gracile.losses import build_loss, joined
+from gracile.losses import OfRegions, build_loss, joined
 from gracile.names import LOSSES
 
 TREES = {"artery": (1, 3), "vein": (2, 3)}
@@ -73,7 +73,7 @@ VESSELS = one_hot(*[[0, 1, 1, 0, 2, 2, 0, 3] for _ in range(12)])
 
 
 def test_every_listed_loss_can_be_built_and_the_reverse():
-    assert all(entry.load().__module__ == "gracile.losses" for entry in LOSSES.values())
+    assert all(entry.load().__module__.startswith("gracile.losses.") for entry in LOSSES.values())
 
 
 def test_cross_entropy_of_an_undecided_answer_is_the_logarithm_of_the_classes():
@@ -336,3 +336,123 @@ def test_centerline_dice_finds_the_middle_of_vessels_of_eleven_pixels_unless_tol
         value("cldice", sure(lines(height=13)), truth, iterations=5)
     )
     assert value("cldice", sure(lines(height=13)), truth) > 0.4
+
+
+# --- skeletons of the truth
+
+
+def bar(width: int, length: int = 12) -> torch.Tensor:
+    """``(1, 2, 24, 24)`` truth: a bar in the middle."""
+    structure = torch.zeros(24, 24)
+    structure[12 - width // 2 : 12 - width // 2 + width, 6 : 6 + length] = 1
+    return torch.stack([1 - structure, structure])[None]
+
+
+def skeleton_recall(found: torch.Tensor, truth: torch.Tensor, **options: Any) -> float:
+    loss = build_loss("skeleton-recall", {"bar": (1,)}, **options)
+    logits = 40.0 * torch.stack([1 - found, found], dim=1) - 20.0
+    return loss(logits, truth, everywhere(truth)).item()
+
+
+def test_the_skeleton_is_recalled_by_its_length_not_by_the_area():
+    truth = bar(7)
+    line = torch.zeros(1, 24, 24)
+    line[:, 12, 6:18] = 1
+    assert skeleton_recall(line, truth, tube=0) < 0.2
+    half = line.clone()
+    half[..., :12] = 0
+    assert skeleton_recall(half, truth, tube=0) == pytest.approx(0.5, abs=0.12)
+    assert skeleton_recall(torch.zeros(1, 24, 24), truth, tube=0) > 0.8
+
+
+def test_a_tube_lies_within_the_structure_and_grows_with_its_option():
+    truth = bar(7)
+    thin = torch.zeros(1, 24, 24)
+    thin[:, 12, 6:18] = 1
+    costs = [skeleton_recall(thin, truth, tube=tube) for tube in (0, 1, 2)]
+    assert costs[0] < costs[1] < costs[2]
+    # Whatever the tube, a structure that is found costs nothing, and what is beside it does not matter.
+    assert skeleton_recall(truth[:, 1], truth, tube=9) == pytest.approx(0.0, abs=1e-5)
+    assert skeleton_recall(torch.ones(1, 24, 24), truth, tube=2) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_a_structure_that_the_batch_does_not_show_costs_and_teaches_nothing():
+    truth = torch.zeros(1, 2, 16, 16)
+    truth[:, 0] = 1
+    logits = torch.randn(1, 2, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    cost = build_loss("skeleton-recall", {"bar": (1,)})(logits, truth, everywhere(truth))
+    cost.backward()
+    assert cost.item() == pytest.approx(0.0, abs=1e-6)
+    assert logits.grad is not None
+    assert float(logits.grad.abs().max()) == 0.0
+
+
+def test_a_thin_line_weighs_as_much_as_the_tube_of_a_thick_bar():
+    assert skeleton_recall(torch.zeros(1, 24, 24), bar(1)) == pytest.approx(12 / 13, abs=1e-5)
+
+
+def test_a_skeleton_cannot_be_widened_by_less_than_nothing():
+    with pytest.raises(RecipeError, match="cannot widen a skeleton by -1"):
+        build_loss("skeleton-recall", TREES, tube=-1)
+
+
+# --- classes that a batch does not show
+
+
+@pytest.mark.parametrize("name", ["dice", "bce-dice"])
+def test_a_class_that_the_batch_does_not_show_is_left_out_of_the_mean_where_asked(name):
+    truth = one_hot([0, 1, 1, 0], [0, 1, 0, 0])
+    logits = random_logits(0, 2, 4)[:1]
+    options = {"entropy": 0.0} if name == "bce-dice" else {}
+    structures = {"a": (1,), "b": (2,), "c": (3,)}
+    skipped = build_loss(name, structures, absent="skip", **options)(logits, truth, everywhere(truth)).item()
+    found = logits.softmax(dim=1)[0, 1]
+    overlap, total = float((found * truth[0, 1]).sum()), float((found + truth[0, 1]).sum())
+    assert skipped == pytest.approx(1 - (2 * overlap + 1) / (total + 1), rel=1e-5)
+    counted = build_loss(name, structures, **options)(logits, truth, everywhere(truth)).item()
+    assert counted != pytest.approx(skipped, rel=1e-2)
+
+
+def test_where_nothing_is_shown_dice_that_skips_costs_nothing_and_has_a_gradient():
+    truth = one_hot([0, 0, 0, 0])
+    logits = random_logits(0, 1, 4)[:1].requires_grad_()
+    cost = build_loss("dice", TREES, absent="skip")(logits, truth, everywhere(truth))
+    cost.backward()
+    assert cost.item() == 0.0
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_absent_has_two_words():
+    with pytest.raises(RecipeError, match="There are: count, skip"):
+        build_loss("dice", TREES, absent="no")
+
+
+# --- regions
+
+
+REGIONS = {"whole": (1, 2), "core": (2,)}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_compares_regions_that_overlap(name, size):
+    truth = random_truth(*size)[:, :3]
+    truth = truth / truth.sum(dim=1, keepdim=True)
+    loss = OfRegions(REGIONS, build_loss(name, {"region": (1,)}))
+    sure_of_it = 20.0 * (2.0 * joined((truth > 0.5).float(), REGIONS)[:, :-1] - 1.0)
+    hard = (truth > 0.5).float()
+    hard[:, 0] = 1 - hard[:, 1:].sum(dim=1)
+    logits = torch.randn(2, 2, *size, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    cost = loss(logits, hard, everywhere(hard))
+    cost.backward()
+    assert torch.isfinite(logits.grad).all()
+    assert loss(sure_of_it, hard, everywhere(hard)).item() < 0.02 < cost.item()
+
+
+def test_a_region_s_cross_entropy_is_that_of_its_sigmoid():
+    truth = one_hot([0, 1, 2, 0])[:, :3]
+    logits = torch.randn(1, 2, 1, 4, generator=torch.Generator().manual_seed(1))
+    cost = OfRegions(REGIONS, build_loss("cross-entropy", {"region": (1,)}))(logits, truth, everywhere(truth))
+    targets = torch.tensor([[[[0.0, 1, 1, 0]], [[0, 0, 1, 0]]]])
+    wanted = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
+    torch.testing.assert_close(cost, wanted)

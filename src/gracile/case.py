@@ -10,6 +10,9 @@ import numpy as np
 from gracile.errors import DataError
 from gracile.geometry import Grid
 
+IGNORED = 255
+"""In truths: what is neither learned from nor scored, whatever value the labels' file has for it."""
+
 
 @dataclass
 class Case:
@@ -21,7 +24,7 @@ class Case:
             are uint8: RGB, gray, or a recipe's own channels.
         grid: Grid of the spatial axes.
         subject: Person (or animal) that the case belongs to; splits keep subjects together.
-        truth: ``(*spatial)`` uint8 class indices, or None.
+        truth: ``(*spatial)`` uint8 class indices, 255 where it is to be ignored; or None.
         region: ``(*spatial)`` bool, the part of the image that counts (a fundus photograph's
             field of view, the scan in a screen picture), or None when none was given.
         source: File that the image was read from.

@@ -181,6 +181,7 @@ def _what_must_agree(recipe: Recipe) -> dict[str, Any]:
         "prepare": recipe.prepare.model_dump(mode="json"),
         "classes": recipe.class_names,
         "trees": recipe.trees,
+        "regions": recipe.regions,
         "landmarks": recipe.landmark_names,
         "gates": gates,
         "what is given": sorted({spec.gives for spec in recipe.stages if spec.gives in ("mask", "landmarks")}),

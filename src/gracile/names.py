@@ -133,22 +133,33 @@ WINDOW_NETWORKS: dict[str, str] = {
 """Networks that classify small windows of a volume, by name."""
 
 LOSSES: dict[str, Named] = {
-    "cross-entropy": Named("cross-entropy over all classes", "gracile.losses:CrossEntropy", ANY),
-    "dice": Named("soft Dice, mean over the foreground classes", "gracile.losses:Dice", ANY),
+    "cross-entropy": Named("cross-entropy over all classes", "gracile.losses.entropy:CrossEntropy", ANY),
+    "dice": Named("soft Dice, mean over the foreground classes", "gracile.losses.overlap:Dice", ANY),
     "tree": Named(
         "cross-entropy and soft Dice of each structure that classes share, such as a vessel tree",
-        "gracile.losses:Tree",
+        "gracile.losses.overlap:Tree",
         ANY,
     ),
-    "cldice": Named("soft centerline Dice of each structure (Shit et al. 2021)", "gracile.losses:CenterlineDice", ANY),
-    "bce-dice": Named("binary cross-entropy and soft Dice of each structure", "gracile.losses:BinaryDice", ANY),
-    "focal": Named("cross-entropy that counts what is easy less (Lin et al. 2017)", "gracile.losses:Focal", ANY),
+    "cldice": Named(
+        "soft centerline Dice of each structure (Shit et al. 2021)", "gracile.losses.skeletons:CenterlineDice", ANY
+    ),
+    "skeleton-recall": Named(
+        "recall of the truth's skeleton, widened, for each structure (Kirchhoff et al. 2024)",
+        "gracile.losses.skeletons:SkeletonRecall",
+        ANY,
+    ),
+    "bce-dice": Named("binary cross-entropy and soft Dice of each structure", "gracile.losses.overlap:BinaryDice", ANY),
+    "focal": Named(
+        "cross-entropy that counts what is easy less (Lin et al. 2017)", "gracile.losses.entropy:Focal", ANY
+    ),
     "tversky": Named(
         "Dice with weights for what was missed and what was too much (Salehi et al. 2017)",
-        "gracile.losses:Tversky",
+        "gracile.losses.overlap:Tversky",
         ANY,
     ),
-    "focal-tversky": Named("a power of the Tversky loss (Abraham and Khan 2019)", "gracile.losses:FocalTversky", ANY),
+    "focal-tversky": Named(
+        "a power of the Tversky loss (Abraham and Khan 2019)", "gracile.losses.overlap:FocalTversky", ANY
+    ),
 }
 """Losses, by name; each takes the ``structures`` first."""
 

@@ -161,6 +161,9 @@ class Pipeline:
             result.mask[~region] = 0
             if keep_probabilities:
                 result.probabilities = probabilities()
+                result.maps = self.recipe.maps
+                if self.recipe.regions:
+                    result.notes.append(f"probabilities are those of {', '.join(self.recipe.maps)}, which overlap")
         if not result.mask.any():
             result.status = "absent"
             reasons = dict.fromkeys(finding.closed.values())
@@ -211,7 +214,7 @@ class Pipeline:
         return orientation.restore(mask), probabilities
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """``(classes, *spatial)`` probabilities to ``(*spatial)`` uint8 class indices, as the recipe says."""
+        """``(maps, *spatial)`` probabilities to ``(*spatial)`` uint8 class indices, as the recipe says."""
         mask = self.deciding.decide(probabilities)
         self.deciding.tidy(mask)
         return mask
@@ -225,7 +228,7 @@ class Pipeline:
     @property
     def _background(self) -> tuple[float, ...]:
         """Probabilities of what no stage looked at."""
-        return (1.0, *[0.0] * (len(self.recipe.classes) - 1))
+        return (1.0, *[0.0] * (len(self.recipe.maps) - 1))
 
 
 def _stages(bundle: Bundle, computing: Computing) -> list[Stage]:

@@ -105,7 +105,9 @@ class Result:
         grid: Grid of the input.
         classes: Names of the classes, the background first.
         mask: ``(*spatial)`` uint8 class indices, or None when failed.
-        probabilities: ``(classes, *spatial)`` float32, or None.
+        probabilities: ``(maps, *spatial)`` float32, or None.
+        maps: What they show: the classes or, of a recipe with regions, the background and the regions; empty where
+            there are none.
         extras: Further probability maps by name, ``(classes, ...)`` float32, that a stage was asked to keep, such as
             those of the network's own size.
         region: ``(*spatial)`` bool, the part of the image that was looked at, or None.
@@ -132,6 +134,7 @@ class Result:
     reason: str = ""
     mask: np.ndarray | None = None
     probabilities: np.ndarray | None = None
+    maps: list[str] = field(default_factory=list)
     extras: dict[str, np.ndarray] = field(default_factory=dict)
     region: np.ndarray | None = None
     gates: dict[str, float] = field(default_factory=dict)

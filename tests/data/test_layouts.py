@@ -258,7 +258,8 @@ def test_nnunet_folder_gives_its_training_cases(tmp_path, recipe, labels):
     [
         ({"background": 0, "vessel": 1}, r"1 vessel.*1 nerve"),
         ({"background": 0, "nerve": 1, "vessel": 2}, "2 vessel"),
-        ({"background": 0, "all": [1, 2]}, "no table of labels"),
+        ({"background": 0, "all": [1, 2]}, "regions of the values 1, 2"),
+        ({"background": 0, "all": [1, "b"]}, "no table of labels"),
     ],
 )
 def test_nnunet_classes_must_be_the_recipes(tmp_path, recipe, labels, reason):

@@ -71,6 +71,9 @@ OPTIONS = {
     "zscore": ["prepare.intensity=zscore"],
     "percentile": ["prepare.intensity=percentile"],
     "median-shift": ["prepare.intensity=median-shift"],
+    "window": ["prepare.intensity={method: window, low: 20, high: 190}"],
+    "training set": ["prepare.intensity={method: training-set, low: 9, high: 222, mean: 110, deviation: 48}"],
+    "by channel": ["prepare.intensity=[unit, zscore, {method: window, low: 20, high: 190}]"],
     "own scale": ["prepare.diameter=0"],
     "large": ["prepare.diameter=300", "prepare.margin=9"],
     "four views": ["stages.structures.flips=true"],
@@ -167,7 +170,7 @@ def test_sides_change_in_mirror_images() -> None:
     assert np.abs(plain["probabilities"] - answer["probabilities"]).max() > 0.01
 
 
-def network_of_one_convolution(file: Path, size: tuple[int, int]) -> None:
+def network_of_one_convolution(file: Path, size: tuple[int | None, int | None]) -> None:
     weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
     node = helper.make_node("Conv", ["images", "weights"], ["answer"], pads=[1, 1, 1, 1])
     ports = [
@@ -176,6 +179,24 @@ def network_of_one_convolution(file: Path, size: tuple[int, int]) -> None:
     ]
     graph = helper.make_graph([node], "net", ports[:1], ports[1:], [numpy_helper.from_array(weights, "weights")])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), file)
+
+
+@pytest.mark.parametrize("settings", [[], ["stages.segment.flips=true", "stages.segment.decision.threshold=0.7"]])
+def test_regions_that_overlap_are_written_in_their_order(tmp_path: Path, settings: list[str]) -> None:
+    classes = ", ".join(f"{{name: {name}, color: [{index}, 0, 0]}}" for index, name in enumerate(["none", *"abcd"]))
+    regions = "regions={all: [a, b, c, d], rest: [b, c, d], pair: [c, d], d: [d]}"
+    recipe = read_recipe("structure-2d", [f"classes=[{classes}]", regions, "prepare.diameter=96", *settings])
+    network_of_one_convolution(tmp_path / "net.onnx", (None, None))
+    bundle = Bundle(
+        recipe=recipe, weights={"segment": {}}, card={}, checksums={"segment": "a"},
+        graphs={"segment": tmp_path / "net.onnx"}, graph_checksums={"segment": "b"},
+    )  # fmt: skip
+    image = picture(110, 140)
+    answer, result = running(bundle)(image), own(bundle, image)
+    require_equal(answer, result)
+    assert result.maps == ["none", "all", "rest", "pair", "d"]
+    assert answer["probabilities"][1:].sum(axis=0).max() > 1.2
+    assert len(np.unique(answer["mask"])) > 2
 
 
 @pytest.mark.parametrize("flips", [False, True])

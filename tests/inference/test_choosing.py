@@ -22,7 +22,7 @@ class Deciding:
         self.spec, self.recipe = recipe.stages[0], recipe
 
     def decide(self, probabilities):
-        return decide(probabilities, self.spec.decision)
+        return decide(probabilities, self.spec.decision, self.recipe.written)
 
     def tidy(self, mask):
         return tidy(mask, self.recipe.class_names, self.spec.decision)
@@ -87,6 +87,11 @@ def test_spots_apart_are_left_out(recipe, tmp_path):
 def test_a_lower_threshold_is_taken_where_the_rim_is_unsure(recipe, tmp_path):
     choices = chosen(answered(tmp_path, recipe, timid, 12), recipe)
     assert choices.settings == {"rule": "foreground-first", "threshold": 0.4}
+
+
+def test_of_regions_the_threshold_alone_is_tried(tmp_path):
+    recipe = read_recipe("structure-2d", ["stages.segment.decision={}", "regions={all: [structure]}"])
+    assert chosen(answered(tmp_path, recipe, timid, 12), recipe).settings == {"threshold": 0.4}
 
 
 def test_what_is_right_already_is_left_alone(recipe, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from gracile.recipe import AugmentSpec, JitterSpec, SamplerSpec
+from gracile.recipe.training import VolumeAugmentSpec
 from gracile.samples.frames import WholeImageSamples
 from gracile.samples.patches import PatchSamples
 from gracile.samples.volume_samples import LineSamples, PointSamples
@@ -94,3 +95,56 @@ def test_in_a_mirrored_volume_each_class_is_its_opposite(make, shift):
         order = [index - shift for index in OPPOSITES[shift:]]  # along a line the background is among the classes
         assert torch.equal(one["truth"], other["truth"][order] if is_mirror else other["truth"])
     assert 0 < mirrored < 8
+
+
+ALONG = VolumeAugmentSpec(**STILL.model_dump() | {"flip": False, "flip_axes": [0, 1, 2]})
+
+
+def shown(axis: int) -> SampledVolume:
+    """The part, whose image rises along an axis."""
+    rising = np.arange(20, dtype=np.float32).reshape([20 if one == axis else 1 for one in range(3)]) - 9.5
+    image = np.ascontiguousarray(np.broadcast_to(rising, (1, 20, 20, 20)))
+    return SampledVolume(image, np.ones(3), part().truth)
+
+
+def mirrored_along(axis: int, opposites, left_right: int) -> list[tuple[bool, torch.Tensor]]:
+    """Of sixteen samples, whether each was mirrored along an axis, and its truth."""
+    places = [np.full((1, 3), 9.5)]
+    samples = PointSamples([shown(axis)], places, (16, 16, 16), ALONG, 1, 16, 1.0, opposites, left_right)
+    drawn = [samples[index] for index in range(16)]
+    return [(bool(one["image"][0].diff(dim=axis).mean() < 0), one["truth"]) for one in drawn]
+
+
+@pytest.mark.parametrize("left_right", [0, 1])
+def test_samples_are_mirrored_along_each_chosen_axis_and_sides_are_swapped_along_theirs_alone(left_right):
+    for axis in range(3):
+        assert 0 < sum(mirrored for mirrored, _ in mirrored_along(axis, (), left_right)) < 16
+    plain = [truth for _, truth in mirrored_along(0, (), left_right)]
+    named = mirrored_along(left_right, OPPOSITES, left_right)
+    for (mirrored, truth), before in zip(named, plain, strict=True):
+        assert torch.equal(truth, before[[1, 0, 2]] if mirrored else before)
+
+
+def test_flip_alone_draws_what_it_drew_before_there_were_axes():
+    old = PointSamples([part()], [np.full((1, 3), 9.5)], (16, 16, 16), STILL, 1, 8, 1.0)
+    new = PointSamples(
+        [part()], [np.full((1, 3), 9.5)], (16, 16, 16), VolumeAugmentSpec(**STILL.model_dump()), 1, 8, 1.0
+    )
+    assert all(torch.equal(old[index]["image"], new[index]["image"]) for index in range(8))
+
+
+def test_along_a_line_that_runs_aslant_a_piece_mirrored_up_and_down_still_follows_it():
+    image = np.zeros((1, 20, 20, 20), np.float32)
+    heights = np.arange(20)
+    image[0, heights // 2 + 4, 10, heights] = 1.0
+    line = np.stack([heights / 2 + 4, np.full(20, 10.0), heights], axis=1)
+    volume = SampledVolume(image, np.ones(3), Drawn(image))
+    levels = np.array([[0.0, 0, 1], [19.0, 0, 1]])
+    augment = ALONG.model_copy(update={"flip_axes": [2]})
+    samples = LineSamples(
+        [volume], [line], [levels], (9, 9, 9), [np.ones(3)], JitterSpec(offset_mm=0, wander_mm=0), augment, 1, 8
+    )
+    for index in range(8):
+        sample = samples[index]
+        within = sample["region"][0, 4, 4] > 0.5  # a piece may begin a little beyond the line's ends
+        assert sample["image"][0, 3:6, 3:6].sum(dim=(0, 1))[within].min() > 0.4

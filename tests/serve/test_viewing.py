@@ -39,6 +39,20 @@ def test_a_picture_has_classes_truth_differences_and_attention(picture_results: 
     assert all(Path(entry["path"]).is_file() for entry in scene.files.values())
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_maps_of_regions_bear_the_regions_names(picture_results: Path, tmp_path: Path, named: bool) -> None:
+    copy = shutil.copytree(picture_results, tmp_path / "copy")
+    names = {"maps": np.array(["background", "both", "second"])} if named else {}
+    (copy / "probabilities").mkdir()
+    np.savez(copy / "probabilities" / "plain.npz", probabilities=np.zeros((3, 80, 120), np.float16), **names)
+    content = json.loads((copy / "predictions.json").read_text())
+    content["inputs"][0]["files"]["probabilities"] = "probabilities/plain.npz"
+    (copy / "predictions.json").write_text(json.dumps(content))
+    scene = build_scene(case_files(copy, "plain", tmp_path))
+    shown = [layer["name"] for layer in scene.content["layers"] if layer["group"] == "Probability"]
+    assert shown == (["both", "second"] if named else [spec.name for spec in SPECS[1:3]])
+
+
 def test_a_mask_is_shown_without_its_input(picture_results: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(picture_results, tmp_path / "copy")
     content = json.loads((copy / "predictions.json").read_text())

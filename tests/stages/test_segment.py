@@ -50,3 +50,10 @@ def test_a_case_without_the_structure_is_learned_from_unless_only_positives_are(
     assert stage.learns_from(Prepared(image, inside, None, truth=empty)) != positives_only
     assert stage.learns_from(Prepared(image, inside, None, truth=empty[::-1]))
     assert not stage.learns_from(Prepared(image, inside, None))
+
+
+def test_regions_are_written_in_their_order_where_each_reaches_the_threshold():
+    maps = np.array([[0.4, 0.1, 0.05, 0.2], [0.6, 0.9, 0.3, 0.49], [0.2, 0.7, 0.95, 0.1]], np.float32)[:, None]
+    np.testing.assert_array_equal(decide(maps, rule(), [1, 2]), [[1, 2, 2, 0]])
+    np.testing.assert_array_equal(decide(maps, rule(threshold=0.65), [1, 2]), [[0, 2, 2, 0]])
+    np.testing.assert_array_equal(decide(maps, rule(), [2, 1]), [[2, 1, 1, 0]])

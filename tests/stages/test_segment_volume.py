@@ -86,3 +86,45 @@ def test_a_whole_volume_behind_a_column_is_answered_as_a_whole():
     assert found.probabilities is not None
     assert found.probabilities.shape == (2, 30, 28, 14)
     assert found.box is None
+
+
+def test_copies_are_mirrored_along_each_chosen_axis():
+    seen = []
+
+    def remembering(images: Tensor) -> Tensor:
+        seen.append(images[0, 0].numpy().copy())
+        return bright(images)
+
+    image = np.zeros((1, 24, 24, 12), np.float32)
+    image[:, 14:20, 5:11, 2:5] = 1.0
+    found = stage_of(remembering, "stages.cord.flips=[0, 1, 2]", "stages.cord.turns=[]").predict(image)
+    assert len({one.tobytes() for one in seen}) == 8
+    np.testing.assert_allclose(found[1], np.where(image[0] > 0, 1.0, 0.0), atol=1e-4)
+
+
+SIDES = (
+    "classes=[{name: background, color: [0, 0, 0]}, {name: left, color: [1, 1, 1], opposite: right}, "
+    "{name: right, color: [2, 2, 2], opposite: left}]"
+)
+
+
+@pytest.mark.parametrize(("codes", "axis"), [("LAS", 0), ("PRS", 1)])
+def test_sides_change_where_the_axis_from_left_to_right_is_mirrored_and_nowhere_else(codes, axis):
+    """A network calls the first half of that axis left: mirrored along it, that is right; along others, it is not."""
+    views = ["stages.cord.flips=[0, 1, 2]", "stages.cord.turns=[]"]
+    unmirrored = ["stages.cord.augment.flip=false", "stages.centerline.augment.flip=false", "measure=[]"]
+    recipe = read_recipe(
+        "spinal-cord", [*SETTINGS, SIDES, f"prepare.orientation={codes}", *views, *unmirrored]
+    )  # fmt: skip
+    learner = build_learner(recipe.stages[1], recipe)
+
+    def halves(images: Tensor) -> Tensor:
+        sides = torch.linspace(20, -20, 24).reshape([-1 if one == axis else 1 for one in range(3)])
+        left = sides.expand(24, 24, 12)
+        return torch.stack([torch.full_like(left, -40.0), left, -left])[None].repeat(len(images), 1, 1, 1, 1)
+
+    learner.logits = halves
+    found = learner.applied().predict(np.zeros((1, 24, 24, 12), np.float32))
+    first, last = (np.take(found, places, axis=axis + 1) for places in (range(8), range(16, 24)))
+    assert first[1].min() > 0.99
+    assert last[2].min() > 0.99

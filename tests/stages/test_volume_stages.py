@@ -95,7 +95,7 @@ def test_pieces_of_columns_hold_the_cord_near_their_middle(recipe, prepared):
 
 
 def test_without_variation_a_piece_is_what_prediction_cuts(recipe, prepared):
-    kept = {"flip", "shear", "shift"}
+    kept = {"flip", "flip_axes", "shear", "shift"}
     still = {name: 0.0 for name in type(recipe.stages[1].augment).model_fields if name not in kept}
     spec = recipe.stages[1].model_copy(deep=True)
     spec.augment = spec.augment.model_copy(update={**still, "flip": False})

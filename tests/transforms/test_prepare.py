@@ -11,7 +11,7 @@ from gracile.errors import DataError
 from gracile.geometry import Grid
 from gracile.recipe import Recipe, read_recipe
 from gracile.transforms import prepare
-from gracile.transforms.prepare import median_shift
+from gracile.transforms.standardizing import median_shift
 from tests.conftest import draw_fundus
 
 

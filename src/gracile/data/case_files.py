@@ -107,7 +107,9 @@ def read_parts(files: CaseFiles, recipe: Recipe) -> CaseParts:
     if recipe.input.kind == "volume":
         _add_volume_truth(parts, case, files, recipe)
     else:
-        parts.truth = parts.take(files.label, lambda path: read_labels(path, recipe.classes, notes=parts.label_notes))
+        parts.truth = parts.take(
+            files.label, lambda path: read_labels(path, recipe.classes, notes=parts.label_notes, ignored=True)
+        )
         region = parts.take(files.region, lambda path: _not_empty(read_region(path)))
         for path, array, name in ((files.label, parts.truth, "truth"), (files.region, region, "region")):
             if case is not None and path is not None and array is not None:
@@ -123,7 +125,7 @@ def read_parts(files: CaseFiles, recipe: Recipe) -> CaseParts:
 def _add_volume_truth(parts: CaseParts, case: Case | None, files: CaseFiles, recipe: Recipe) -> None:
     """A volume's label, region and points, turned to its axes."""
     grid = None if case is None else case.grid
-    labels = parts.take(files.label, lambda path: read_volume_labels(path, recipe.classes, grid))
+    labels = parts.take(files.label, lambda path: read_volume_labels(path, recipe.classes, grid, ignored=True))
     parts.truth = None if labels is None else labels.values
     ids, names = (files.id, stem(files.image)), recipe.landmark_names
     points = None

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gracile.case import IGNORED
 from gracile.data.case_files import CaseFiles, CaseParts, add_lesson_faults, labeled, read_parts, size_text, unique_ids
 from gracile.data.layouts import list_files, sources
 from gracile.data.near_duplicates import PARTED_REMEDY, parted_pairs, thumbnail
@@ -234,12 +235,12 @@ class _Checking:
         if parts.truth is None or any(path == files.label for path, _ in parts.faults):
             return
         assert files.label is not None
-        counts = np.bincount(parts.truth.ravel(), minlength=len(self.pixels))
+        counts = np.bincount(parts.truth[parts.truth != IGNORED], minlength=len(self.pixels))
         self.pixels += counts
         self._check_content(files.label, counts)
         region = None if parts.case is None else parts.case.region
         if region is not None and files.region is not None and counts[1:].sum():
-            outside = float((parts.truth[~region] > 0).sum() / counts[1:].sum())
+            outside = float(np.isin(parts.truth[~region], (0, IGNORED), invert=True).sum() / counts[1:].sum())
             if outside > OUTSIDE_SHARE:
                 message = f"{outside:.1%} of the foreground lies outside the field of view {files.region}."
                 self.add("warning", files.label, message, "Check that both belong to this image.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from gracile.data.case_files import CaseFiles, unique_ids
 from gracile.data.channel_table import channel_fault, declared_channels
 from gracile.data.csv_paths import csv_of_paths
+from gracile.data.declared_classes import class_fault
 from gracile.data.kaggle import cases_beside_masks
 from gracile.data.listing import (
     Finder,
@@ -33,7 +34,6 @@ from gracile.io.channels import by_case
 from gracile.io.naming import REGION_FOLDERS, numbered_subjects
 from gracile.io.nnlandmark import ALL_LANDMARKS
 from gracile.names import docs_page
-from gracile.plain_data import read_json
 from gracile.recipe import Recipe
 from gracile.recipe.stages import ABSENT, PRESENT
 
@@ -146,7 +146,7 @@ def _nnunet(source: Path, recipe: Recipe) -> Listing | None:
     listing = Listing()
     table = source / "dataset.json"
     names = declared_channels(table)
-    for fault in (_class_fault(table, recipe), channel_fault(table, names, recipe)):
+    for fault in (class_fault(table, recipe), channel_fault(table, names, recipe)):
         if fault is not None:
             listing.faults.append(fault)
     if not labels.is_dir():
@@ -164,26 +164,6 @@ def _nnunet(source: Path, recipe: Recipe) -> Listing | None:
         listing.cases.append(CaseFiles(files.name, image, label, None, subject, channels=tuple(channels)))
     listing.strays.extend(by_id.values())
     return listing
-
-
-def _class_fault(path: Path, recipe: Recipe) -> DataError | None:
-    """What is wrong with the class names of a ``dataset.json``: ``{"vein": 2}`` or, in version 1, ``{"2": "vein"}``."""
-    if not path.is_file():
-        return None
-    try:
-        table = read_json(path, "Write it anew.")["labels"]
-        pairs = [(i, name) if str(i).isdigit() else (name, i) for i, name in table.items()]
-        declared = {int(index): str(name) for index, name in pairs}
-    except (DataError, ValueError, KeyError, TypeError, AttributeError):
-        return DataError(f"{path} has no table of labels.", 'Write it as {"labels": {"background": 0, "nerve": 1}}.')
-    wanted = dict(enumerate(recipe.class_names))
-    if {i: n.casefold() for i, n in declared.items()} == {i: n.casefold() for i, n in wanted.items()}:
-        return None
-    shown = [", ".join(f"{i} {names[i]}" for i in sorted(names)) for names in (declared, wanted)]
-    return DataError(
-        f"{path} declares the classes {shown[0]}; the recipe {recipe.name} has {shown[1]}.",
-        "Name the same classes in the same order in both.",
-    )
 
 
 # --- folders of images and labels

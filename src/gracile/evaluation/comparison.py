@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gracile.case import IGNORED
 from gracile.errors import DataError, UsageError
 from gracile.evaluation.by_class import class_tables, summarize_classes
 from gracile.evaluation.classification import evaluate_classes
@@ -242,6 +243,9 @@ def _score(
     region = None if case.region is None else read_region(case.region)
     if region is not None and case.region is not None:
         require_truths_size(case.region, region.shape, truth)
+    if (ignored := truth.values == IGNORED).any():
+        region = ~ignored if region is None else region & ~ignored
+        truth.values[ignored] = 0
     names = [entry.name for entry in classes]
     scored = []
     for prediction_path, map_path in zip(case.predictions, case.probabilities, strict=True):

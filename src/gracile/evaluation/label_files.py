@@ -19,7 +19,7 @@ class Truth:
 
     Args:
         path: Their file.
-        values: ``(*spatial)`` uint8 class indices.
+        values: ``(*spatial)`` uint8 class indices, 255 where they are to be ignored.
         grid: Of a volume; None for a picture, whose spacing labels do not tell.
     """
 
@@ -41,9 +41,9 @@ def label_files(source: Path, suffixes: tuple[str, ...] = (*IMAGE_SUFFIXES, *VOL
 def read_truth(path: Path, classes: Sequence[LabelClass]) -> Truth:
     """Read the labels of a picture or a volume. Raises DataError."""
     if is_volume_file(path):
-        labels = read_volume_labels(path, classes)
+        labels = read_volume_labels(path, classes, ignored=True)
         return Truth(path, labels.values, labels.grid)
-    return Truth(path, read_labels(path, classes))
+    return Truth(path, read_labels(path, classes, ignored=True))
 
 
 def read_prediction(path: Path, classes: Sequence[LabelClass], truth: Truth) -> np.ndarray:

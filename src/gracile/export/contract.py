@@ -20,7 +20,7 @@ from gracile.recipe.stages import CenterlineSpec, SegmentVolumeSpec
 from gracile.stages import heat, landmark_heat, landmark_refine, views
 from gracile.stages.centerline import LARGEST_INPUT
 from gracile.stages.configuration import Configuration
-from gracile.transforms.prepare import LEAST_SPAN, PERCENTILES
+from gracile.transforms.standardizing import LEAST_SPAN, PERCENTILES
 from gracile.transforms.turning import turn_matrix
 
 FORMAT = 1
@@ -77,7 +77,11 @@ def _why_not(recipe: Recipe, cascade: str) -> str:
         return f"stages.{first.name}.spacing_mm keeps an axis of the volume"
     if recipe.landmarks and len(recipe.landmarks) < landmark_heat.AGREEING:
         return f"it has fewer than {landmark_heat.AGREEING} landmarks, which tell no pose"
+    if recipe.regions:
+        return "it has regions, whose maps overlap"
     if isinstance(second, SegmentVolumeSpec):
+        if second.mirrorings not in ([()], [(), (0,)]):
+            return f"stages.{second.name}.flips mirrors along other axes than the first"
         if second.along != first.name:
             return f"stages.{second.name}.along is not {first.name}"
         if second.decision.rule != "argmax":
@@ -156,7 +160,9 @@ def _line_and_column(recipe: Recipe, tables: dict[str, np.ndarray]) -> list[dict
     assert isinstance(segment, SegmentVolumeSpec)
     opposites = recipe.opposites
     looks = [
-        (mirrored, degrees) for degrees in (0.0, *segment.turns) for mirrored in (False, True)[: 1 + segment.flips]
+        (mirrored, degrees)
+        for degrees in (0.0, *segment.turns)
+        for mirrored in (False, True)[: len(segment.mirrorings)]
     ]
     ways = [_there_and_back(segment.size, mirrored, degrees) for mirrored, degrees in looks]
     tables["view_pixels"] = np.stack([pixels for pixels, _ in ways])

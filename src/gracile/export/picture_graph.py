@@ -1,7 +1,7 @@
 """The whole way of a picture through a recipe as one graph: prepare, gates, network, restore, decide."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -19,6 +19,7 @@ from gracile.io.model_card import LEARNED_FROM
 from gracile.names import VERSION
 from gracile.recipe import DecisionSpec, Recipe
 from gracile.recipe.stages import PRESENT, FuseSpec, GateSpec, SegmentSpec
+from gracile.transforms.prepare import in_whole_levels
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)[:, None, None]
 
@@ -46,7 +47,7 @@ def picture_model(bundle: Bundle, name: str) -> onnx.ModelProto:
     region = _region(graph, recipe, colors, given)
     placed = _Placed.of(graph, region, recipe)
     inside = resized(graph, placed.cut(region.to(np.float32).lifted(0)), *placed.shape).pick(0) > 0.5
-    image = standardized(graph, _scaled(graph, recipe, colors, placed), inside, recipe.prepare.intensity)
+    image = standardized(graph, _scaled(graph, recipe, colors, placed), inside, recipe.prepare, recipe.input.channels)
     opened = {index: graph.constant(True, bool) for index in range(1, len(recipe.classes))}
     deciding = recipe.deciding
     assert isinstance(deciding, SegmentSpec | FuseSpec)
@@ -60,9 +61,9 @@ def picture_model(bundle: Bundle, name: str) -> onnx.ModelProto:
             answer = _delineated(graph, bundle, deciding, image, opened, placed)
     assert answer is not None
     answer = placed.restore(_closed(graph, answer, opened) if recipe.gates else answer)
-    mask = graph.where(region, _decided(graph, answer, deciding.decision), 0).to(np.uint8)
+    mask = graph.where(region, _decided(graph, answer, deciding.decision, recipe.written), 0).to(np.uint8)
     graph.gives(MASK, mask, ["height", "width"])
-    graph.gives(PROBABILITIES, answer, [len(recipe.classes), "height", "width"])
+    graph.gives(PROBABILITIES, answer, [len(recipe.maps), "height", "width"])
     return graph.model(name, recipe.title, metadata(bundle))
 
 
@@ -114,6 +115,7 @@ def metadata(bundle: Bundle) -> dict[str, str]:
         "title": recipe.title,
         "summary": recipe.summary,
         "classes": json.dumps(recipe.class_names),
+        "maps": json.dumps(recipe.maps),
         "colors": json.dumps([spec.color for spec in recipe.classes]),
         "gates": json.dumps(gates),
         "weights": json.dumps(bundle.checksums),
@@ -240,7 +242,7 @@ def _region(graph: Graph, recipe: Recipe, colors: Value, given: Value) -> Value:
 def _scaled(graph: Graph, recipe: Recipe, colors: Value, placed: _Placed) -> Value:
     """``(channels, height, width)`` float32 of the prepared size, with the recipe's channels."""
     cut = placed.cut(colors).to(np.float32)
-    levels = recipe.prepare.intensity == "unit"
+    levels = in_whole_levels(recipe)
     in_levels = graph.constant(levels, bool)
     if recipe.input.channels == 1:
         is_gray = ~(cut.most(0) > cut.least(0)).any()
@@ -299,16 +301,23 @@ def _delineated(
 
 def _in_views(graph: Graph, bundle: Bundle, spec: SegmentSpec | FuseSpec, image: Value) -> Value:
     """The mean of the answers to mirrored views, as `gracile.stages.views.in_views`; of the whole picture at once."""
-    opposites = bundle.recipe.opposites
+    opposites = bundle.recipe.map_opposites
     views: list[tuple[int, ...]] = [(), (2,), (1,), (1, 2)]
     views = views[:2] if spec.flips == "horizontal" else views if spec.flips else views[:1]
     answers = []
     for axes in views:
         logits = graph.network(bundle.graphs[spec.name], spec.name, _mirrored(graph, image, axes).lifted(0)).pick(0)
-        one = _mirrored(graph, graph.node("Softmax", logits, axis=0), axes)
+        shares = _overlapping(graph, logits) if bundle.recipe.regions else graph.node("Softmax", logits, axis=0)
+        one = _mirrored(graph, shares, axes)
         answers.append(one.pick(opposites) if opposites and len(axes) % 2 else one)
     total = reduce(Value.__add__, answers)
     return total / float(len(answers)) if len(answers) > 1 else total
+
+
+def _overlapping(graph: Graph, logits: Value) -> Value:
+    """Maps of regions behind that of what is in none, as `gracile.stages.views.overlapping`."""
+    regions = graph.node("Sigmoid", logits)
+    return graph.joined([1.0 - regions.most(0, keep=True), regions])
 
 
 def _mirrored(graph: Graph, maps: Value, axes: tuple[int, ...]) -> Value:
@@ -326,12 +335,17 @@ def _closed(graph: Graph, answer: Value, opened: dict[int, Value]) -> Value:
     return graph.joined([background, kept.part(1, len(opened) + 1, 0)])
 
 
-def _decided(graph: Graph, answer: Value, decision: DecisionSpec) -> Value:
+def _decided(graph: Graph, answer: Value, decision: DecisionSpec, written: Sequence[int]) -> Value:
     """``(height, width)`` int64 class indices, as `gracile.stages.decisions.decide`."""
 
     def likeliest(maps: Value) -> Value:
         return graph.node("ArgMax", maps, dtype=np.int64, axis=0, keepdims=0)
 
+    if written:
+        mask = graph.constant(0, np.int64)
+        for number, index in enumerate(written, start=1):
+            mask = graph.where(answer.pick(number) >= decision.threshold, index, mask)
+        return mask
     if decision.rule == "argmax":
         return likeliest(answer)
     reached = 1.0 - answer.pick(0) >= decision.threshold

@@ -1,23 +1,39 @@
 """Intensities brought to one scale, as `gracile.transforms.prepare` does it, in a graph."""
 
+from functools import partial
+
 import numpy as np
 
 from gracile.export.graph import Graph, Value
-from gracile.transforms.prepare import MIDDLE
+from gracile.recipe import ChannelIntensity, PrepareSpec, TrainingSetSpec, WindowSpec
+from gracile.transforms.standardizing import MIDDLE
 
 
-def standardized(graph: Graph, image: Value, inside: Value, method: str) -> Value:
+def standardized(graph: Graph, image: Value, inside: Value, spec: PrepareSpec, channels: int) -> Value:
     """``(channels, height, width)`` float32 by the pixels inside the region ``(height, width)`` bool; 0 outside it."""
+    way = partial(_standardized, graph, inside=inside)
+    if not isinstance(spec.intensity, list):
+        return way(image, how=spec.intensity)
+    each = [way(image.part(n, n + 1, 0), how=spec.intensity_of(n)) for n in range(channels)]
+    return graph.joined(each)
+
+
+def _standardized(graph: Graph, image: Value, inside: Value, how: ChannelIntensity) -> Value:
     counts = inside.to(np.float32)
-    if method == "zscore":
+    if isinstance(how, WindowSpec):
+        cut = graph.node("Clip", image, how.low, how.high)
+        return (cut - how.low) / (how.high - how.low) * counts
+    if isinstance(how, TrainingSetSpec):
+        return (graph.node("Clip", image, how.low, how.high) - how.mean) / how.deviation * counts
+    if how == "zscore":
         number = counts.sum()
         low = _added_up(image * counts) / number
         spread = (image - low) * counts
         span = graph.node("Sqrt", _added_up(spread * spread) / number)
-    elif method == "percentile":
+    elif how == "percentile":
         low, high = (quantile(graph, image, inside, share) for share in (0.01, 0.99))
         span = high - low
-    elif method == "median-shift":
+    elif how == "median-shift":
         shifted = image + (MIDDLE - quantile(graph, image, inside, 0.5))
         image = graph.node("Clip", shifted, 0.0, 255.0)
         low, span = graph.constant(MIDDLE, np.float32), graph.constant(255.0, np.float32)

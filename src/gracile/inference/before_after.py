@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gracile.case import Case
+from gracile.case import IGNORED, Case
 from gracile.data import CaseFiles, image_checksum, read_case
 from gracile.errors import DataError, GracileError, UsageError
 from gracile.evaluation import Protocol, find_protocol
@@ -94,6 +94,8 @@ def compare_models(
         results = {side: _found(model, case) for side, model in models.items()}
         truth = _common(case.truth, after.pipeline.recipe.class_names, terms.names)
         region = case.region if case.region is not None else results["after"].region
+        if case.truth is not None and (ignored := case.truth == IGNORED).any():
+            region = ~ignored if region is None else region & ~ignored
         for side, result in results.items():
             if result.mask is not None:
                 write_result(result, out / side)
@@ -170,7 +172,7 @@ def _common(
     if labels is None:
         assert like is not None
         return np.zeros_like(like)
-    table = np.zeros(len(names), dtype=np.uint8)
+    table = np.zeros(IGNORED + 1, dtype=np.uint8)
     for index, name in enumerate(names[1:], start=1):
         table[index] = common.index(name) if name in common[1:] else 0
     return table[labels]

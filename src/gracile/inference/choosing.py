@@ -198,8 +198,8 @@ def _candidates(now: DecisionSpec, recipe: Recipe, judge: "_Judge") -> Iterator[
     alone = [[name] for name in names] if 1 < len(names) <= MOST_CLASSES else []
     # The likeliest of two classes is the one that reaches one half.
     known = 0.5 if now.rule == "argmax" and len(names) == 1 else None if now.rule == "argmax" else now.threshold
-    rule = "foreground-first"
-    yield "another threshold", [{"rule": rule, "threshold": value} for value in THRESHOLDS if value != known]
+    known, how = (now.threshold, {}) if recipe.regions else (known, {"rule": "foreground-first"})
+    yield "another threshold", [{**how, "threshold": value} for value in THRESHOLDS if value != known]
     if now.largest_only is not True:
         more: list[Any] = [] if len(names) == 1 else ["together"]
         values = [True, *more, *alone]

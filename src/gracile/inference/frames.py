@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gracile.case import Case
+from gracile.case import IGNORED, Case
 from gracile.errors import DataError, GracileError
 from gracile.evaluation.metrics import dice
 from gracile.inference.answering import flag
@@ -137,22 +137,27 @@ class FramePainter:
         return answer
 
     def _compare(self, answer: FrameAnswer, image: np.ndarray, truth: np.ndarray | None) -> None:
+        ignored = None if truth is None else truth == IGNORED
+        if truth is not None and ignored is not None and ignored.any():
+            truth = np.where(ignored, np.uint8(0), truth)
         right = self._painted(image, truth)
         write_line(right, "no truth" if truth is None else "truth")
         assert answer.picture is not None
         answer.picture = side_by_side(answer.picture, right)
         if truth is None:
             return
-        answer.dice = self._scores(truth, answer.mask)
+        answer.dice = self._scores(truth, answer.mask, ignored)
         if answer.unsmoothed is not None:
-            answer.unsmoothed_dice = self._scores(truth, answer.unsmoothed[0])
+            answer.unsmoothed_dice = self._scores(truth, answer.unsmoothed[0], ignored)
 
     def _painted(self, image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         return image.copy() if mask is None else self._painter.paint(image, mask)
 
-    def _scores(self, truth: np.ndarray, mask: np.ndarray | None) -> dict[str, float]:
+    def _scores(self, truth: np.ndarray, mask: np.ndarray | None, ignored: np.ndarray | None) -> dict[str, float]:
         if mask is None:
             mask = np.zeros_like(truth)  # a frame that failed found nothing
+        elif ignored is not None:
+            mask = np.where(ignored, np.uint8(0), mask)
         return {
             name: dice(np.isin(truth, indices), np.isin(mask, indices)) for name, indices in self._structures.items()
         }
@@ -185,7 +190,7 @@ class ClipTruth:
         path = self.files.get(index)
         if path is None:
             return None
-        labels = read_labels(path, self._classes)
+        labels = read_labels(path, self._classes, ignored=True)
         if labels.shape != size:
             raise DataError(f"{path} has size {labels.shape}, the clip {size}.", "Labels have the size of the frames.")
         return labels

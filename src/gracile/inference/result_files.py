@@ -107,7 +107,9 @@ def further_files(result: Result) -> Iterator[FurtherFile]:
             write = partial(write_probabilities, probabilities=maps, grid=grid)
             yield FurtherFile(kind, f"{kind}/{name}.nii.gz", write)
         else:
-            yield FurtherFile(kind, f"{kind}/{name}.npz", partial(_write_arrays, probabilities=maps))
+            regions = kind == "probabilities" and result.maps != result.classes  # else the maps are the classes
+            names = result.maps if regions else []
+            yield FurtherFile(kind, f"{kind}/{name}.npz", partial(_write_arrays, probabilities=maps, names=names))
     if result.centerline is not None:
         for kind, suffix in _LINES.items():
             write = partial(write_centerline, line=result.centerline, grid=grid)
@@ -145,9 +147,11 @@ def _is_volume(result: Result) -> bool:
     return len(result.grid.shape) == 3
 
 
-def _write_arrays(path: Path, probabilities: np.ndarray) -> None:
+def _write_arrays(path: Path, probabilities: np.ndarray, names: Sequence[str] = ()) -> None:
+    """Maps and, where they are not those of the classes, their names as ``maps``."""
+    arrays = {"probabilities": probabilities.astype(np.float16)} | ({"maps": np.array(names)} if names else {})
     with writing(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, probabilities=probabilities.astype(np.float16))
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def _write_landmark_map(result: Result, landmark: str, path: Path) -> None:

@@ -47,7 +47,7 @@ class Smoother:
             before = self._gates.get(name, value)
             self._gates[name] = before + weight * (value - before)
         result.gates = dict(self._gates)
-        self._blend(result.probabilities, weight, (len(result.classes), *result.mask.shape), first)
+        self._blend(result.probabilities, weight, (len(result.maps or result.classes), *result.mask.shape), first)
         result.probabilities = self._maps
         if self._maps is not None and self._found:
             mask = self._decide(self._maps)

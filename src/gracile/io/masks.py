@@ -1,31 +1,25 @@
 """Read, write and color masks of class indices."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from gracile.errors import DataError
+from gracile.io.class_indices import COLOR_TOLERANCE, SHOWN, class_indices, codes_of, known_classes, marked
 from gracile.io.decoding import decode, require_one_page
+from gracile.io.ignored import without_ignored
 from gracile.io.images import write_png
 from gracile.io.unknown_labels import LabelClass, UnknownLabels
 
-log = logging.getLogger(__name__)
-
-COLOR_TOLERANCE = 40
-_SHOWN = 8
-WHOLE = 1e-3
-"""How far a stored label may be from a whole number: scaling factors are rounded."""
-_SOFT_EDGE = 8
-"""Pixels that the edge of a soft or JPEG-compressed mask reaches at most: a JPEG's block."""
-_FEWEST_SHADES = 3
-"""Fewer shades between black and white, in a file that is no JPEG, are label values of their own."""
-
 
 def read_labels(
-    path: Path | str, classes: Sequence[LabelClass], *, recoded: bool = True, notes: list[str] | None = None
+    path: Path | str,
+    classes: Sequence[LabelClass],
+    *,
+    recoded: bool = True,
+    notes: list[str] | None = None,
+    ignored: bool = False,
 ) -> np.ndarray:
     """Read a label picture in any of the codings that people have.
 
@@ -41,6 +35,7 @@ def read_labels(
         classes: The classes by index, the background first.
         recoded: False for a mask that a program wrote by these classes: its values are the indices themselves.
         notes: Takes what was changed to read it; None: the log does.
+        ignored: Whether what the background's ``ignored`` names is told, as 255; else it is background.
 
     Returns:
         ``(height, width)`` uint8 class indices.
@@ -51,10 +46,11 @@ def read_labels(
     path = Path(path)
     decoded = decode(path)
     require_one_page(path, decoded)
-    if decoded.palette is not None and not (recoded and _codes(classes)):
-        labels = _from_palette(decoded.values, decoded.palette, classes)
+    if decoded.palette is not None and not (recoded and codes_of(classes)):
+        inner, left_out = without_ignored(decoded.values, classes if recoded else ())
+        labels = _from_palette(inner, decoded.palette, classes)
         if labels is not None:
-            return labels
+            return marked(labels, left_out, ignored)
     values = decoded.values
     if decoded.alpha is not None:
         opaque = decoded.alpha >= 0.5
@@ -67,74 +63,8 @@ def read_labels(
         elif (values == values[..., :1]).all() and not _is_gray_color_map(values[..., 0], classes):
             values = values[..., 0]
     if values.ndim == 2:
-        return class_indices(path, values, classes, recoded=recoded, lossy=decoded.lossy, notes=notes)
+        return class_indices(path, values, classes, recoded=recoded, lossy=decoded.lossy, notes=notes, ignored=ignored)
     return _from_colors(path, values, classes)
-
-
-def class_indices(
-    path: Path,
-    values: np.ndarray,
-    classes: Sequence[LabelClass],
-    *,
-    recoded: bool = True,
-    lossy: bool = False,
-    samples: str = "pixels",
-    notes: list[str] | None = None,
-) -> np.ndarray:
-    """Class indices of label values: by the declared ``values``, as they are, or of 0 and 255 for two classes.
-
-    Args:
-        path: For the message.
-        values: Label values of any shape.
-        classes: The classes by index, the background first.
-        recoded: False for a mask that a program wrote by these classes: its values are the indices themselves.
-        lossy: Whether 0 and 255 may be a little off.
-        samples: What the message calls them.
-        notes: Takes what was changed to read them; None: the log does.
-
-    Returns:
-        uint8 class indices of the shape of the values.
-
-    Raises:
-        DataError: Values that no class has; the message names them and how often they occur.
-    """
-    codes = _codes(classes) if recoded else {}
-    if codes:
-        values = _decoded_indices(path, values, classes, samples)
-    elif recoded and samples == "pixels" and (cut := _cut_at_half(values, classes, lossy)) is not None:
-        said = "the label is a JPEG: it was cut at half" if lossy else "the label is soft: it was cut at half"
-        if notes is None:
-            log.warning("%s: %s", path, said)
-        else:
-            notes.append(said)
-        return cut
-    return _from_indices(path, values, classes, lossy, samples)
-
-
-def _codes(classes: Sequence[LabelClass]) -> dict[int, int]:
-    return {value: index for index, entry in enumerate(classes) for value in entry.values}
-
-
-def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The values that occur and how often, as `numpy.unique` gives them."""
-    if values.dtype.kind in "ui" and values.size and values.min() >= 0 and values.max() < 2**16:
-        counts = np.bincount(values.ravel())
-        found = np.flatnonzero(counts)
-        return found, counts[found]
-    return np.unique(values, return_counts=True)
-
-
-def _decoded_indices(path: Path, values: np.ndarray, classes: Sequence[LabelClass], samples: str) -> np.ndarray:
-    """Class indices of label values by the declared table."""
-    codes = _codes(classes)
-    found, counts = _counted(values)
-    unknown = {v: n for v, n in zip(found.tolist(), counts.tolist(), strict=True) if v not in codes}
-    if unknown:
-        listed = ", ".join([f"{v} ({n} {samples})" for v, n in unknown.items()][:_SHOWN])
-        raise UnknownLabels(
-            f"{path} holds label values that no class has: {listed}. Known: {sorted(codes)}.", classes, unknown
-        )
-    return np.array([codes[v] for v in found.tolist()], np.uint8)[np.searchsorted(found, values)]
 
 
 def _is_gray_color_map(gray: np.ndarray, classes: Sequence[LabelClass]) -> bool:
@@ -154,63 +84,6 @@ def _from_palette(values: np.ndarray, palette: np.ndarray, classes: Sequence[Lab
     lookup = np.zeros(256, np.uint8)
     lookup[used] = [table[color] for color in colors]
     return lookup[values]
-
-
-def _cut_at_half(values: np.ndarray, classes: Sequence[LabelClass], lossy: bool) -> np.ndarray | None:
-    """A soft mask of two classes, from 0 to 1 or from black to white, cut at half; None for any other.
-
-    What lies between black and white must lie beside both: a third class of its own is no soft edge.
-    """
-    if len(classes) != 2 or values.ndim != 2 or not values.size or not np.isfinite(values).all():
-        return None
-    low, high = values.min(), values.max()
-    if values.dtype.kind == "f":
-        fractions = bool((values != np.rint(values)).any())
-        if fractions and low >= -WHOLE and high <= 1 + WHOLE:
-            return (values >= 0.5).astype(np.uint8)
-    if low < 0 or not 255 - COLOR_TOLERANCE <= high <= 255:
-        return None
-    between = (values > COLOR_TOLERANCE) & (values < 255 - COLOR_TOLERANCE)
-    if lossy or len(np.unique(values[between])) >= _FEWEST_SHADES:
-        window = 2 * _SOFT_EDGE + 1
-        beside_both = (minimum_filter(values, window) <= COLOR_TOLERANCE) & (
-            maximum_filter(values, window) >= 255 - COLOR_TOLERANCE
-        )
-        if beside_both[between].all() and (lossy or between.any()):
-            return (values > 127).astype(np.uint8)
-    return None
-
-
-def _from_indices(
-    path: Path, values: np.ndarray, classes: Sequence[LabelClass], lossy: bool, samples: str
-) -> np.ndarray:
-    if values.dtype.kind == "f":
-        if not (np.isfinite(values).all() and np.abs(values - np.rint(values)).max(initial=0) <= WHOLE):
-            raise DataError(f"{path} holds fractional values; a label holds class indices.", "Save it as 8-bit PNG.")
-        values = np.rint(values).astype(np.int64)
-    found, counts = _counted(values)
-    if len(classes) == 2 and found.size and found.max() > 1:
-        near = (found <= COLOR_TOLERANCE) | (found >= 255 - COLOR_TOLERANCE) if lossy else np.isin(found, (0, 255))
-        if near.all() and found.max() >= 255 - COLOR_TOLERANCE and found.max() <= 255:
-            return (values > 127).astype(np.uint8)
-    unknown = (found < 0) | (found >= len(classes))
-    if unknown.any():
-        listed = ", ".join(
-            f"{value} ({count} {samples})"
-            for value, count in zip(found[unknown][:_SHOWN], counts[unknown][:_SHOWN], strict=True)
-        )
-        more = f" and {int(unknown.sum()) - _SHOWN} others" if unknown.sum() > _SHOWN else ""
-        if lossy:
-            raise DataError(
-                f"{path} is a JPEG, whose compression changes label values: it holds {listed}{more}.",
-                "Save the label as PNG, from where it was drawn.",
-            )
-        raise UnknownLabels(
-            f"{path} holds label values that no class has: {listed}{more}. Known: {_known(classes)}.",
-            classes,
-            found[unknown].tolist(),
-        )
-    return values.astype(np.uint8)
 
 
 def _from_colors(path: Path, values: np.ndarray, classes: Sequence[LabelClass]) -> np.ndarray:
@@ -240,26 +113,18 @@ def _nearest_class(
     difference = np.abs(colors[:, None] - np.array([color for _, color in table])[None]).max(axis=-1)
     far = difference.min(axis=1) > COLOR_TOLERANCE
     if far.any():
-        order = np.argsort(-counts[far])[:_SHOWN]
+        order = np.argsort(-counts[far])[:SHOWN]
         listed = ", ".join(f"{tuple(colors[far][i].tolist())} ({counts[far][i]} pixels)" for i in order)
-        more = f" and {int(far.sum()) - _SHOWN} others" if far.sum() > _SHOWN else ""
+        more = f" and {int(far.sum()) - SHOWN} others" if far.sum() > SHOWN else ""
         red, green, blue = colors[far].T.tolist()
         raise UnknownLabels(
             f"{path} holds colors that no class has: {listed}{more} (a JPEG mixes colors at edges: save PNG). "
-            f"Known: {_known(classes)}.",
+            f"Known: {known_classes(classes)}.",
             classes,
             list(zip(red, green, blue, strict=True)),
         )
     indices = np.array([index for index, _ in table], np.uint8)
     return indices[difference.argmin(axis=1)][inverse]
-
-
-def _known(classes: Sequence[LabelClass]) -> str:
-    parts = []
-    for index, entry in enumerate(classes):
-        colors = " ".join(str(tuple(color)) for color in entry.colors)
-        parts.append(f"{index} {entry.name}{' ' + colors if colors else ''}")
-    return ", ".join(parts)
 
 
 def write_labels(path: Path | str, labels: np.ndarray) -> None:

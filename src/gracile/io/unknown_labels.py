@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import yaml
 
+from gracile.case import IGNORED
 from gracile.errors import DataError
 
 RGB = tuple[int, int, int]
@@ -49,6 +50,9 @@ class UnknownLabels(DataError):
 
 def what_to_type(classes: Sequence[LabelClass], found: Collection[Any]) -> str:
     """The setting of a recipe with a class for each value or color that none has yet, as a remedy."""
+    if len(found) > MANY and all(isinstance(one, int) for one in found):
+        most = f"A recipe has up to {IGNORED - 1} classes besides the background"
+        return f"{most}: list these {len(found)} in its file, or check that it is a label and no picture."
     if len(found) > MANY:
         return f"{len(found)} values are no labels: check that it is not a picture, and save it without smoothing."
     numbers = [one for one in sorted(found) if not isinstance(one, tuple)]

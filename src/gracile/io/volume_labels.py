@@ -8,7 +8,7 @@ import numpy as np
 
 from gracile.errors import DataError, GeometryError
 from gracile.geometry import Grid, axis_codes, change_between
-from gracile.io.masks import WHOLE, class_indices
+from gracile.io.class_indices import WHOLE, class_indices
 from gracile.io.unknown_labels import LabelClass
 from gracile.io.volumes import read_voxels
 
@@ -35,6 +35,7 @@ def read_volume_labels(
     *,
     recoded: bool = True,
     owner: str = "image",
+    ignored: bool = False,
 ) -> VolumeLabels:
     """Read a label volume of any format.
 
@@ -48,6 +49,7 @@ def read_volume_labels(
             those on a cropped or padded part of it are put in their place, with the background around them.
         recoded: False for a mask that a program wrote by these classes: its values are the indices themselves.
         owner: Whose grid it is, for the message.
+        ignored: Whether what the background's ``ignored`` names is told, as 255; else it is background.
 
     Raises:
         DataError: The file is unreadable, holds values that no class has, or lies on another grid.
@@ -55,7 +57,7 @@ def read_volume_labels(
     path = Path(path)
     values, own, notes = _on_grid(path, grid, "label", owner)
     whole = _whole_numbers(path, values, len(classes), notes)
-    indices = class_indices(path, whole, classes, recoded=recoded, samples="voxels", notes=notes)
+    indices = class_indices(path, whole, classes, recoded=recoded, samples="voxels", notes=notes, ignored=ignored)
     return VolumeLabels(np.ascontiguousarray(indices), grid or own, notes)
 
 

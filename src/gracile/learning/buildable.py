@@ -38,25 +38,26 @@ def _try(stage: Learner, spec: StageSpec, recipe: Recipe) -> None:
         return
     axes = 3 if "volume" in spec.inputs else 2
     spatial = (_SIDE[axes],) * axes
-    classes = len(recipe.classes) if spec.gives == "mask" else 1
+    answers = len(recipe.answers) if spec.gives == "mask" else 1
     try:
         answer = stage.eval().logits(torch.zeros(1, recipe.input.channels, *spatial))
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         raise RecipeError(
             f"the network {spec.network.name!r} cannot look at what the stage sees: {error}.", "Check its options."
         ) from None
-    if tuple(answer.shape) != (1, classes, *spatial):
+    if tuple(answer.shape) != (1, answers, *spatial):
         raise RecipeError(
-            f"the network {spec.network.name!r} answers {tuple(answer.shape[1:])} where {(classes, *spatial)} is "
+            f"the network {spec.network.name!r} answers {tuple(answer.shape[1:])} where {(answers, *spatial)} is "
             "needed: channels and sizes.",
             "Check its options.",
         )
-    truth = torch.zeros(1, classes, *(8,) * axes)
+    small = (8,) * axes
+    truth, logits = torch.zeros(1, len(recipe.classes), *small), torch.zeros(1, answers, *small)
     truth[:, 0] = 1.0
     for term, loss in getattr(stage, "terms", []):
         try:
-            loss(torch.zeros_like(truth), truth, torch.ones_like(truth[:, :1]))
+            loss(logits, truth, torch.ones_like(truth[:, :1]))
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise RecipeError(
-                f"the loss {term.name!r} cannot compare {classes} classes: {error}.", "Check its options."
+                f"the loss {term.name!r} cannot compare {len(recipe.classes)} classes: {error}.", "Check its options."
             ) from None

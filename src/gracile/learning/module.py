@@ -86,7 +86,7 @@ class StageModule(lightning.LightningModule):
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
         # Twice as fast on processors; the stage's weights are in this order too.
-        return {**batch, "image": in_fast_layout(batch["image"])}
+        return self.stage.counted({**batch, "image": in_fast_layout(batch["image"])})
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         terms = self.stage.losses(batch)

@@ -9,9 +9,11 @@ from torch import Tensor
 from gracile.case import Case
 from gracile.geometry import Grid
 from gracile.learning.learners import Learner
-from gracile.recipe import Recipe
+from gracile.recipe import DecisionSpec, Recipe
 from gracile.report import ReportCase, result_layers
 from gracile.result import Result
+from gracile.stages.decisions import decide
+from gracile.stages.views import overlapping
 
 _SHORTEST = 256
 """Pixels of a picture's longer side that a smaller one is enlarged to."""
@@ -39,9 +41,15 @@ def draw_sample(
         return _of_class(stage, name, image, answer, int(batch["target"].flatten()[0]))
     if "truth" not in batch or answer.ndim != image.ndim or answer.shape[1:] != spatial:
         return None
-    truth = batch["truth"]
-    shown = None if truth.shape != answer.shape else indices(truth)  # the network may see the case in another frame
-    found = indices(answer.sigmoid() if len(answer) == 1 else answer)
+    truth, of_regions = batch["truth"], bool(stage.recipe.regions) and stage.learns_classes
+    # The network may see the case in another frame.
+    fits = truth.shape[1:] == spatial if of_regions else truth.shape == answer.shape
+    shown = indices(truth) if fits else None
+    if of_regions:
+        maps = overlapping(answer.float().cpu().numpy())
+        found = decide(maps, DecisionSpec(), stage.recipe.written)
+    else:
+        found = indices(answer.sigmoid() if len(answer) == 1 else answer)
     picture = _gray(image)
     if len(spatial) == 3:
         at = _slice_with_most(found if shown is None else shown)
@@ -51,7 +59,7 @@ def draw_sample(
         picture, found = picture.swapaxes(1, 2)[:, ::-1], found.T[::-1]
         shown = None if shown is None else shown.T[::-1]
     entry = ReportCase(name, "found")
-    names, colors = _classes(stage.recipe, len(answer))
+    names, colors = _classes(stage.recipe, len(stage.recipe.classes) if of_regions else len(answer))
     picture, found = _enlarged(picture), _enlarged(found)
     shown = None if shown is None else _enlarged(shown)
     result = Result(name, "found", Grid(found.shape), names, mask=found)

@@ -34,9 +34,10 @@ class Vessels(Measure):
     """Row, column and diameter in input pixels; given at prediction."""
 
     def add(self, case: Case, result: Result, recipe: Recipe) -> None:
+        maps = None if recipe.regions else result.probabilities  # those of regions are no classes
         measurements, marks, notes = fundus_measurements(
             case.image, mask_of(result), region_of(result), trees=recipe.structures, um_per_pixel=self.um_per_pixel,
-            disc=Disc(*self.disc) if self.disc else None, probabilities=result.probabilities,
+            disc=Disc(*self.disc) if self.disc else None, probabilities=maps,
         )  # fmt: skip
         result.measurements += measurements
         result.marks.update(marks)

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from gracile.networks.anatomy import Anatomy, answers, in_part, looks
 from gracile.networks.refining_unet import ResidualBlock, convolve_and_normalize
+from gracile.networks.supervision import coarse_answers, coarse_heads, cropped
 from gracile.networks.unet import pad_to_multiple
 
 FOLD = 4
@@ -66,6 +67,7 @@ class LightUNet(nn.Module):
         width: Channels at a quarter of the resolution; 1.5, 2 and 3 times as many at the coarser levels. Multiples of
             16 suit the processor.
         depths: Residual blocks at 1/4, 1/8, 1/16 and 1/32 of the resolution.
+        supervised: Coarser resolutions that answer too while it trains, from 1/8 on.
 
     Example:
         >>> import torch
@@ -74,7 +76,13 @@ class LightUNet(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, width: int = 32, depths: tuple[int, int, int, int] = (1, 1, 2, 3)
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        width: int = 32,
+        depths: tuple[int, int, int, int] = (1, 1, 2, 3),
+        supervised: int = 0,
     ) -> None:
         super().__init__()
         widths = [width, width * 3 // 2, width * 2, width * 3]
@@ -93,9 +101,15 @@ class LightUNet(nn.Module):
         self.context = WideContext(widths[-1])
         self.decoder = nn.ModuleList(Refinement(own, coarser) for own, coarser in pairwise(widths))
         self.head = nn.Conv2d(width, out_channels * FOLD**2, 1)
+        self.coarse = coarse_heads(nn.Conv2d, widths, out_channels, supervised)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """``(batch, in_channels, height, width)``, any size, to logits ``(batch, out_channels, height, width)``."""
+    training_only = ("coarse",)
+
+    def forward(self, images: Tensor) -> Tensor | list[Tensor]:
+        """``(batch, in_channels, height, width)``, any size, to logits ``(batch, out_channels, height, width)``.
+
+        While it trains, ``supervised`` coarser ones come before them, the coarsest first.
+        """
         height, width = images.shape[-2:]
         features = self.stem(pad_to_multiple(images, self.multiple))
         skips: list[Tensor] = []
@@ -103,9 +117,14 @@ class LightUNet(nn.Module):
             features = blocks(features)
             skips.append(features)
         features = self.context(features)
+        coarser: list[Tensor] = []
+        heads = self.coarse if self.training else ()
         for level in reversed(range(len(self.decoder))):
+            if level < len(heads):
+                coarser.append(cropped(heads[level](features), (height, width), [FOLD * 2 ** (level + 1)] * 2))
             features = self.decoder[level](skips[level], features)
-        return functional.pixel_shuffle(self.head(features), FOLD)[..., :height, :width]
+        answer = functional.pixel_shuffle(self.head(features), FOLD)[..., :height, :width]
+        return [*coarser, answer] if coarser else answer
 
     def anatomy(self) -> Anatomy:
         """Its parts, and where channels and classes lie; the head has FOLD² rows for each class."""
@@ -115,4 +134,4 @@ class LightUNet(nn.Module):
             *in_part("bottleneck", [f"encoder.{deepest}", "context"]),
             *in_part("expanding", [*(f"decoder.{level}" for level in reversed(range(deepest))), "head"]),
         ]
-        return Anatomy(tuple(blocks), (*looks("stem.0"), *answers("head", each=FOLD**2)))
+        return Anatomy(tuple(blocks), (*looks("stem.0"), *answers("head", each=FOLD**2), *coarse_answers(self.coarse)))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gracile.networks.anatomy import Anatomy, answers, in_part, looks
+from gracile.networks.supervision import coarse_answers, coarse_heads, cropped
 
 
 class Convolution3d(nn.Conv3d):
@@ -66,6 +67,7 @@ class LightUNet3d(nn.Module):
         depths: Residual blocks at each resolution.
         stride: Voxels along each axis that one of the finest resolution stands for.
         unfold: Whether it answers every voxel; else the first one of each step alone.
+        supervised: Coarser resolutions that answer too while it trains, from the finest of them on.
 
     Attributes:
         answer_steps: Voxels along each axis from one of its answers to the next.
@@ -85,6 +87,7 @@ class LightUNet3d(nn.Module):
         depths: tuple[int, int, int] = (1, 1, 2),
         stride: tuple[int, int, int] = (2, 2, 1),
         unfold: bool = True,
+        supervised: int = 0,
     ) -> None:
         super().__init__()
         widths = [width, width * 2, width * 3]
@@ -108,12 +111,16 @@ class LightUNet3d(nn.Module):
         self.reduce = nn.ModuleList(nn.Conv3d(coarser, own, 1, bias=False) for own, coarser in pairwise(widths))
         self.decoder = nn.ModuleList(convolve_and_normalize_3d(own, own) for own in widths[:-1])
         self.head = nn.Conv3d(width, out_channels * math.prod(self.answered), 1)
+        self.coarse = coarse_heads(nn.Conv3d, widths, out_channels, supervised)
 
-    def forward(self, volumes: Tensor, only: Tensor | None = None) -> Tensor:
+    training_only = ("coarse",)
+
+    def forward(self, volumes: Tensor, only: Tensor | None = None) -> Tensor | list[Tensor]:
         """``(batch, in_channels, x, y, z)``, any size, to logits ``(batch, out_channels, x, y, z)``.
 
         Without unfolding these have ``ceil(x / stride)`` samples along an axis. With ``only``, ``(batch,)`` numbers of
         a class each, the answer is ``(batch, 1, x, y, z)``, that class's: far less work where there are many classes.
+        While it trains, ``supervised`` coarser ones come before the answer, the coarsest first.
         """
         # Upwards without a negative number, whose division a graph would round the other way.
         size = [(length + step - 1) // step for length, step in zip(volumes.shape[2:], self.answer_steps, strict=True)]
@@ -122,13 +129,19 @@ class LightUNet3d(nn.Module):
         for blocks in self.encoder:
             features = blocks(features)
             skips.append(features)
+        coarser: list[Tensor] = []
+        heads = self.coarse if self.training and only is None else ()
         for level in reversed(range(len(self.decoder))):
+            if level < len(heads):
+                steps = [step * 2 ** (level + 1) for step in self.stride]
+                coarser.append(cropped(heads[level](features), volumes.shape[2:], steps))
             skip = skips[level]
             larger = functional.interpolate(self.reduce[level](features), size=skip.shape[2:], mode="trilinear")
             features = functional.relu(larger + skip, inplace=True)
             features = functional.relu(self.decoder[level](features) + features, inplace=True)
         maps = self.head(features) if only is None else self._answer(features, only)
-        return unfold_3d(maps, self.answered)[..., : size[0], : size[1], : size[2]]
+        answer = unfold_3d(maps, self.answered)[..., : size[0], : size[1], : size[2]]
+        return [*coarser, answer] if coarser else answer
 
     def _answer(self, features: Tensor, only: Tensor) -> Tensor:
         """The head's rows of one class for each of the batch."""
@@ -148,7 +161,10 @@ class LightUNet3d(nn.Module):
             *in_part("bottleneck", [f"encoder.{deepest}"]),
             *in_part("expanding", [*expanding, "head"]),
         ]
-        return Anatomy(tuple(blocks), (*looks("stem.0"), *answers("head", each=math.prod(self.answered))))
+        return Anatomy(
+            tuple(blocks),
+            (*looks("stem.0"), *answers("head", each=math.prod(self.answered)), *coarse_answers(self.coarse)),
+        )
 
 
 def pad_to_multiple_3d(volumes: Tensor, multiple: tuple[int, ...]) -> Tensor:

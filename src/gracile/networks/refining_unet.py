@@ -16,6 +16,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from gracile.networks.anatomy import Anatomy, Axis, answers, in_part, looks
+from gracile.networks.supervision import coarse_answers, coarse_heads, cropped
 
 
 def convolve_and_normalize(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:
@@ -85,8 +86,11 @@ class RefiningUNet(nn.Module):
     """Two (or more) chained U-Nets at half resolution.
 
     Input: images (B, in_channels, H, W), any H and W. Output in training mode: one logits tensor
-    (B, out_channels, H, W) for each step, first step first; in evaluation mode: the last step's logits.
+    (B, out_channels, H, W) for each step, first step first; in evaluation mode: the last step's logits. In training
+    mode, ``supervised`` coarser answers of the last step come before them, the coarsest first.
     """
+
+    training_only = ("coarse",)
 
     def __init__(
         self,
@@ -96,6 +100,7 @@ class RefiningUNet(nn.Module):
         steps: int = 2,
         fold: int = 2,
         dropout: float = 0.1,
+        supervised: int = 0,
     ) -> None:
         super().__init__()
         self.fold = fold
@@ -108,6 +113,7 @@ class RefiningUNet(nn.Module):
         )
         self.steps = nn.ModuleList(UNetStep(widths, dropout) for _ in range(steps))
         self.heads = nn.ModuleList(nn.Conv2d(widths[0], folded_classes, 3, padding=1) for _ in range(steps))
+        self.coarse = coarse_heads(nn.Conv2d, widths, out_channels, supervised)
         self.feedback = nn.ModuleList(convolve_and_normalize(folded_classes, widths[0]) for _ in range(steps - 1))
 
     def forward(self, images: Tensor) -> list[Tensor] | Tensor:
@@ -123,7 +129,14 @@ class RefiningUNet(nn.Module):
                 # The answer goes on as probabilities, folded again to half size.
                 folded = functional.pixel_unshuffle(torch.softmax(logits, dim=1), self.fold)
                 features = functional.relu(stem + earlier[0] + self.feedback[index](folded))
-        return found if self.training else found[-1]
+        if not self.training:
+            return found[-1]
+        assert earlier is not None
+        coarser = [
+            cropped(head(maps), (height, width), [self.fold * 2**level] * 2)
+            for level, (head, maps) in enumerate(zip(self.coarse, earlier[1:], strict=False), start=1)
+        ]
+        return [*reversed(coarser), *found]
 
     def anatomy(self) -> Anatomy:
         """Its parts, of all steps alike, and where channels and classes lie: each takes fold² neighbors."""
@@ -140,4 +153,4 @@ class RefiningUNet(nn.Module):
         each = self.fold**2
         heads = answers(*(f"heads.{index}" for index in range(last + 1)), each=each)
         fed = tuple(Axis(f"feedback.{index}.0.weight", "classes", 1, each) for index in range(last))
-        return Anatomy(tuple(blocks), (*looks("stem.1", each=each), *heads, *fed))
+        return Anatomy(tuple(blocks), (*looks("stem.1", each=each), *heads, *fed, *coarse_answers(self.coarse)))

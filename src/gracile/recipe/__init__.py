@@ -2,6 +2,7 @@
 
 from gracile.recipe.base import Spec
 from gracile.recipe.cascade import Recipe, StageSpec
+from gracile.recipe.intensity import ChannelIntensity, TrainingSetSpec, WindowSpec
 from gracile.recipe.landmark_stages import (
     LandmarkHeatSpec,
     LandmarkRefineSpec,
@@ -27,6 +28,7 @@ from gracile.recipe.training import AugmentSpec, LossSpec, NetworkSpec, PhaseSpe
 __all__ = [
     "AugmentSpec",
     "CenterlineSpec",
+    "ChannelIntensity",
     "ClassSpec",
     "DecisionSpec",
     "FuseSpec",
@@ -51,8 +53,10 @@ __all__ = [
     "StageSpec",
     "TrainSpec",
     "TrainerSpec",
+    "TrainingSetSpec",
     "TransferSpec",
     "WindowSamplerSpec",
+    "WindowSpec",
     "read_recipe",
     "recipe_from",
     "recipe_path",

@@ -12,6 +12,9 @@ Side = Annotated[int, Field(ge=8)]
 Spacing = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]
 """Millimeters along each axis of the oriented volume; 0 keeps what the volume has."""
 
+Axis = Annotated[int, Field(ge=0, le=2)]
+"""Of the oriented volume."""
+
 StageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 """A stage's name is also that of its files."""
 
@@ -51,13 +54,23 @@ class StageBase(Spec):
         """Whether it goes from slice to slice along the third axis, which then runs up or down the patient."""
         return False
 
-    @property
-    def mirroring(self) -> list[str]:
-        """Its settings, as they are now, by which it sees classes mirrored."""
+    def mirroring(self, left_right: int) -> list[str]:
+        """Its settings, as they are now, by which it sees classes mirrored.
+
+        Args:
+            left_right: The axis of a volume that runs to the left or right. A list of axes without it swaps no sides.
+        """
         if self.gives == "landmarks":
             return []
-        flip = bool(getattr(getattr(self, "augment", None), "flip", False))
-        return ["augment.flip"] * flip + ["flips"] * bool(getattr(self, "flips", False))
+        augment = getattr(self, "augment", None)
+        settings = {
+            "augment.flip": getattr(augment, "flip", False),
+            "augment.flip_axes": left_right in getattr(augment, "flip_axes", []),
+            "flips": getattr(self, "flips", False),
+        }
+        if isinstance(settings["flips"], list):
+            settings["flips"] = left_right in settings["flips"]
+        return [name for name, mirrors in settings.items() if mirrors]
 
     @property
     def members(self) -> list[str]:

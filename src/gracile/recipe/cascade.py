@@ -9,6 +9,7 @@ from gracile.recipe.base import Spec, StageBase
 from gracile.recipe.checks import problems
 from gracile.recipe.landmark_stages import LandmarkHeatSpec, LandmarkRefineSpec, LandmarkWindowsSpec
 from gracile.recipe.measures import MeasureSpec
+from gracile.recipe.regions import opposite_regions, written_classes
 from gracile.recipe.sides import opposite_indices, side_warnings
 from gracile.recipe.stages import CenterlineSpec, FuseSpec, GateSpec, SegmentSpec, SegmentVolumeSpec
 from gracile.recipe.subject import ClassSpec, InputSpec, LandmarkSpec, PrepareSpec
@@ -42,6 +43,11 @@ class Recipe(Spec):
     trees: dict[str, list[str]] = Field(
         default_factory=dict, description="structures that share classes: a crossing belongs to both vessel trees"
     )
+    regions: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="structures that overlap, learned as a map each and written as classes in this order, the later "
+        "over the earlier: {whole: [edema, core], core: [core]}",
+    )
     input: InputSpec = InputSpec()
     prepare: PrepareSpec = PrepareSpec()
     stages: list[StageSpec] = Field(min_length=1)
@@ -69,16 +75,49 @@ class Recipe(Spec):
 
     @property
     def structures(self) -> dict[str, tuple[int, ...]]:
-        """Class indices of each structure: the declared trees, or each foreground class by itself."""
+        """Class indices of each structure: the declared regions or trees, or each foreground class by itself."""
         names = self.class_names
-        if self.trees:
-            return {tree: tuple(names.index(m) for m in members) for tree, members in self.trees.items()}
+        if shared := self.regions or self.trees:
+            return {name: tuple(names.index(m) for m in members) for name, members in shared.items()}
         return {name: (index,) for index, name in enumerate(names) if index > 0}
 
     @property
     def opposites(self) -> list[int]:
         """Class that each class is in a mirror image, by index."""
         return opposite_indices(self.classes)
+
+    @property
+    def ignores(self) -> bool:
+        """Whether labels may say of a part that it counts for nothing."""
+        return bool(self.classes and self.classes[0].ignored)
+
+    @property
+    def answers(self) -> list[str]:
+        """What a network that delineates answers, map by map: the regions, or the classes with the background first."""
+        return list(self.regions) or self.class_names
+
+    @property
+    def maps(self) -> list[str]:
+        """What the maps of probabilities show: the background first, then the regions, or the other classes."""
+        return [self.class_names[0], *self.regions] if self.regions else self.class_names
+
+    @property
+    def written(self) -> list[int]:
+        """Class index that each region is written as, in their order; empty where there are no regions."""
+        return [self.class_names.index(found[0]) for found in written_classes(self.regions).values()]
+
+    @property
+    def region_opposites(self) -> dict[str, str]:
+        """The region that each is in a mirror image; empty where there is none."""
+        return opposite_regions(self.regions, {spec.name: spec.opposite for spec in self.classes if spec.opposite})
+
+    @property
+    def map_opposites(self) -> list[int]:
+        """The map of probabilities that each is in a mirror image, by number."""
+        if not self.regions:
+            return self.opposites
+        maps, others = self.maps, self.region_opposites
+        return [0, *(maps.index(others[name] or name) for name in self.regions)]
 
     @property
     def landmark_opposites(self) -> list[int | None]:

@@ -15,9 +15,12 @@ from gracile.names import (
     Kind,
     takes_first_weights,
 )
+from gracile.recipe.base import StageBase
 from gracile.recipe.channels import channel_problems
 from gracile.recipe.landmark_stages import LandmarkHeatSpec, LandmarkRefineSpec, LandmarkWindowsSpec
-from gracile.recipe.sides import first_of, mirroring_stages, side_problems
+from gracile.recipe.learning_checks import learning_problems
+from gracile.recipe.regions import region_problems
+from gracile.recipe.sides import first_of, side_problems
 from gracile.recipe.stages import FuseSpec, GateSpec, SegmentVolumeSpec
 from gracile.recipe.subject import NONE
 from gracile.recipe.training import NetworkSpec, TrainSpec
@@ -25,6 +28,9 @@ from gracile.recipe.wording import sentences
 
 if TYPE_CHECKING:
     from gracile.recipe.cascade import Recipe
+
+MOST_CLASSES = 255
+"""The background included: masks hold class indices in 8 bits, and the last value stands for what is ignored."""
 
 RESERVED = {"bundle", "cache", "comparison"}
 """Folders of a training run that no stage may be named after."""
@@ -44,6 +50,11 @@ def _names(recipe: "Recipe") -> list[str]:
     found = []
     if len(set(names)) != len(names) or len(names) < (1 if recipe.landmarks else 2):
         found.append("a recipe has at least two classes with different names, the background first")
+    if len(names) > MOST_CLASSES:
+        found.append(
+            f"it has {len(names) - 1} classes besides the background, more than the {MOST_CLASSES - 1} that an 8-bit "
+            "mask tells apart: join some, or train several recipes"
+        )
     if NONE in names[1:]:
         found.append(f"a class cannot be named {NONE!r}: that is what `opposite` says where there is no other side")
     if len(set(stages)) != len(stages):
@@ -53,6 +64,12 @@ def _names(recipe: "Recipe") -> list[str]:
     values = [value for spec in recipe.classes for value in spec.values]
     if len(set(values)) != len(values) or (values and not all(spec.values for spec in recipe.classes)):
         found.append("label values are declared for every class, and each belongs to one")
+    for ignored in [value for spec in recipe.classes for value in spec.ignored]:
+        if ignored in (values or range(len(names))):
+            owner = next(spec.name for index, spec in enumerate(recipe.classes) if ignored in (spec.values or [index]))
+            found.append(f"the label value {ignored} is that of the class {owner!r}, and cannot be ignored as well")
+    if any(spec.ignored for spec in recipe.classes[1:]):
+        found.append("values to be ignored are listed once, in `ignored` of the background")
     return found
 
 
@@ -60,7 +77,8 @@ def _members(recipe: "Recipe") -> list[str]:
     """Classes and structures that the recipe names without having them."""
     groups = {f"tree {tree!r}": (members, recipe.class_names) for tree, members in recipe.trees.items()}
     for spec in recipe.stages:
-        known = recipe.class_names[1:] if isinstance(spec, GateSpec) else list(recipe.trees) or recipe.class_names[1:]
+        structures = list(recipe.regions or recipe.trees) or recipe.class_names[1:]
+        known = recipe.class_names[1:] if isinstance(spec, GateSpec) else structures
         groups[f"stage {spec.name!r}"] = (spec.members, known)
         if isinstance(spec, FuseSpec):
             named = {f"branch {branch!r}": (classes, recipe.class_names) for branch, classes in spec.branches.items()}
@@ -149,7 +167,7 @@ def _orientation(recipe: "Recipe") -> list[str]:
             f"up or down the patient, and prepare.orientation {codes} has it run to {codes[2]}. "
             f"Write {codes.replace(third, '')}{third}."
         )
-    mirroring = mirroring_stages(recipe)
+    mirroring = [spec.name for spec in recipe.stages if _mirrors_first_axis(spec)]
     if mirroring and codes[0] not in "LR" and any(spec.opposite not in ("", NONE) for spec in recipe.classes):
         first = next(letter for letter in codes if letter in "LR")
         found.append(
@@ -158,6 +176,12 @@ def _orientation(recipe: "Recipe") -> list[str]:
             f"{codes.replace(first, '')}."
         )
     return found
+
+
+def _mirrors_first_axis(spec: StageBase) -> bool:
+    """Whether it mirrors by a setting that names no axis."""
+    mirroring = spec.mirroring(left_right=-1)
+    return "augment.flip" in mirroring or "flips" in mirroring
 
 
 def _networks(recipe: "Recipe") -> list[str]:
@@ -271,4 +295,5 @@ def _trainings(recipe: "Recipe") -> list[str]:
 
 CHECKS: tuple[Callable[["Recipe"], list[str]], ...] = (
     _names, channel_problems, _landmarks, _members, _inputs, _lines, _orientation, _networks, side_problems, _trainings,
+    region_problems, learning_problems,
 )  # fmt: skip

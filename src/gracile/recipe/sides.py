@@ -69,7 +69,7 @@ def side_problems(recipe: "Recipe") -> list[str]:
 
 
 def _sides_of_stage(recipe: "Recipe", spec: StageBase) -> list[str]:
-    if not spec.mirroring:
+    if not spec.mirroring(recipe.prepare.left_right):
         return []
     where, off = f"stage {spec.name!r}", f"--set stages.{spec.name}.augment.flip=false"  # type: ignore[attr-defined]
     found = []
@@ -101,12 +101,12 @@ def _classes_of(recipe: "Recipe", structure: str) -> list[str]:
     """The classes of a structure, or the one of that name."""
     if structure in recipe.class_names:
         return [structure]
-    return recipe.trees.get(structure, [])
+    return (recipe.regions or recipe.trees).get(structure, [])
 
 
 def mirroring_stages(recipe: "Recipe") -> list[str]:
     """Names of the stages that see classes mirrored."""
-    return [spec.name for spec in recipe.stages if spec.mirroring]
+    return [spec.name for spec in recipe.stages if spec.mirroring(recipe.prepare.left_right)]
 
 
 def first_of(stages: list[str]) -> str:

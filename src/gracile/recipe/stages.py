@@ -1,17 +1,22 @@
 """The stages that close gates and delineate."""
 
+from itertools import combinations
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from gracile.errors import nearest
 from gracile.names import PICTURES, VOLUMES, Kind
-from gracile.recipe.base import Gift, Side, Spacing, Spec, StageBase, StageName
+from gracile.recipe.base import Axis, Gift, Side, Spacing, Spec, StageBase, StageName
 from gracile.recipe.training import AugmentSpec, LossSpec, NetworkSpec, VolumeAugmentSpec
 
 ABSENT, PRESENT = "absent", "present"
 YES, NO = (PRESENT, "1", "yes", "true"), (ABSENT, "0", "no", "false")
 """What a table may write for a frame with and without the structures."""
+
+
+Balance = Literal["foreground", "classes"]
+"""What a patch is centered on: anything labeled, or a class drawn from those that the case has, each equally often."""
 
 
 class SamplerSpec(Spec):
@@ -24,6 +29,9 @@ class SamplerSpec(Spec):
     patch: tuple[Side, Side] = (256, 256)
     per_case: int = Field(8, ge=1, description="patches drawn from each case in an epoch")
     foreground: float = Field(0.5, ge=0, le=1, description="share of patches centered on a labeled pixel")
+    balance: Balance = Field(
+        "foreground", description="classes: the pixel is one of a class drawn from those that the case has"
+    )
     whole: bool = False
 
 
@@ -31,8 +39,9 @@ class DecisionSpec(Spec):
     """How probabilities become classes.
 
     ``argmax`` takes the likeliest class. ``foreground-first`` takes the likeliest foreground class where the
-    foreground classes together reach ``threshold``. What is mended afterwards never takes a whole structure away, but
-    for ``smallest``, which is there to empty frames of what is too small to be one.
+    foreground classes together reach ``threshold``. Regions are decided by ``threshold`` each, whatever the rule.
+    What is mended afterwards never takes a whole structure away, but for ``smallest``, which is there to empty frames
+    of what is too small to be one.
     """
 
     rule: Literal["argmax", "foreground-first"] = "argmax"
@@ -211,9 +220,17 @@ class SegmentVolumeSpec(StageBase):
     evening_mm: float = Field(20.0, ge=0, description="reach of the slices that a column's slice is standardized by")
     jitter: JitterSpec = JitterSpec()
     per_case: int = Field(16, ge=1, description="patches drawn from each case in an epoch")
+    foreground: float = Field(
+        0.75, ge=0, le=1, description="whole volumes: share of patches centered on a labeled voxel"
+    )
+    balance: Balance = Field(
+        "foreground", description="whole volumes; classes: the voxel is one of a class drawn from those of the case"
+    )
     augment: VolumeAugmentSpec = VolumeAugmentSpec()
     decision: DecisionSpec = DecisionSpec()
-    flips: bool = Field(False, description="average the answer with that of the volume mirrored along its first axis")
+    flips: bool | list[Axis] = Field(
+        False, description="average the answer with those of the volume mirrored along its first axis, or along these"
+    )
     turns: list[float] = Field(
         default_factory=list,
         description="degrees by which copies are turned about the third axis; answers are averaged",
@@ -228,3 +245,10 @@ class SegmentVolumeSpec(StageBase):
     @property
     def follows_slices(self) -> bool:
         return bool(self.along)
+
+    @property
+    def mirrorings(self) -> list[tuple[int, ...]]:
+        """The axes along which each copy is mirrored whose answers are averaged, the unmirrored one first."""
+        axes = self.flips if isinstance(self.flips, list) else [0] * self.flips
+        some = sorted(set(axes))
+        return [mirrored for count in range(len(some) + 1) for mirrored in combinations(some, count)]

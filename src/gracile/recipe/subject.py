@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gracile.recipe.base import Color, Spec
+from gracile.recipe.intensity import ChannelIntensity, Intensity
 
 
 def _or_none(value: object) -> object:
@@ -24,6 +25,10 @@ class ClassSpec(Spec):
     color: Color
     also: list[Color] = Field(default_factory=list, description="further colors that mean this class in color labels")
     values: list[int] = Field(default_factory=list, description="values that mean this class in index labels; if any")
+    ignored: list[Annotated[int, Field(ge=0)]] = Field(
+        default_factory=list,
+        description="of the background: values of index labels that count for nothing, neither learned from nor scored",
+    )
     opposite: Annotated[str, BeforeValidator(_or_none)] = Field(
         "", description="the class that it is in a mirror image; none: it keeps its name there; empty: not said"
     )
@@ -141,4 +146,15 @@ class PrepareSpec(Spec):
     orientation: Annotated[str, AfterValidator(_one_of_each_pair)] = Field(
         "LAS", description="volumes: where each axis runs to, as nibabel names it"
     )
-    intensity: Literal["zscore", "unit", "percentile", "median-shift"] = "zscore"
+    intensity: Intensity = Field("zscore", description="a way for all channels, or a list of one for each")
+
+    def intensity_of(self, channel: int) -> ChannelIntensity:
+        """How a channel's intensities are brought to one scale."""
+        if isinstance(self.intensity, list):
+            return self.intensity[channel]
+        return self.intensity
+
+    @property
+    def left_right(self) -> int:
+        """Volumes: the axis that runs to the left or right."""
+        return next(axis for axis, letter in enumerate(self.orientation) if letter in "LR")

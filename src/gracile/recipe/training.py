@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from gracile.recipe.base import Spec
+from gracile.recipe.base import Axis, Spec
 
 
 class NetworkSpec(Spec):
@@ -51,6 +51,11 @@ class AugmentSpec(Spec):
     noise: float = Field(0.1, ge=0)
     blur: float = Field(0.15, ge=0, le=1, description="share of patches that are blurred")
 
+    @property
+    def mirrored_axes(self) -> list[int]:
+        """The axes of a volume along which half of the samples are mirrored, each by itself."""
+        return [0] if self.flip else []
+
 
 class VolumeAugmentSpec(AugmentSpec):
     """The same for volumes, which lie as `prepare.orientation` says: turned a little, and not mirrored unasked."""
@@ -58,8 +63,15 @@ class VolumeAugmentSpec(AugmentSpec):
     rotation: float = Field(15.0, ge=0, description="largest angle in degrees about the third axis")
     tilt: float = Field(10.0, ge=0, description="largest angle about the first and the second axis")
     flip: bool = Field(False, description="mirror half of the samples along the first axis")
+    flip_axes: list[Axis] = Field(
+        default_factory=list, description="further axes along which half of the samples are mirrored, each by itself"
+    )
     scale: float = Field(0.2, ge=0, description="largest change of size, as a fraction")
     elastic: float = Field(1.0, ge=0, description="standard deviation of the local shifts in voxels of the patch")
+
+    @property
+    def mirrored_axes(self) -> list[int]:
+        return sorted({*super().mirrored_axes, *self.flip_axes})
 
 
 class PhaseSpec(Spec):

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from gracile.recipe import AugmentSpec, SamplerSpec
+from gracile.samples.class_points import ClassPoints, draw_place, pixels_of_classes
 from gracile.samples.randomness import sample_generator, uniform
 from gracile.transforms.prepared import Prepared
 from gracile.transforms.stored import Array
@@ -45,7 +46,7 @@ class PatchSamples(Dataset[dict[str, Tensor]]):
         self.augment = augment
         self.seed = seed
         self.everywhere = [case.keep("pixels-inside", partial(_pixels_inside, case)) for case in cases]
-        self.foreground = [case.keep("pixels-of-foreground", partial(_foreground_pixels, case)) for case in cases]
+        self.foreground = [self._labeled(case) for case in cases]
 
     def __len__(self) -> int:
         return len(self.cases) * self.sampler.per_case
@@ -54,17 +55,24 @@ class PatchSamples(Dataset[dict[str, Tensor]]):
         generator = sample_generator(self.seed, index)
         number = index % len(self.cases)
         case = self.cases[number]
-        points = self.everywhere[number]
+        points: Array | ClassPoints = self.everywhere[number]
         if len(self.foreground[number]) and uniform(generator, 0, 1) < self.sampler.foreground:
             points = self.foreground[number]
         # A patch with an even side is centered between two pixels, so that nothing is blurred where nothing is warped.
         between = (np.array(self.sampler.patch) + 1) % 2 / 2
-        center = points[int(torch.randint(len(points), (), generator=generator))] - between
+        center = draw_place(points, generator) - between
         channels, classes = len(case.image), len(_truth(case))
         patch = cut_patch(case, center, self.sampler.patch, self.augment, generator, self.opposites)
         region = (patch[-1:] > 0.5).float()
         image = vary_intensities(patch[:channels], self.augment, generator) * region
         return {"image": image, "truth": patch[channels : channels + classes], "region": region}
+
+    def _labeled(self, case: Prepared) -> Array | ClassPoints:
+        """The pixels of a case on which patches with something to find are centered."""
+        if self.sampler.balance == "classes":
+            table = case.keep("pixels-of-each-class", partial(pixels_of_classes, case))
+            return ClassPoints(table, len(_truth(case)) - 1)
+        return case.keep("pixels-of-foreground", partial(_foreground_pixels, case))
 
 
 class Samples(Protocol):
@@ -197,7 +205,9 @@ def _pixels_inside(case: Prepared) -> np.ndarray:
 
 
 def _foreground_pixels(case: Prepared) -> np.ndarray:
-    return _some_pixels((_truth(case)[0] < 0.5) & np.asarray(case.region))
+    truth = _truth(case)
+    known = np.asarray(truth).sum(axis=0) > 0.5  # what is ignored is no class
+    return _some_pixels((np.asarray(truth[0]) < 0.5) & known & np.asarray(case.region))
 
 
 def _some_pixels(where: np.ndarray) -> np.ndarray:

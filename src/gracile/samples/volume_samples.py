@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from gracile.recipe import AugmentSpec, JitterSpec
+from gracile.samples.class_points import ClassPoints, draw_place
 from gracile.samples.interpolation import cut
 from gracile.samples.patches import vary_intensities
 from gracile.samples.randomness import sample_generator, uniform
@@ -39,6 +40,7 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         seed: Of all randomness.
         per_case: Pieces of an epoch by case.
         opposites: Class that each class is in a mirror image; empty where none changes.
+        left_right: The axis along which a mirrored sample has its left on the right.
     """
 
     def __init__(
@@ -53,9 +55,11 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         seed: int,
         per_case: int,
         opposites: Sequence[int] = (),
+        left_right: int = 0,
     ) -> None:
         self.volumes = volumes
         self.opposites = opposites
+        self.left_right = left_right
         self.lines = lines
         self.scales = scales
         self.size = size
@@ -77,7 +81,8 @@ class LineSamples(Dataset[dict[str, Tensor]]):
         # A piece may begin a little beyond the ends, so that these are seen at every place of a piece.
         height = uniform(generator, low + min(half, (high - low) / 2) / 2, high - min(half, (high - low) / 2) / 2)
         way = warp(self.size, spacing, self.augment, generator)
-        heights = height + (torch.arange(self.size[2]) - (self.size[2] - 1) / 2) * float(spacing[2])
+        rising = -1.0 if way.mirrored[2] else 1.0
+        heights = height + rising * (torch.arange(self.size[2]) - (self.size[2] - 1) / 2) * float(spacing[2])
         middle = torch.from_numpy(
             np.stack([np.interp(heights.numpy(), line[:, 2], line[:, axis]) for axis in (0, 1)], axis=1)
         ).float()
@@ -89,7 +94,7 @@ class LineSamples(Dataset[dict[str, Tensor]]):
             torch.from_numpy(np.interp(heights.numpy(), levels[:, 0], levels[:, i])).float() for i in (1, 2)
         )
         image = vary_intensities((image - mean) / deviation, self.augment, generator) * region
-        truth = way.named_anew(truth, self.opposites)
+        truth = way.named_anew(truth, self.opposites, self.left_right)
         truth = torch.cat([1.0 - truth.sum(dim=0, keepdim=True), truth])
         return {"image": image, "truth": truth, "region": region}
 
@@ -106,28 +111,32 @@ class PointSamples(Dataset[dict[str, Tensor]]):
 
     Args:
         volumes: On the grid that the network sees.
-        centers: ``(n, 3)`` voxels of each volume around which ``share`` of its patches are drawn; others lie anywhere.
+        centers: ``(n, 3)`` voxels of each volume, or those of its classes, around which ``share`` of its patches are
+            drawn; others lie anywhere.
         size: Samples along each axis.
         augment: How patches are varied; ``elastic`` is in voxels, ``shift`` a share of the patch.
         seed: Of all randomness.
         per_case: Patches of an epoch by case.
         share: Of the patches that are drawn around centers.
         opposites: Class that each class is in a mirror image; empty where none changes.
+        left_right: The axis along which a mirrored sample has its left on the right.
     """
 
     def __init__(
         self,
         volumes: Sequence[SampledVolume],
-        centers: Sequence[Array],
+        centers: Sequence[Array | ClassPoints],
         size: tuple[int, int, int],
         augment: AugmentSpec,
         seed: int,
         per_case: int,
         share: float = 0.75,
         opposites: Sequence[int] = (),
+        left_right: int = 0,
     ) -> None:
         self.volumes = volumes
         self.opposites = opposites
+        self.left_right = left_right
         self.centers = centers
         self.size = size
         self.augment = augment
@@ -144,7 +153,7 @@ class PointSamples(Dataset[dict[str, Tensor]]):
         volume, centers = self.volumes[number], self.centers[number]
         extent = torch.tensor(self.size) * torch.from_numpy(volume.spacing_mm).float()
         if len(centers) and uniform(generator, 0, 1) < self.share:
-            chosen = centers[int(torch.randint(len(centers), (), generator=generator))] * volume.spacing_mm
+            chosen = draw_place(centers, generator) * volume.spacing_mm
             center = torch.from_numpy(chosen).float()
             center = center + self.augment.shift * extent * (2.0 * torch.rand(3, generator=generator) - 1.0)
         else:
@@ -152,26 +161,28 @@ class PointSamples(Dataset[dict[str, Tensor]]):
             center = whole * torch.rand(3, generator=generator)
         way = warp(self.size, volume.spacing_mm, self.augment, generator)
         image, truth, region = cut(volume, way.offsets + center)
-        truth = way.named_anew(truth, self.opposites)
+        truth = way.named_anew(truth, self.opposites, self.left_right)
         image = vary_intensities(image, self.augment, generator) * region
         return {"image": image, "truth": truth, "region": region}
 
 
 @dataclass
 class Warp:
-    """A patch that was turned, scaled, mirrored along the first axis and shifted locally.
+    """A patch that was turned, scaled, mirrored and shifted locally.
 
     Args:
         size: Samples along each axis.
         spacing_mm: ``(3,)`` between them before the warp.
         matrix: ``(3, 3)`` its linear part.
         knots: ``(1, 3, *control points)`` local shifts in mm; None for none.
+        mirrored: Whether it was mirrored along each axis.
     """
 
     size: tuple[int, int, int]
     spacing_mm: Tensor
     matrix: Tensor
     knots: Tensor | None
+    mirrored: tuple[bool, ...] = (False, False, False)
 
     @property
     def offsets(self) -> Tensor:
@@ -184,9 +195,10 @@ class Warp:
         shifts = functional.interpolate(self.knots, self.size, mode="trilinear", align_corners=True)[0]
         return offsets + shifts.permute(1, 2, 3, 0)
 
-    def named_anew(self, truth: Tensor, opposites: Sequence[int]) -> Tensor:
-        """``(foreground classes, *size)`` of a warped sample: each class is its opposite where it was mirrored."""
-        if not len(opposites) or torch.linalg.det(self.matrix) > 0:
+    def named_anew(self, truth: Tensor, opposites: Sequence[int], left_right: int) -> Tensor:
+        """``(foreground classes, *size)`` of a warped sample: each class is its opposite where left and right were
+        mirrored; one that was mirrored from front to back keeps its left on the left."""
+        if not len(opposites) or not self.mirrored[left_right]:
             return truth
         return truth[[index - 1 for index in opposites[1:]]]
 
@@ -209,17 +221,17 @@ class Warp:
 
 def warp(size: tuple[int, int, int], spacing_mm: np.ndarray, augment: AugmentSpec, generator: Generator) -> Warp:
     """A random warp."""
-    matrix = _linear_map(augment, generator)
+    matrix, mirrored = _linear_map(augment, generator)
     spacing = torch.from_numpy(np.asarray(spacing_mm)).float()
     knots = None
     if augment.elastic:
         knots = augment.elastic * torch.randn(1, 3, *[ELASTIC_CELLS] * 3, generator=generator)
         knots = knots * spacing[:, None, None, None]
-    return Warp(size, spacing, matrix, knots)
+    return Warp(size, spacing, matrix, knots, mirrored)
 
 
-def _linear_map(augment: AugmentSpec, generator: Generator) -> Tensor:
-    """Random rotations about the three axes, scale and mirroring as a (3, 3) matrix."""
+def _linear_map(augment: AugmentSpec, generator: Generator) -> tuple[Tensor, tuple[bool, ...]]:
+    """Random rotations about the three axes, scale and mirroring as a (3, 3) matrix, and which axes were mirrored."""
     angles = [augment.tilt, augment.tilt, augment.rotation]
     turn = torch.eye(3)
     for axis, largest in enumerate(angles):
@@ -231,5 +243,6 @@ def _linear_map(augment: AugmentSpec, generator: Generator) -> Tensor:
         turn = one @ turn
     limit = math.log1p(augment.scale)
     scale = math.exp(uniform(generator, -limit, limit))
-    mirror = -1.0 if augment.flip and uniform(generator, 0, 1) < 0.5 else 1.0
-    return scale * turn @ torch.diag(torch.tensor([mirror, 1.0, 1.0]))
+    axes = augment.mirrored_axes
+    mirrored = tuple(axis in axes and uniform(generator, 0, 1) < 0.5 for axis in range(3))
+    return scale * turn @ torch.diag(torch.tensor([-1.0 if one else 1.0 for one in mirrored])), mirrored

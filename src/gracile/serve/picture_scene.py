@@ -1,5 +1,6 @@
 """The scene of a picture: its base, a layer per class, probabilities, the truth, and what a gate looked at."""
 
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -78,20 +79,21 @@ def _truth(case: CaseFiles, scene: Scene, shape: tuple[int, ...]) -> np.ndarray 
 
 
 def _add_probabilities(case: CaseFiles, scene: Scene, size: tuple[int, int]) -> None:
-    """A gray picture for each class; the page tints it and cuts it off at a threshold."""
+    """A gray picture for each class, or region; the page tints it and cuts it off at a threshold."""
     path = case.path("probabilities")
     if path is None or path.suffix != ".npz":
         return
     with np.load(path, allow_pickle=False) as content:
         maps = content["probabilities"]
-    for index, spec in enumerate(case.classes[: len(maps)]):
+        names = [str(name) for name in content["maps"]] if "maps" in content else [spec.name for spec in case.classes]
+    for index, (name, spec) in enumerate(zip(names[: len(maps)], cycle(case.classes), strict=False)):
         if index == 0:
             continue
         gray = Image.fromarray(np.rint(np.clip(maps[index].astype(np.float32), 0, 1) * 255).astype(np.uint8))
         file = case.cache / f"probability-{index}.png"
         write_png(file, np.asarray(gray.resize(size, Image.Resampling.BOX) if gray.size != size else gray))
         scene.add(f"probability-{index}", file)
-        _add_layer(scene, f"probability-{index}", spec.name, "Probability", visible_color(spec.color), "gray", False)
+        _add_layer(scene, f"probability-{index}", name, "Probability", visible_color(spec.color), "gray", False)
 
 
 def _add_heat(case: CaseFiles, scene: Scene) -> None:

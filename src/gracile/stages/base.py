@@ -24,7 +24,8 @@ class Finding:
     """What the stages have found so far, on the prepared grid.
 
     Args:
-        probabilities: ``(classes, *spatial)`` float32, or None before anything was delineated.
+        probabilities: ``(maps, *spatial)`` float32, or None before anything was delineated. The maps are the classes;
+            of a recipe with regions, what is in none of them, and the regions.
         box: The part of a prepared volume that ``probabilities`` cover; None where they cover all.
         lines: The line along a structure, by the stage that found it.
         landmarks: Every landmark that a stage looked for, found or not.
@@ -104,7 +105,7 @@ class Stage(ABC):
         """Add this stage's answer to what was found so far."""
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """``(classes, *spatial)`` probabilities to ``(*spatial)`` uint8 class indices."""
+        """``(maps, *spatial)`` probabilities to ``(*spatial)`` uint8 class indices."""
         raise NotImplementedError(f"the stage {self.name!r} gives no maps")
 
     def tidy(self, mask: np.ndarray) -> list[str]:

@@ -1,5 +1,7 @@
 """From probabilities to classes, and what is mended in a decided mask."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
@@ -9,9 +11,20 @@ MUCH = 0.05
 """Share of a structure above which a person should look at what was mended."""
 
 
-def decide(probabilities: np.ndarray, spec: DecisionSpec) -> np.ndarray:
-    """Class indices ``(*spatial)`` uint8 from ``(classes, *spatial)`` probabilities by the recipe's rule."""
-    if spec.rule == "argmax":
+def decide(probabilities: np.ndarray, spec: DecisionSpec, written: Sequence[int] = ()) -> np.ndarray:
+    """Class indices ``(*spatial)`` uint8 from ``(maps, *spatial)`` probabilities by the recipe's rule.
+
+    Args:
+        probabilities: Of the classes; or of what is in no region and of the regions.
+        spec: The rule.
+        written: Of regions, the class index that each is written as where it reaches the threshold, the later over
+            the earlier; empty: the maps are classes.
+    """
+    if written:
+        mask = np.zeros(probabilities.shape[1:], dtype=np.uint8)
+        for region, index in zip(probabilities[1:], written, strict=True):
+            mask[region >= spec.threshold] = index
+    elif spec.rule == "argmax":
         mask = _likeliest(probabilities)
     else:
         likeliest = _likeliest(probabilities[1:]) + np.uint8(1)

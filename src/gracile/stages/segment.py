@@ -1,5 +1,6 @@
 """The segment stage: one network delineates all classes of a picture."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from gracile.runners.base import Runner
 from gracile.stages.base import Finding, Stage
 from gracile.stages.decisions import decide, tidy
-from gracile.stages.views import in_views, softmax, tiled
+from gracile.stages.views import in_views, overlapping, softmax, tiled
 from gracile.transforms import Prepared
 
 Flips = bool | Literal["horizontal"]
@@ -17,37 +18,46 @@ class SegmentStage(Stage):
     """Delineates the recipe's classes in a prepared picture. The network answers logits of every pixel."""
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
-        image, opposites = np.asarray(prepared.image, dtype=np.float32), self.recipe.opposites
-        finding.probabilities = delineated(self.run, image, opposites, self.spec.flips, self.spec.largest_input)
+        image, recipe = np.asarray(prepared.image, dtype=np.float32), self.recipe
+        finding.probabilities = delineated(
+            self.run, image, recipe.map_opposites, self.spec.flips, self.spec.largest_input,
+            overlapping if recipe.regions else softmax,
+        )  # fmt: skip
         return finding
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        return decide(probabilities, self.spec.decision)
+        return decide(probabilities, self.spec.decision, self.recipe.written)
 
     def tidy(self, mask: np.ndarray) -> list[str]:
         return tidy(mask, self.recipe.class_names, self.spec.decision)
 
 
 def delineated(
-    run: Runner, image: np.ndarray, opposites: list[int], flips: Flips = False, largest_input: int = 4_000_000
+    run: Runner,
+    image: np.ndarray,
+    opposites: list[int],
+    flips: Flips = False,
+    largest_input: int = 4_000_000,
+    shares: Callable[[np.ndarray], np.ndarray] = softmax,
 ) -> np.ndarray:
     """Probabilities of a picture's classes, averaged over mirrored views.
 
     Args:
         run: From ``(1, channels, height, width)`` to logits ``(1, classes, height, width)``.
         image: ``(channels, height, width)`` float32.
-        opposites: Class that each class is in a mirror image.
+        opposites: Map that each map is in a mirror image.
         flips: Whether answers to all four mirrored views are averaged, or to the left-right ones.
         largest_input: Pixels above which the picture is predicted in overlapping tiles with Gaussian weights.
+        shares: From logits to probabilities, their maps along the first axis.
 
     Returns:
-        ``(classes, height, width)`` float32.
+        ``(maps, height, width)`` float32.
     """
     side = int(largest_input**0.5) // 64 * 64
 
     def answer(view: np.ndarray) -> np.ndarray:
         whole = view.shape[1] * view.shape[2] <= largest_input
-        return softmax(run(view[None])[0] if whole else tiled(run, view, (side, side), 0.25))
+        return shares(run(view[None])[0] if whole else tiled(run, view, (side, side), 0.25))
 
     views: list[tuple[int, ...]] = [(), (1,), (0,), (0, 1)]
     return in_views(answer, image, views[:2] if flips == "horizontal" else views if flips else views[:1], (), opposites)

@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from gracile.stages.base import Finding, Stage
 from gracile.stages.decisions import decide, tidy
-from gracile.stages.views import in_views, softmax, tiled
+from gracile.stages.views import in_views, overlapping, softmax, tiled
 from gracile.transforms import Prepared
 from gracile.transforms.evening import column_of, evened
 from gracile.transforms.volume import restore_spacing
@@ -23,17 +23,20 @@ class SegmentVolumeStage(Stage):
     """
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """Class probabilities ``(classes, x, y, z)`` of ``(channels, x, y, z)``."""
-        spec = self.spec
+        """Probabilities ``(maps, x, y, z)`` of ``(channels, x, y, z)``."""
+        spec, recipe = self.spec, self.recipe
+        shares = overlapping if recipe.regions else softmax
 
         def answer(view: np.ndarray) -> np.ndarray:
             patch = (*spec.size, min(spec.longest, view.shape[-1]) if spec.longest else spec.length)
-            return tiled(lambda parts: softmax(self.run(parts), axis=1), view, patch, spec.overlap, AT_ONCE)
+            return tiled(lambda parts: shares(self.run(parts), axis=1), view, patch, spec.overlap, AT_ONCE)
 
-        return in_views(answer, image, [(), (0,)] if spec.flips else [()], spec.turns, self.recipe.opposites)
+        return in_views(
+            answer, image, spec.mirrorings, spec.turns, recipe.map_opposites, recipe.prepare.left_right
+        )  # fmt: skip
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
-        outside = (1.0, *[0.0] * (len(self.recipe.classes) - 1))
+        outside = (1.0, *[0.0] * (len(self.recipe.maps) - 1))
         if not self.spec.along:
             coarse, steps = prepared.at_spacing(self.spec.spacing_mm)
             found = self.predict(np.asarray(coarse, dtype=np.float32))
@@ -49,7 +52,7 @@ class SegmentVolumeStage(Stage):
         return finding
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        return decide(probabilities, self.spec.decision)
+        return decide(probabilities, self.spec.decision, self.recipe.written)
 
     def tidy(self, mask: np.ndarray) -> list[str]:
         return tidy(mask, self.recipe.class_names, self.spec.decision)

@@ -30,6 +30,17 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return 0.5 * (1.0 + np.tanh(0.5 * logits))
 
 
+def overlapping(logits: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Probabilities of regions, each by itself, behind that of what is in none of them: one minus the largest.
+
+    Args:
+        logits: Of the regions along an axis; the answer has one map more along it.
+        axis: Which one.
+    """
+    regions = sigmoid(logits)
+    return np.concatenate([1.0 - regions.max(axis=axis, keepdims=True), regions], axis=axis)
+
+
 def tiled(
     run: Callable[[np.ndarray], np.ndarray],
     image: np.ndarray,
@@ -102,6 +113,7 @@ def in_views(
     mirrorings: Sequence[tuple[int, ...]] = ((),),
     turns: Sequence[float] = (),
     opposites: Sequence[int] = (),
+    left_right: int | None = None,
 ) -> np.ndarray:
     """The mean of the answers to an image and to its mirrored and turned copies, each brought back.
 
@@ -110,15 +122,20 @@ def in_views(
         image: ``(channels, *spatial)`` float32.
         mirrorings: The spatial axes, counted from 0, along which each copy is mirrored.
         turns: Degrees by which a volume's further copies are turned about its third axis.
-        opposites: Class that each class is in a mirror image, as opposed to a turn; empty where none changes.
+        opposites: Map that each map is in a mirror image, as opposed to a turn; empty where none changes.
+        left_right: Of a volume, the axis along which a mirrored copy has its left on the right. None: a picture's does
+            whichever axis it is mirrored along, as it may be turned, but not when it is mirrored along both.
     """
+
+    def changes_sides(mirroring: tuple[int, ...]) -> bool:
+        return len(mirroring) % 2 == 1 if left_right is None else left_right in mirroring
 
     def mirrored(image: np.ndarray) -> np.ndarray:
         answers = []
         for mirroring in mirrorings:
             axes = tuple(axis + 1 for axis in mirroring)
             one = np.flip(answer(np.ascontiguousarray(np.flip(image, axes))), axes)
-            answers.append(one[list(opposites)] if opposites and len(axes) % 2 else one)
+            answers.append(one[list(opposites)] if opposites and changes_sides(mirroring) else one)
         return _mean(answers)
 
     answers = [mirrored(image)]

@@ -1,11 +1,12 @@
 """Each class's share of a volume's samples, read from class indices a window at a time."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import ndimage
 
+from gracile.case import IGNORED
 from gracile.transforms.column import Box
 from gracile.transforms.separable import on_grid
 from gracile.transforms.stored import Array
@@ -34,12 +35,14 @@ class ClassShares:
         classes: Number of classes, the background included.
         steps: ``(3,)`` voxels that one sample stands for.
         resampled: Whether samples lie ``steps`` apart; else on the voxels, smoothed for taking every ``steps``-th.
+        ignored: Whether the share of what the labels ignore comes last, as one more map.
     """
 
     labels: Array
     classes: int
     steps: np.ndarray
     resampled: bool
+    ignored: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -51,7 +54,7 @@ class ClassShares:
         return self.resampled and not np.allclose(self.steps, 1.0)
 
     def window(self, box: Box) -> np.ndarray:
-        """``(classes - 1, *box)`` float32."""
+        """``(maps, *box)`` float32: the foreground classes and, where asked for, what is ignored."""
         if not self._apart:
             return self._on_voxels(box)
         first = [int(np.floor(side.start * step)) for side, step in zip(box, self.steps, strict=True)]
@@ -66,14 +69,15 @@ class ClassShares:
         return shares
 
     def _on_voxels(self, box: Box) -> np.ndarray:
-        """Smoothed shares ``(classes - 1, *box)`` of the voxels themselves."""
+        """Smoothed shares ``(maps, *box)`` of the voxels themselves."""
         sigmas = anti_alias_sigmas(self.steps)
         reach = [int(TRUNCATE * sigma + 0.5) for sigma in sigmas]
         wider = _widened(box, reach, self.labels.shape)
         labels = self.labels[wider]
-        shares = np.zeros((self.classes - 1, *(side.stop - side.start for side in box)), dtype=np.float32)
+        maps = self.classes - 1 + self.ignored
+        shares = np.zeros((maps, *(side.stop - side.start for side in box)), dtype=np.float32)
         inner = tuple(slice(side.start - w.start, side.stop - w.start) for side, w in zip(box, wider, strict=True))
-        for index, found in enumerate(ndimage.find_objects(labels, self.classes - 1), start=1):
+        for number, (index, found) in enumerate(self._places(labels)):
             if found is None:
                 continue
             near = _widened(found, reach, labels.shape)
@@ -82,8 +86,16 @@ class ClassShares:
                 own = ndimage.gaussian_filter(own, sigmas, mode="nearest", truncate=TRUNCATE)
             whole = np.zeros(labels.shape, dtype=np.float32)
             whole[near] = own
-            shares[index - 1] = whole[inner]
+            shares[number] = whole[inner]
         return shares
+
+    def _places(self, labels: np.ndarray) -> list[tuple[int, Any]]:
+        """The value of each map in the labels, and the box around it; None where it does not occur."""
+        boxes = ndimage.find_objects(labels, self.classes - 1)
+        places = list(enumerate(boxes, start=1))
+        if self.ignored:
+            places.append((IGNORED, next(iter(ndimage.find_objects((labels == IGNORED).astype(np.uint8))), None)))
+        return places
 
 
 def _widened(box: Box, reach: list[int], shape: tuple[int, ...]) -> Box:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gracile.case import IGNORED
 from gracile.geometry import Centerline
 from gracile.transforms.separable import on_grid
 from gracile.transforms.stored import Array
@@ -97,10 +98,13 @@ class Column:
         """``(channels, x, y, z)`` to ``(channels, *size, length)`` float32; 0 where the column leaves the volume."""
         return self._sampled(volume[(slice(None), *self._wider)])
 
-    def cut_shares(self, labels: Array, classes: int) -> np.ndarray:
-        """``(x, y, z)`` class indices to the shares of the foreground classes, ``(classes - 1, *size, length)``."""
+    def cut_shares(self, labels: Array, classes: int, ignored: bool = False) -> np.ndarray:
+        """``(x, y, z)`` class indices to the shares of the foreground classes, ``(classes - 1, *size, length)``.
+
+        With ``ignored``, what the labels ignore comes last.
+        """
         window = labels[self._wider]
-        return self._sampled(np.stack([window == index for index in range(1, classes)]))
+        return self._sampled(np.stack([window == index for index in [*range(1, classes), *[IGNORED] * ignored]]))
 
     @property
     def _wider(self) -> Box:

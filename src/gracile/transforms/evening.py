@@ -32,7 +32,9 @@ def evened(column: Column, cut: np.ndarray, reach_mm: float) -> np.ndarray:
 
 def levels(column: Column, cut: np.ndarray, reach_mm: float) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of each slice's surroundings along the column, ``(length,)`` each; 0 takes it as a whole."""
-    means, squares = cut.mean(axis=(0, 1, 2)), np.square(cut).mean(axis=(0, 1, 2))
+    # The difference of large squares keeps its digits in float64 alone.
+    means = cut.mean(axis=(0, 1, 2), dtype=np.float64)
+    squares = np.square(cut, dtype=np.float64).mean(axis=(0, 1, 2))
     if reach_mm:
         sigma = reach_mm / column.slice_mm
         means, squares = (ndimage.gaussian_filter1d(part, sigma, mode="nearest") for part in (means, squares))

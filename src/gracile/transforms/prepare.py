@@ -13,6 +13,7 @@ from gracile.transforms.placement import Placement
 from gracile.transforms.prepared import Prepared
 from gracile.transforms.scan import find_scan, why_not_ultrasound
 from gracile.transforms.separable import resized
+from gracile.transforms.standardizing import standardized
 from gracile.transforms.volume import Orientation
 
 
@@ -29,15 +30,6 @@ _KINDS = {
     "fundus": _Kind("fundus photograph", find_field_of_view, why_not_a_fundus),
     "scan": _Kind("ultrasound image", find_scan, why_not_ultrasound),
 }
-
-PERCENTILES = (1, 99)
-"""What the intensity option ``percentile`` brings to 0 and 1."""
-
-LEAST_SPAN = 1e-3
-"""Smallest span that intensities are divided by."""
-
-MIDDLE = 127.0
-"""Gray level to which the intensity option ``median-shift`` brings a channel's median."""
 
 
 def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tuple[Prepared, np.ndarray]:
@@ -80,15 +72,20 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
     else:
         inside = placement.resample(region[None].astype(np.float32))[0] > 0.5
     # Where contrast is not stretched afterwards, whole gray levels are as good as any.
-    scaled = placement.resample(image, whole_levels=recipe.prepare.intensity == "unit")
+    scaled = placement.resample(image, whole_levels=in_whole_levels(recipe))
     prepared = Prepared(
-        image=_standardized(scaled, inside, recipe.prepare.intensity), region=inside, placement=placement, flags=flags,
+        image=standardized(scaled, inside, recipe.prepare), region=inside, placement=placement, flags=flags,
         frame_class=case.frame_class,
     )  # fmt: skip
     if case.truth is not None:
         one_hot = np.stack([placement.cut(case.truth) == index for index in range(len(recipe.classes))])
         prepared.truth = resized(one_hot.astype(np.float32), placement.shape)
     return prepared, region
+
+
+def in_whole_levels(recipe: Recipe) -> bool:
+    """Whether a picture may be scaled in whole gray levels: contrast is stretched in no channel afterwards."""
+    return all(recipe.prepare.intensity_of(channel) == "unit" for channel in range(recipe.input.channels))
 
 
 def _prepare_volume(case: Case, recipe: Recipe) -> tuple[Prepared, np.ndarray]:
@@ -99,7 +96,7 @@ def _prepare_volume(case: Case, recipe: Recipe) -> tuple[Prepared, np.ndarray]:
         raise DataError(f"{case.id}: the region of interest is empty.", "Check the mask of its region.")
     image, inside = orientation.apply(_with_channels(case, recipe.input)), orientation.apply(region)
     prepared = Prepared(
-        image=_standardized(image.astype(np.float32), inside, recipe.prepare.intensity), region=inside,
+        image=standardized(image.astype(np.float32), inside, recipe.prepare), region=inside,
         placement=orientation, flags=list(case.flags), frame_class=case.frame_class, affine=orientation.oriented.affine,
     )  # fmt: skip
     prepared.points = case.landmark_voxels(recipe.landmark_names, orientation.oriented)
@@ -138,40 +135,3 @@ def _placement(region: np.ndarray, diameter: int, margin: int) -> Placement:
     shape = (max(1, round((bottom - top) * scale)), max(1, round((right - left) * scale)))
     height, width = region.shape
     return Placement((height, width), (int(top), int(left), int(bottom), int(right)), shape)
-
-
-def median_shift(image: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:
-    """Shift each channel so that its median is 127: ``image - median + 127``, clipped to 0 to 255.
-
-    Args:
-        image: Gray levels from 0 to 255, ``(height, width)`` or ``(channels, height, width)``.
-        region: ``(height, width)`` bool, the pixels whose median is taken; None takes all.
-
-    Returns:
-        The shape of ``image``, float32; pixels outside the region are shifted with the others.
-    """
-    values = image[..., region] if region is not None else image.reshape(*image.shape[:-2], -1)
-    shift = MIDDLE - np.median(values, axis=-1).astype(np.float32)
-    return np.clip(image.astype(np.float32) + shift[..., None, None], 0.0, 255.0)
-
-
-def _standardized(image: np.ndarray, region: np.ndarray, method: str) -> np.ndarray:
-    """Intensities brought to one scale per channel, by the pixels inside the region; 0 outside it.
-
-    ``median-shift`` gives (shifted - 127) / 255: the region's median is 0 and all lies from -127/255 to 128/255.
-    """
-    if method == "median-shift":
-        image = median_shift(image, region)
-    result = np.zeros(image.shape, dtype=np.float32)
-    for channel, values in enumerate(image):
-        inside = values[region]
-        if method == "zscore":
-            low, span = inside.mean(), inside.std()
-        elif method == "percentile":
-            low, high = np.percentile(inside, PERCENTILES)
-            span = high - low
-        else:
-            low, span = (MIDDLE if method == "median-shift" else 0.0), 255.0
-        result[channel] = (values - low) / max(float(span), LEAST_SPAN)
-    result *= region
-    return result

@@ -14,7 +14,8 @@ from torch.utils.data import Dataset
 
 from gracile.devices import has_fast_bf16, in_fast_layout
 from gracile.errors import BundleError, DataError
-from gracile.networks.weights import tensors_of
+from gracile.learning.learners.counts import class_counts, region_counts
+from gracile.networks.weights import only_trained_with, tensors_of
 from gracile.networks.zoo import build_network
 from gracile.recipe import NetworkSpec, Recipe
 from gracile.runners.base import Computed, Runner
@@ -97,22 +98,33 @@ class Learner(nn.Module, ABC):
     def scores(self, batch: Batch) -> dict[str, Tensor]:
         """Validation scores of one of `held_back`: ``validation_loss``, and that of `choosing`.
 
-        Here cross-entropy, and Dice of each structure by the likeliest class.
+        Here cross-entropy, and Dice of each structure by the likeliest class; of each region by its own probability.
         """
         logits = self.logits(batch["image"]).float()
-        truth, region = batch["truth"], batch["region"] > 0.5
-        entropy = -(truth * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True)[region].mean()
-        found, true = logits.argmax(dim=1, keepdim=True), truth.argmax(dim=1, keepdim=True)
+        truth, region = batch["truth"], batch["region"]
+        if self.recipe.regions:
+            entropy, counts = region_counts(logits, truth, region, self.recipe.structures)
+        else:
+            entropy, counts = class_counts(logits, truth, region, self.recipe.structures)
         scores = {"validation_loss": entropy}
         dices = []
-        for name, classes in self.recipe.structures.items():
-            members = torch.tensor(classes, device=logits.device)
-            a, b = torch.isin(found, members) & region, torch.isin(true, members) & region
-            both = a.sum() + b.sum()
-            dices.append(torch.where(both > 0, 2.0 * (a & b).sum() / both.clamp_min(1), torch.ones_like(entropy)))
+        for name, (common, both) in counts.items():
+            dices.append(torch.where(both > 0, 2.0 * common / both.clamp_min(1), torch.ones_like(entropy)))
             scores[f"validation_dice_{name}"] = dices[-1]
         scores["validation_dice"] = torch.stack(dices).mean()
         return scores
+
+    learns_classes = False
+    """Whether the ``truth`` of its samples is the share of each class, of which what is ignored has none."""
+
+    def counted(self, batch: Batch) -> Batch:
+        """A batch in which what the labels ignore lies outside the region, and the shares of all else add up to 1."""
+        if not self.recipe.ignores or not self.learns_classes:
+            return batch
+        total = batch["truth"].sum(dim=1, keepdim=True)
+        known = total > 0.5
+        truth = torch.where(known, batch["truth"] / total.clamp_min(0.5), torch.zeros_like(total))
+        return {**batch, "truth": truth, "region": batch["region"] * known}
 
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -124,7 +136,7 @@ class Learner(nn.Module, ABC):
 
     def answer_names(self) -> list[str]:
         """What the rows of its networks' last layers stand for, in their order; the background has that name."""
-        return ["background", *self.recipe.class_names[1:]]
+        return list(self.recipe.regions) or ["background", *self.recipe.class_names[1:]]
 
     def calibrate(self, cases: Sequence[Prepared]) -> dict[str, float]:
         """Set what is chosen after training on held-back cases; gives the figures of that choice."""
@@ -144,7 +156,8 @@ class Learner(nn.Module, ABC):
 
     def bundle_state(self) -> dict[str, Tensor]:
         """The weights that a bundle stores: all that is needed to apply the stage."""
-        return self.state_dict()
+        left_out = only_trained_with(self)
+        return {name: value for name, value in self.state_dict().items() if name not in left_out}
 
     def load_bundle_state(self, weights: Mapping[str, Any]) -> None:
         """Take over the weights of a bundle, arrays or tensors. Raises BundleError when they do not fit."""

@@ -28,6 +28,7 @@ class FuseLearner(Learner):
     """
 
     takes_turns = True
+    learns_classes = True
 
     def __init__(self, spec: Any, recipe: Recipe, initialize: bool = False) -> None:
         super().__init__(spec, recipe)

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from gracile.errors import DataError
 from gracile.learning.learners.base import Answering, Batch, Exported, Learner
-from gracile.losses import BinaryDice
+from gracile.losses.overlap import BinaryDice
 from gracile.networks.classifiers import build_classifier
 from gracile.networks.map_classifier import MapClassifier
 from gracile.recipe import GateSpec, Recipe
@@ -224,7 +224,8 @@ class GateSamples(Dataset[Batch]):
         if not len(truth):
             return {"truth": torch.zeros(2, *region.shape[1:]), "region": torch.zeros_like(region)}
         there = truth[self.members].sum(dim=0, keepdim=True)
-        return {"truth": torch.cat([1.0 - there, there]), "region": region}
+        known = truth.sum(dim=0, keepdim=True) > 0.5  # what is ignored is of no class
+        return {"truth": torch.cat([1.0 - there, there]), "region": region * known}
 
 
 def best_temperature(logits: Tensor, targets: Tensor) -> float:

@@ -1,6 +1,7 @@
 """How the segment stage for volumes learns: from pieces of columns along lines, or from patches of whole volumes."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from torch.utils.data import Dataset
 from gracile.geometry import Centerline
 from gracile.geometry.centerline import centerline_from_mask
 from gracile.learning.learners.base import VOLUME, Batch, Learner, network_of
-from gracile.learning.learners.segment import weighted_losses
-from gracile.losses import build_loss
+from gracile.learning.learners.segment import build_terms, weighted_losses
 from gracile.networks.slices import SliceNetwork
 from gracile.recipe import Recipe
+from gracile.samples.class_points import ClassPoints, voxels_of_classes
 from gracile.samples.volume_samples import LineSamples, PointSamples, SampledVolume
 from gracile.transforms import Prepared
 from gracile.transforms.class_shares import ClassShares
@@ -28,16 +29,17 @@ class SegmentVolumeLearner(Learner):
     """Learns to delineate the recipe's classes in a column along the true line, jittered, or in the whole volume."""
 
     example_batch, example_sizes = 2, VOLUME
+    learns_classes = True
 
     def __init__(self, spec: Any, recipe: Recipe, initialize: bool = False) -> None:
         super().__init__(spec, recipe)
         channels = recipe.input.channels * max(1, spec.slices)
         self.network = network_of(
-            spec.network, channels, len(recipe.classes), initialize, dimensions=2 if spec.slices else 3
+            spec.network, channels, len(recipe.answers), initialize, dimensions=2 if spec.slices else 3
         )
         if spec.slices:
             self.network = SliceNetwork(self.network, spec.slices)
-        self.terms = [(term, build_loss(term.name, recipe.structures, **term.options)) for term in spec.losses]
+        self.terms = build_terms(recipe, spec.losses)
 
     @property
     def foreground(self) -> range:
@@ -66,9 +68,18 @@ class SegmentVolumeLearner(Learner):
             return self._along_lines(cases, seed)
         volumes = [self._whole(case) for case in cases]
         centers = [self._foreground_samples(case) for case in cases]
-        augment, per_case = self.spec.augment, self.spec.per_case
-        opposites = self.recipe.opposites
-        return _WithBackground(PointSamples(volumes, centers, self.patch, augment, seed, per_case, opposites=opposites))
+        spec, recipe = self.spec, self.recipe
+        samples = PointSamples(
+            volumes, centers, self.patch, spec.augment, seed, spec.per_case, spec.foreground, self.opposites,
+            recipe.prepare.left_right,
+        )  # fmt: skip
+        return _OfClasses(samples, len(recipe.classes), background=False)
+
+    @property
+    def opposites(self) -> list[int]:
+        """Class that each class is in a mirror image; what is ignored, where anything is, comes last and stays."""
+        ignored = [len(self.recipe.classes)] if self.recipe.ignores else []
+        return [*self.recipe.opposites, *ignored]
 
     def _along_lines(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
         volumes, lines, scales, spacings = [], [], [], []
@@ -85,10 +96,11 @@ class SegmentVolumeLearner(Learner):
             lines.append(places[np.argsort(places[:, 2])] * own)  # the third axis may run down the patient
             spacings.append(spacing)
         spec = self.spec
-        return LineSamples(
+        samples = LineSamples(
             volumes, lines, scales, self.patch, spacings, spec.jitter, spec.augment, seed, spec.per_case,
-            self.recipe.opposites,
+            self.opposites, self.recipe.prepare.left_right,
         )  # fmt: skip
+        return _OfClasses(samples, len(self.recipe.classes), background=True)
 
     def held_back(self, cases: Sequence[Prepared]) -> Dataset[Batch]:
         return _HeldBack(self, cases)
@@ -99,11 +111,17 @@ class SegmentVolumeLearner(Learner):
 
     def _shares(self, case: Prepared, steps: np.ndarray, resampled: bool) -> ClassShares:
         assert case.labels is not None
-        return ClassShares(case.labels, len(self.recipe.classes), steps, resampled)
+        return ClassShares(case.labels, len(self.recipe.classes), steps, resampled, self.recipe.ignores)
 
-    def _foreground_samples(self, case: Prepared) -> Array:
-        """``(n, 3)`` samples of the whole volume at the stage's spacing that are foreground for the most part."""
-        steps = steps_to(self.spec.spacing_mm, case.spacing_mm)
+    def _foreground_samples(self, case: Prepared) -> Array | ClassPoints:
+        """``(n, 3)`` samples of the whole volume at the stage's spacing that are foreground for the most part.
+
+        Where classes are balanced, samples of each class.
+        """
+        steps, labels, classes = steps_to(self.spec.spacing_mm, case.spacing_mm), case.labels, len(self.recipe.classes)
+        if self.spec.balance == "classes" and labels is not None:
+            name = named_by_steps("samples-of-each-class", steps)
+            return ClassPoints(case.keep(name, partial(voxels_of_classes, labels, classes, steps)), classes - 1)
 
         def find() -> np.ndarray:
             shares, _ = resample_to_spacing(case.where(self.foreground)[None], case.spacing_mm, self.spec.spacing_mm)
@@ -131,7 +149,8 @@ class _HeldBack(Dataset[Batch]):
         if self.learner.spec.along:
             column = column_of(case, self.learner.true_line(case), self.learner.spec)
             image = evened(column, column.cut(case.image), self.learner.spec.evening_mm)
-            truth = column.cut_shares(case.labels, len(self.learner.recipe.classes))
+            ignored = self.learner.recipe.ignores
+            truth = column.cut_shares(case.labels, len(self.learner.recipe.classes), ignored)
         else:
             volume = self.learner._whole(case)
             x, y, z = (slice(0, n) for n in volume.shape)
@@ -140,16 +159,24 @@ class _HeldBack(Dataset[Batch]):
         whole = np.concatenate([1.0 - truth.sum(axis=0, keepdims=True), truth])
         return {
             "image": torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)),
-            "truth": torch.from_numpy(whole.astype(np.float32)),
+            "truth": torch.from_numpy(whole[: len(self.learner.recipe.classes)].astype(np.float32)),
             "region": torch.ones(1, *image.shape[1:]),
         }
 
 
-class _WithBackground(Dataset[Batch]):
-    """Samples whose truth gets its first class, the background: what the others leave."""
+class _OfClasses(Dataset[Batch]):
+    """Samples whose truth is the share of each class, the background first: what the others leave, the ignored too.
 
-    def __init__(self, samples: PointSamples) -> None:
+    Args:
+        samples: Their truth is the share of each foreground class and, where anything is ignored, that of it.
+        classes: Number of classes.
+        background: Whether they have the background's share already.
+    """
+
+    def __init__(self, samples: PointSamples | LineSamples, classes: int, *, background: bool) -> None:
         self.inner = samples
+        self.classes = classes
+        self.background = background
 
     def __len__(self) -> int:
         return len(self.inner)
@@ -157,4 +184,6 @@ class _WithBackground(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         batch = self.inner[index]
         truth = batch["truth"]
-        return {**batch, "truth": torch.cat([1.0 - truth.sum(dim=0, keepdim=True), truth])}
+        if not self.background:
+            truth = torch.cat([1.0 - truth.sum(dim=0, keepdim=True), truth])
+        return {**batch, "truth": truth[: self.classes]}

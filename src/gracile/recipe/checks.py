@@ -20,6 +20,7 @@ from gracile.recipe.channels import channel_problems
 from gracile.recipe.landmark_stages import LandmarkHeatSpec, LandmarkRefineSpec, LandmarkWindowsSpec
 from gracile.recipe.learning_checks import learning_problems
 from gracile.recipe.regions import region_problems
+from gracile.recipe.stage_links import box_problems, line_problems
 from gracile.recipe.sides import first_of, side_problems
 from gracile.recipe.stages import FuseSpec, GateSpec, SegmentVolumeSpec
 from gracile.recipe.subject import NONE
@@ -129,29 +130,6 @@ def _measure(name: str, kind: Kind, looks: str) -> list[str]:
         return []
     fitting = ", ".join(other for other, entry in ALL_MEASURES.items() if kind in entry.inputs and other != name)
     return [f"the measure {name!r} is for {_LOOKS_AT[sees[0]]}, and {looks}. There are: {fitting}."]
-
-
-def _lines(recipe: "Recipe") -> list[str]:
-    """Stages along lines that no stage before them gives."""
-    found = []
-    for number, spec in enumerate(recipe.stages):
-        if not isinstance(spec, SegmentVolumeSpec) or not spec.along:
-            continue
-        lines = [other.name for other in recipe.stages[:number] if other.gives == "line"]
-        if spec.along in lines:
-            continue
-        later = any(other.name == spec.along and other.gives == "line" for other in recipe.stages[number:])
-        before = any(other.name == spec.along for other in recipe.stages[:number])
-        said = f"stage {spec.name!r} follows the line of {spec.along!r}, "
-        if later:
-            found.append(f"{said}which comes after it. Put {spec.along!r} before it.")
-        elif not lines:
-            what = "which gives no line" if before else "and no stage before it gives a line"
-            found.append(f"{said}{what}. Put a stage of kind centerline before it, or segment the whole: along: ''.")
-        else:
-            what = "which gives no line" if before else "and no stage before it has that name"
-            found.append(f"{said}{what}. {nearest(spec.along, lines)}")
-    return found
 
 
 def _orientation(recipe: "Recipe") -> list[str]:
@@ -294,6 +272,6 @@ def _trainings(recipe: "Recipe") -> list[str]:
 
 
 CHECKS: tuple[Callable[["Recipe"], list[str]], ...] = (
-    _names, channel_problems, _landmarks, _members, _inputs, _lines, _orientation, _networks, side_problems, _trainings,
-    region_problems, learning_problems,
+    _names, channel_problems, _landmarks, _members, _inputs, line_problems, box_problems, _orientation, _networks,
+    side_problems, _trainings, region_problems, learning_problems,
 )  # fmt: skip

@@ -209,6 +209,8 @@ class SegmentVolumeSpec(StageBase):
     network: NetworkSpec
     losses: list[LossSpec] = Field(min_length=1)
     along: str = Field("", description="the stage whose line is followed; empty segments the whole volume")
+    within: str = Field("", description="the stage whose answer says where to look; empty looks everywhere")
+    margin_mm: float = Field(10.0, ge=0, description="that is looked at around what that stage found")
     slices: int = Field(0, ge=0, description="neighboring slices that a network for pictures sees; 0: one for volumes")
     spacing_mm: Spacing = Field((0.5, 0.5, 0.0), description="of the column; 0 keeps an axis of the volume")
     size: tuple[Side, Side] = Field((64, 64), description="samples of a slice")

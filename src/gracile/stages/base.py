@@ -14,6 +14,7 @@ from gracile.recipe import Recipe
 from gracile.result import Landmark
 from gracile.runners.base import Computing, Runner
 from gracile.transforms import Prepared
+from gracile.transforms.column import Box
 
 State = Mapping[str, np.ndarray]
 """The weights of a stage by name, as a bundle stores them."""
@@ -28,6 +29,7 @@ class Finding:
             of a recipe with regions, what is in none of them, and the regions.
         box: The part of a prepared volume that ``probabilities`` cover; None where they cover all.
         lines: The line along a structure, by the stage that found it.
+        boxes: The box around what a stage found, in prepared voxels, by the stage; None where it found nothing.
         landmarks: Every landmark that a stage looked for, found or not.
         landmark_maps: Gives the ``(*spatial)`` float32 probabilities of the landmark of a number on the whole prepared
             grid; each is computed when it is asked for.
@@ -43,6 +45,7 @@ class Finding:
     probabilities: np.ndarray | None = None
     box: tuple[slice, slice, slice] | None = None
     lines: dict[str, Centerline] = field(default_factory=dict)
+    boxes: dict[str, Box | None] = field(default_factory=dict)
     landmarks: list[Landmark] = field(default_factory=list)
     landmark_maps: Callable[[int], np.ndarray] | None = None
     gates: dict[str, float] = field(default_factory=dict)

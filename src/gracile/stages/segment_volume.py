@@ -3,10 +3,12 @@
 import numpy as np
 from scipy import ndimage
 
+from gracile.geometry.boxes import box_of_islands, widened
 from gracile.stages.base import Finding, Stage
 from gracile.stages.decisions import decide, tidy
 from gracile.stages.views import in_views, overlapping, softmax, tiled
 from gracile.transforms import Prepared
+from gracile.transforms.column import Box
 from gracile.transforms.evening import column_of, evened
 from gracile.transforms.volume import restore_spacing
 
@@ -18,7 +20,7 @@ class SegmentVolumeStage(Stage):
     """Delineates the recipe's classes in a prepared volume.
 
     Along a line it sees a column of small slices, shifted slice by slice, whose intensities are standardized by the
-    column's own; without one, the whole volume at the stage's spacing. Long columns and large volumes are predicted in
+    column's own; within what another stage found, the box around that; else the whole volume at the stage's spacing. Long columns and large volumes are predicted in
     overlapping patches with Gaussian weights. Probabilities may be smoothed along the volume's third axis.
     """
 
@@ -37,7 +39,14 @@ class SegmentVolumeStage(Stage):
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         outside = (1.0, *[0.0] * (len(self.recipe.maps) - 1))
-        if not self.spec.along:
+        if self.spec.within:
+            self._find_within(prepared, finding, outside)
+        elif self._tells_where:
+            coarse, steps = prepared.at_spacing(self.spec.spacing_mm)
+            found = box_of_islands(self.predict(np.asarray(coarse, dtype=np.float32))[0] < 0.5)
+            finding.boxes[self.name] = None if found is None else _in_voxels(found, steps)
+            return finding
+        elif not self.spec.along:
             coarse, steps = prepared.at_spacing(self.spec.spacing_mm)
             found = self.predict(np.asarray(coarse, dtype=np.float32))
             finding.probabilities = restore_spacing(found, steps, prepared.image.shape[1:], outside)
@@ -51,8 +60,35 @@ class SegmentVolumeStage(Stage):
             finding.probabilities = ndimage.gaussian_filter1d(finding.probabilities, sigma, axis=-1, mode="nearest")
         return finding
 
+    @property
+    def _tells_where(self) -> bool:
+        """Whether its answer is but a box for a stage behind it, which need not be brought to the volume's voxels."""
+        return any(getattr(spec, "within", "") == self.name for spec in self.recipe.stages)
+
+    def _find_within(self, prepared: Prepared, finding: Finding, outside: tuple[float, ...]) -> None:
+        """Delineate in the box of a stage before; where that found nothing, nothing is there."""
+        near, shape = finding.boxes.get(self.spec.within), prepared.image.shape[1:]
+        if near is None:
+            finding.box = (slice(0, 1), slice(0, 1), slice(0, 1))
+            finding.probabilities = np.array(outside, dtype=np.float32)[:, None, None, None]
+            return
+        finding.box = box = widened(near, self.spec.margin_mm / prepared.spacing_mm, shape)
+        part = prepared.part(box)
+        image, steps = part.at_spacing(self.spec.spacing_mm)
+        found = self.predict(np.asarray(image, dtype=np.float32))
+        finding.probabilities = restore_spacing(found, steps, part.image.shape[1:], outside)
+
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         return decide(probabilities, self.spec.decision, self.recipe.written)
 
     def tidy(self, mask: np.ndarray) -> list[str]:
         return tidy(mask, self.recipe.class_names, self.spec.decision)
+
+
+def _in_voxels(box: Box, steps: np.ndarray) -> Box:
+    """A box of samples in the voxels that these stand for."""
+    x, y, z = (
+        slice(int(np.floor(side.start * step)), int(np.ceil(side.stop * step)))
+        for side, step in zip(box, steps, strict=True)
+    )
+    return x, y, z

@@ -1,10 +1,11 @@
 """A case on the network's own scale and orientation, as the stages see it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gracile.transforms.column import Box
 from gracile.transforms.placement import Placement
 from gracile.transforms.stored import Array, Keep, keep_nothing
 from gracile.transforms.volume import Orientation, resample_to_spacing, smoothed_for, steps_to
@@ -81,6 +82,23 @@ class Prepared:
             return self.image, np.ones(3)
         name = named_by_steps("image-resampled", steps)
         return self.keep(name, lambda: resample_to_spacing(np.asarray(self.image), spacing, target_mm)[0]), steps
+
+    def part(self, box: Box) -> "Prepared":
+        """A box of a volume as a case of its own, without its points; what is kept of it bears the box's name."""
+        assert self.affine is not None
+        affine = self.affine.copy()
+        affine[:3, 3] += affine[:3, :3] @ np.array([side.start for side in box], dtype=float)
+        name = "-".join(["part", *(f"{side.start}.{side.stop}" for side in box)])
+
+        def keep(what: str, make: Callable[[], np.ndarray]) -> Array:
+            return self.keep(f"{name}-{what}", make)
+
+        labels = self.labels
+        return replace(
+            self, image=keep("image", lambda: self.image[(slice(None), *box)]), region=np.asarray(self.region[box]),
+            labels=None if labels is None else keep("labels", lambda: labels[box]), affine=affine, points={},
+            placement=None, keep=keep,
+        )  # fmt: skip
 
     def coarse(self, target_mm: Sequence[float]) -> tuple[Array, np.ndarray]:
         """The volume's image at another spacing, and the affine of that copy."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from gracile.geometry import Centerline
+from gracile.geometry.boxes import box_of_islands, widened
 from gracile.geometry.centerline import centerline_from_mask
 from gracile.learning.learners.base import VOLUME, Batch, Learner, network_of
 from gracile.learning.learners.segment import build_terms, weighted_losses
@@ -54,6 +55,12 @@ class SegmentVolumeLearner(Learner):
     def learns_from(self, case: Prepared) -> bool:
         return case.labels is not None and (not self.spec.along or case.shows(self.foreground))
 
+    def looked_at(self, case: Prepared) -> Prepared:
+        """What it learns from a case: the box around its structures where a stage before tells that, else all."""
+        if not self.spec.within or (near := box_of_islands(case.where(self.foreground))) is None:
+            return case
+        return case.part(widened(near, self.spec.margin_mm / case.spacing_mm, case.image.shape[1:]))
+
     def true_line(self, case: Prepared) -> Centerline:
         """The line through the mask of a training case, all classes together."""
         assert case.affine is not None
@@ -66,6 +73,7 @@ class SegmentVolumeLearner(Learner):
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
         if self.spec.along:
             return self._along_lines(cases, seed)
+        cases = [self.looked_at(case) for case in cases]
         volumes = [self._whole(case) for case in cases]
         centers = [self._foreground_samples(case) for case in cases]
         spec, recipe = self.spec, self.recipe
@@ -152,7 +160,7 @@ class _HeldBack(Dataset[Batch]):
             ignored = self.learner.recipe.ignores
             truth = column.cut_shares(case.labels, len(self.learner.recipe.classes), ignored)
         else:
-            volume = self.learner._whole(case)
+            volume = self.learner._whole(self.learner.looked_at(case))
             x, y, z = (slice(0, n) for n in volume.shape)
             channels = len(volume.image)
             image, truth = np.split(volume.window((x, y, z)), [channels])

@@ -13,6 +13,7 @@ from gracile.plan.bare_recipe import bare_recipe
 from gracile.plan.rules import read_rules
 from gracile.recipe import read_recipe
 from tests.plan.drawn_sets import SHAPE, ball, disks, two_balls, write_volume_case
+from tests.volumes_on_disk import write_nifti
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +151,9 @@ def test_more_classes_than_bytes_hold_are_refused(tmp_path: Path) -> None:
 def test_a_spacing_of_zero_is_refused(tmp_path: Path) -> None:
     two_balls(tmp_path, 2)
     path = tmp_path / "imagesTr" / "case_000_0000.nii.gz"
-    image = nib.Nifti1Image(np.asarray(nib.load(path).dataobj), np.diag([1.0, 1.0, 0.0, 1.0]))
-    nib.save(image, path)
-    with pytest.raises(DataError):
+    values = np.asarray(nib.load(path).dataobj)
+    write_nifti(path, values, np.eye(4), pixdim=[1, 1, 1, 0, 0, 0, 0, 0], srow_z=[0, 0, 0, 0])
+    with pytest.raises(DataError, match="case_000"):
         make_plan(tmp_path)
 
 

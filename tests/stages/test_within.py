@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from gracile.case import Case
 from gracile.errors import RecipeError
 from gracile.geometry.boxes import box_of_islands, widened
 from gracile.learning.learners import build_learner
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, read_recipe
 from gracile.result import Result
-from gracile.case import Case
 
 CASCADE = [
     "prepare.orientation=RAS", "prepare.intensity=unit", "measure=[]",

@@ -104,6 +104,7 @@ def train(
     sides = [[prepared_case(files, recipe, kept) for files in part] for part in (training, validation)]
     for stage in stages:
         stage.require_lessons(sides[0])
+    budget.crossfits = not validation or recipe.train.choose == "last"
     trained, figures = _fit_stages(stages, sides, recipe, transfers, source, out, budget)
     if is_first():
         taught = [stage for stage in stages if stage.name in figures]
@@ -141,10 +142,8 @@ def _fit_stages(
         how = how_trained(spec, recipe, transfers.get(stage.name), budget.for_stage(spec, recipe))
         folder = out / stage.name
         figures[stage.name] = fit_stage(stage, learned, held_back, how.train, recipe.trainer, folder, how.learning)
-        if not held_back and spec.parts_judged:
-            figures[stage.name] |= _crossfit(stage, spec, learned, recipe, folder, source, how.train.minutes)
         if spec.parts_judged and (not held_back or how.train.choose == "last"):
-            figures[stage.name] |= _crossfit(stage, spec, learned, recipe, folder, source)
+            figures[stage.name] |= _crossfit(stage, spec, learned, recipe, folder, source, how.train.minutes)
     return trained, figures
 
 

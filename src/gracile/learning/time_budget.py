@@ -38,11 +38,13 @@ class TimeBudget:
         minutes: In all; 0 sets no limit, and each stage has what its recipe says.
         out: Folder of the run.
         started: When the command began, by `time.monotonic`.
+        crossfits: Whether stages that are judged by others of their kind are trained once more for each part.
     """
 
     minutes: float
     out: Path
     started: float
+    crossfits: bool = True
 
     def resumed(self) -> "TimeBudget":
         """With the minutes that the run was begun with."""
@@ -67,10 +69,9 @@ class TimeBudget:
         if spec.name not in shares:
             waiting = [other for other in recipe.stages if other.name not in shares]
             weights = {other.name: self._weight(other, recipe) for other in waiting}
-            spent = sum(minutes * (1 + stage.parts_judged) for stage in recipe.stages
-                        if (minutes := shares.get(stage.name, 0.0)))  # fmt: skip
+            spent = sum(shares.get(stage.name, 0.0) * self._times(stage) for stage in recipe.stages)
             own = self._left(spent) * weights[spec.name] / sum(weights.values())
-            shares[spec.name] = max(LEAST, own / (1 + spec.parts_judged))
+            shares[spec.name] = max(LEAST, own / self._times(spec))
             write_json(self.out / FILE, given)
         return shares[spec.name]
 
@@ -86,7 +87,11 @@ class TimeBudget:
     def _weight(self, spec: StageSpec, recipe: Recipe) -> float:
         minutes = [recipe.train_of(other).minutes for other in recipe.stages]
         own = recipe.train_of(spec).minutes if all(minutes) else 1.0
-        return own * (1 + spec.parts_judged)
+        return own * self._times(spec)
+
+    def _times(self, spec: StageSpec) -> int:
+        """How often a stage is trained."""
+        return 1 + spec.parts_judged * self.crossfits
 
     def _left(self, spent: float) -> float:
         """Minutes that trainings may still take: a resumed run began earlier than its command."""

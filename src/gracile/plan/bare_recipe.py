@@ -6,12 +6,15 @@ from typing import Any
 
 from gracile.data import find_cases
 from gracile.data.case_points import read_case_points
+from gracile.data.channel_table import offered_channels
+from gracile.data.declared_classes import read_declared
 from gracile.data.layouts import sources
 from gracile.errors import DataError
 from gracile.io import IMAGE_SUFFIXES, POINT_SUFFIXES, read_case_file, stem
+from gracile.io.decoding import decode
 from gracile.io.naming import is_volume_file
+from gracile.io.volumes import read_voxels
 from gracile.names import Kind
-from gracile.plain_data import read_json
 from gracile.plan.labels_found import classes_of, values_found
 from gracile.recipe import Recipe, read_recipe
 from gracile.recipe.reading import recipe_from
@@ -34,24 +37,33 @@ def bare_recipe(source: str | Path | Sequence[str | Path]) -> Recipe:
     template = read_recipe("points-3d" if points else f"structure-{'3d' if kind == 'volume' else '2d'}")
     content = template.model_dump(mode="json")
     declared = next((found for place in places if (found := _declared(place))), {})
-    if names := declared.get("channels"):
-        content["input"] |= {"channels": len(names), "channel_names": names}
+    names = offered_channels(places[0])
+    if len(names) > 1:
+        content["input"] |= {"channels": len(names), "channel_names": names if all(names) else []}
     if points:
         return recipe_from(content | {"landmarks": [{"name": name} for name in _landmarks(places, content)]})
-    content |= {"classes": declared["classes"]} if "classes" in declared else {}
-    for key in ("regions", "regions_order"):
-        if key in declared:
-            content[key] = declared[key]
-    if "ignore" in declared:
-        content["input"]["ignore"] = declared["ignore"]
+    content |= declared
+    if len(names) == 1:
+        content["input"] |= _channels_inside(find_cases(list(places), recipe_from(content))[0].image, kind)
     recipe = recipe_from(content)
-    if "classes" in declared:
+    if declared:
         return recipe
     cases = find_cases(list(places), recipe)
     labels = [case.label for case in cases if case.label is not None]
     if not labels:
         raise DataError("None of the cases has a label.", "Lay them out as docs/data-layouts.md says.")
     return recipe_from(content | {"classes": classes_of(list(values_found(labels, kind)))})
+
+
+def _channels_inside(image: Path, kind: Kind) -> dict[str, Any]:
+    """Of a file that holds several by itself: a fourth axis, or more samples a pixel than colors have."""
+    if kind == "volume":
+        values = read_voxels(image).values
+        if values.ndim == 4 and values.shape[3] > 1:
+            return {"channels": int(values.shape[3]), "fourth_axis": "channels"}
+        return {}
+    values = decode(image).values
+    return {"channels": int(values.shape[2])} if values.ndim == 3 and values.shape[2] not in (1, 3) else {}
 
 
 def _kind_of(places: Sequence[Path]) -> tuple[Kind, bool]:
@@ -103,33 +115,23 @@ def _landmarks(places: Sequence[Path], content: dict[str, Any]) -> list[str]:
 
 
 def _declared(place: Path) -> dict[str, Any]:
-    """Classes, regions, what is ignored and channels by an nnU-Net ``dataset.json``; empty without one."""
+    """Classes, regions and what is ignored by an nnU-Net ``dataset.json``; empty without one."""
     path = place / "dataset.json"
     if not path.is_file():
         return {}
-    table = read_json(path, "Write it anew.")
-    if not isinstance(table, dict) or not isinstance(table.get("labels"), dict):
-        return {}
-    declared: dict[str, Any] = {}
-    channels = table.get("channel_names", table.get("modality"))
-    if isinstance(channels, dict) and len(channels) > 1:
-        declared["channels"] = [str(name) for _, name in sorted(channels.items(), key=lambda one: int(one[0]))]
-    labels = table["labels"]
-    named = dict(labels)
-    if all(str(name).isdigit() for name in labels):  # version 1 has it the other way round
-        named = {str(name): int(index) for index, name in labels.items()}
-    values = {name: [index] if isinstance(index, int) else list(index) for name, index in named.items()}
-    ignore = values.pop("ignore", None)
-    if ignore:
-        declared["ignore"] = int(ignore[0])
-    single = {int(index[0]): name for name, index in values.items() if len(index) == 1}
-    everything = sorted({int(one) for indices in values.values() for one in indices})
-    declared["classes"] = classes_of(everything, {index: single.get(index, f"class-{index}") for index in everything})
-    if any(len(index) > 1 for index in values.values()):
-        declared["regions"] = {
-            name: [single.get(int(one), f"class-{one}") for one in indices if int(one)]
-            for name, indices in values.items()
-            if any(indices)
+    found = read_declared(path)
+    if not found.regions:
+        classes = classes_of(list(found.classes), found.classes)
+    else:
+        values = sorted({value for values in found.regions.values() for value in values})
+        written = dict(zip(found.written, found.regions, strict=False))
+        names = {value: f"{written.get(value, 'class')}-{value}" for value in values}
+        classes = classes_of(values, {0: found.classes.get(0, "background"), **names})
+    if found.ignored is not None:
+        classes[0]["ignored"] = [found.ignored]
+    content: dict[str, Any] = {"classes": classes}
+    if found.regions:
+        content["regions"] = {
+            region: [names[value] for value in sorted(values)] for region, values in found.regions.items()
         }
-        declared["regions_order"] = [int(one) for one in table.get("regions_class_order", everything[1:])]
-    return declared
+    return content

@@ -8,9 +8,14 @@ import numpy as np
 from gracile.plan.fingerprint import Fingerprint
 from gracile.plan.rules import Rules
 from gracile.plan.slender import COLUMN_STEPS, LENGTH, is_slender, slender_stages
+from gracile.recipe import Recipe
+from gracile.recipe.reading import recipe_from, recipe_with
 
 MOST = 6
 """Candidates that are timed."""
+
+LOCATE = "locate"
+"""Name of the stage that finds structures on a coarse copy."""
 
 Settings = dict[str, Any]
 """Values of a recipe by their dotted names."""
@@ -25,12 +30,20 @@ class Candidate:
         settings: What it changes in the template.
         part: Share of a case's field that one sample of a step shows; of a case's structures, where these are sought.
         reasons: Why each setting is so, by its dotted name.
+        before: Stages that come before those of the recipe.
     """
 
     title: str
     settings: Settings
     part: float
     reasons: dict[str, str] = field(default_factory=dict)
+    before: list[Settings] = field(default_factory=list)
+
+    def applied(self, recipe: Recipe) -> Recipe:
+        """A recipe with its stages and settings."""
+        content = recipe.model_dump(mode="json")
+        content["stages"] = [*self.before, *content["stages"]]
+        return recipe_with(recipe_from(content), self.settings)
 
 
 def candidates_for(found: Fingerprint, rules: Rules) -> list[Candidate]:
@@ -54,7 +67,9 @@ def _slender(found: Fingerprint, across: float) -> Candidate:
     )
     part = min(1.0, LENGTH * float(found.spacing[2]) / length)
     title = f"along a line, {across:g} samples across"
-    return Candidate(title, {"stages": stages}, part, {"stages": why})
+    own, last = stages
+    settings = {f"stages.segment.{name}": value for name, value in last.items() if name not in ("kind", "name")}
+    return Candidate(title, settings, part, {f"stages.{own['name']}.spacing_mm": why}, [own])
 
 
 def _volumes(found: Fingerprint, rules: Rules) -> list[Candidate]:
@@ -67,8 +82,33 @@ def _volumes(found: Fingerprint, rules: Rules) -> list[Candidate]:
             continue
         for network in _SLICE_NETWORKS if slicewise else _VOLUME_NETWORKS:
             tried.append(_volume(found, rules, wanted, coarser, network, slicewise))
-    # What looks closest comes first; at one spacing, the larger network.
+    if not slicewise and found.box_share < rules["small_share"]:
+        return [_located(found, rules, candidate) for candidate in tried]
     return tried
+
+
+def _located(found: Fingerprint, rules: Rules, candidate: Candidate) -> Candidate:
+    """The same within what a coarse stage finds first."""
+    thick, extent = float(np.max(found.thickness)), found.field_of
+    step = min((np.prod(extent) / rules["largest_patch_3d"] * 2) ** (1 / 3), thick / 2)
+    spacing = np.maximum(found.spacing, step)
+    size = np.maximum(16, np.minimum(np.ceil(extent / spacing / 8) * 8, 96)).astype(int)
+    margin = round(max(2 * float(spacing.max()), 0.1 * float(found.box.max())), 1)
+    coarse = {
+        "kind": "segment-volume", "name": LOCATE, "spacing_mm": [round(float(s), 2) for s in spacing],
+        "network": {"name": "light-unet-3d", "options": {"stride": [2, 2, 2], "width": 24}},
+        "losses": [{"name": "cross-entropy"}, {"name": "dice"}], "size": [int(n) for n in size[:2]],
+        "length": int(size[2]), "per_case": 4, "augment": {"tilt": 15, "shift": 0.2}, "train": {},
+    }  # fmt: skip
+    reasons = {
+        f"stages.{LOCATE}.spacing_mm": f"structures take {found.box_share:.1%} of the field: sought on a coarse copy",
+        "stages.segment.within": f"then delineated in the box around that, with {margin:g} mm more on each side",
+    }
+    settings = {"stages.segment.within": LOCATE, "stages.segment.margin_mm": margin}
+    return Candidate(
+        candidate.title + ", within a box", candidate.settings | settings, candidate.part, candidate.reasons | reasons,
+        [coarse],
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -201,7 +241,7 @@ def _picture(found: Fingerprint, rules: Rules, size: int, native: float, network
     }
     across = float(np.min(found.thickness)) * size / native
     reasons = {
-        "prepare.diameter": f"pixels of the longer side, {native:.0f} in the files: {across:.1f} across the thinnest structure",
+        "prepare.diameter": f"pixels of the longer side: {across:.1f} across the thinnest structure",
         "stages.segment.sampler.whole": "pictures of this size fit into memory as a whole"
         if whole
         else "patches: whole pictures of this size would not fit into memory",

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from gracile.names import LOSSES
 from gracile.plan.fingerprint import Fingerprint
 from gracile.plan.landmark_lengths import landmark_choices
 from gracile.plan.rules import Rules
@@ -32,7 +31,7 @@ class Choice:
 def choices_for(found: Fingerprint, bare: Recipe, rules: Rules) -> tuple[list[Choice], list[str]]:
     """Settings with their reasons, and what a person should look at."""
     chosen = [*_intensity(found, bare, rules), *_training(found, rules)]
-    warnings = []
+    warnings: list[str] = []
     if bare.landmarks:
         return [*chosen, *landmark_choices(found)], warnings
     if is_slender(found, rules):
@@ -43,8 +42,14 @@ def choices_for(found: Fingerprint, bare: Recipe, rules: Rules) -> tuple[list[Ch
     chosen += _sampling(found, rules)
     if found.empty:
         warnings.append(
-            f"{found.empty} of {found.looked_at} cases show no structure: they teach what is nothing. Where many do, a gate "
-            "that looks first pays: see the recipe nerve-ultrasound."
+            f"{found.empty} of {found.looked_at} cases show no structure: they teach what is nothing. Where many do, "
+            "a gate that looks first pays: see the recipe nerve-ultrasound."
+        )
+    if found.duplicates:
+        first, second = found.duplicates[0]
+        warnings.append(
+            f"{len(found.duplicates)} pairs of cases of different subjects are nearly the same image, such as {first} "
+            f"and {second}: name their subject in a CSV, so that none is held back while the other teaches."
         )
     for index, name in enumerate(found.classes):
         showing = [case for case in found.structures if case.counts[index] > 0]
@@ -182,7 +187,7 @@ def _losses(found: Fingerprint, rules: Rules) -> list[Choice]:
     slender = [name for name, long in zip(found.classes, found.slenderness, strict=True) if long > rules["thin_length"]]
     most = rules["thin"] * found.spacing.min()
     thin = [name for name in slender if found.thickness[found.classes.index(name)] < most]
-    if not thin or "skeleton-recall" not in LOSSES:
+    if not thin:
         return [Choice("stages.segment.losses", losses, "every sample, and each class as a whole, small ones too")]
     losses.append({"name": "skeleton-recall", "weight": 0.5})
     why = f"{', '.join(thin[:3])}: thin, so that skeletons count by themselves"

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from gracile.case import Case
-from gracile.data import CaseFiles, read_case
+from gracile.data import CaseFiles, near_duplicates, read_case
 from gracile.plan.rules import Rules
 from gracile.plan.structures import Structures, structures_of
 from gracile.recipe import Recipe
 from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
 from gracile.transforms.volume import Orientation
+
+MOST_COMPARED = 300
+"""Cases of which near-duplicates are looked for while a plan is made; a training looks among any number."""
 
 SAMPLES = 10_000
 """Intensities of a case's structures that are kept, evenly spread."""
@@ -178,6 +181,7 @@ def take_fingerprint(cases: Sequence[CaseFiles], recipe: Recipe, rules: Rules) -
         looked_at=len(looked.shapes), shapes=np.array(looked.shapes, float), spacings=np.array(looked.spacings, float),
         channels=looked.channels, intensity=looked.intensity(rules), structures=looked.structures,
         classes=recipe.class_names[1:], empty=sum(not one.counts.any() for one in looked.structures),
+        duplicates=_parted(labeled, recipe),
         regions=sum(case.region is not None for case in labeled), landmarks=np.array(looked.landmarks, float),
         fundus=looked.fundus,
     )  # fmt: skip
@@ -187,6 +191,13 @@ def is_gray(image: np.ndarray) -> bool:
     """Whether the three channels of a picture ``(3, height, width)`` are the same, but for what a JPEG did."""
     small = image[:, ::4, ::4].astype(np.int16)
     return bool(np.ptp(small, axis=0).mean() < 2.0)
+
+
+def _parted(cases: Sequence[CaseFiles], recipe: Recipe) -> list[tuple[str, str]]:
+    """Pairs of cases that are nearly the same image under two subjects."""
+    if len(cases) > MOST_COMPARED:
+        return []
+    return [(pair.first.id, pair.second.id) for pair in near_duplicates(cases, recipe) if pair.parts_subjects]
 
 
 class _Looked:

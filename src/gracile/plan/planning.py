@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gracile.data import CaseFiles, find_cases
 from gracile.errors import DataError, GracileError
@@ -17,14 +17,26 @@ from gracile.plan.choices import Choice, choices_for
 from gracile.plan.commented import commented_yaml
 from gracile.plan.fingerprint import Fingerprint, take_fingerprint
 from gracile.plan.rules import Rules, read_rules
-from gracile.plan.timing import Timed, time_step
 from gracile.recipe import Recipe
 from gracile.recipe.reading import recipe_with
+
+if TYPE_CHECKING:
+    from gracile.learning.step_time import Timed
 
 log = logging.getLogger(__name__)
 
 MINUTES = 30.0
 """A training is planned for, where nobody says how long."""
+
+
+UNTIL_THE_CLOCK = 100_000
+"""Epochs of a training that ends by its minutes."""
+
+TRAINING_SHARE = 0.9
+"""Of the minutes that trainings have."""
+
+FINE = 2.0
+"""How many times as long the last stage learns as each that only tells where to look."""
 
 
 @dataclass
@@ -39,7 +51,7 @@ class Tried:
     """
 
     candidate: Candidate
-    timed: Timed | None
+    timed: "Timed | None"
     passes: float
     why_not: str = ""
 
@@ -109,6 +121,7 @@ def make_plan(
     Raises:
         DataError: The data cannot be trained on: fewer than two cases, no structure, a case that cannot be read.
         RecipeError: The rules are wrong.
+        MissingPartError: PyTorch is not installed.
     """
     start = time.monotonic()
     rules = read_rules(rules_file)
@@ -125,8 +138,9 @@ def make_plan(
     recipe = recipe_with(bare, {choice.key: choice.value for choice in choices})
     tried = _tried(candidates_for(found, rules), recipe, labeled, found, rules, minutes, start)
     if tried:
-        recipe = recipe_with(recipe, tried[0].candidate.settings)
-    reasons = {choice.key: choice.why for choice in choices} | _reasons(tried, minutes)
+        recipe = tried[0].candidate.applied(recipe)
+    recipe, clock = _timed(recipe, minutes)
+    reasons = {choice.key: choice.why for choice in choices} | _reasons(tried, minutes) | clock
     return Plan(recipe, reasons, found, tried, rules, minutes, time.monotonic() - start, warnings)
 
 
@@ -135,6 +149,8 @@ def _tried(
     minutes: float, start: float,
 ) -> list[Tried]:  # fmt: skip
     """The candidates with their times, the chosen one first."""
+    from gracile.learning.step_time import time_step  # PyTorch, which reading a plan needs not
+
     tried: list[Tried] = []
     with tempfile.TemporaryDirectory(prefix="gracile-plan-") as cache:
         # The lightest first: it is always timed, and slower ones only while there is time.
@@ -143,17 +159,32 @@ def _tried(
                 tried.append(Tried(candidate, None, 0.0, "planning took long enough"))
                 continue
             try:
-                timed = time_step(recipe_with(recipe, candidate.settings), cases, Path(cache) / _cache_of(candidate))
+                chosen = candidate.applied(recipe)
+                timed = time_step(chosen, cases, Path(cache) / _cache_of(candidate))
             except GracileError as error:
                 log.debug("candidate %d", number, exc_info=True)
                 tried.append(Tried(candidate, None, 0.0, error.message))
                 continue
-            chosen = recipe_with(recipe, candidate.settings)
             batch = chosen.train_of(chosen.stages[-1]).batch_size
             learned = len(cases) * (1 - chosen.train.validation)
-            left = max(0.5 * 60 * minutes, 60 * minutes - (time.monotonic() - start) - 10)
+            left = 60 * minutes * TRAINING_SHARE * _share_of_last(chosen)
             tried.append(Tried(candidate, timed, left / timed.step * batch * candidate.part / learned))
     return _in_order(tried[::-1], rules)
+
+
+def _share_of_last(recipe: Recipe) -> float:
+    """Of the minutes that the last stage has: it counts `FINE` times as much as each before it."""
+    return FINE / (FINE + len(recipe.stages) - 1)
+
+
+def _timed(recipe: Recipe, minutes: float) -> tuple[Recipe, dict[str, str]]:
+    """The recipe with minutes for each stage, so that it ends by the clock."""
+    last = minutes * TRAINING_SHARE * _share_of_last(recipe)
+    settings: dict[str, Any] = {"train.epochs": UNTIL_THE_CLOCK, "train.minutes": round(last, 2)}
+    for spec in recipe.stages[:-1]:
+        settings[f"stages.{spec.name}.train.minutes"] = round(last / FINE, 2)
+    why = f"of {minutes:g}, the rest is for planning and for what follows a training"
+    return recipe_with(recipe, settings), {"train.epochs": "it ends by the clock", "train.minutes": why}
 
 
 def _cache_of(candidate: Candidate) -> str:

@@ -49,7 +49,7 @@ def slender_stages(found: Fingerprint, across: float, flip: bool) -> list[dict[s
             "width_mm": round(LINE_WIDTH * thick, 2),
             "network": {"name": "light-unet-3d", "options": {"stride": [2, 2, 2]}},
             "augment": {"rotation": 20, "tilt": 15, "scale": 0.25, "elastic": 1, "shift": 0.4, **moderate},
-            "train": {"batch_size": 4, "minutes": 2},
+            "train": {"batch_size": 4},
         },
         {
             "kind": "segment-volume", "name": "segment", "along": "line", "network": {"name": "light-unet-3d"},
@@ -58,6 +58,6 @@ def slender_stages(found: Fingerprint, across: float, flip: bool) -> list[dict[s
             "augment": {"rotation": 15, "tilt": 10, "scale": 0.2, "elastic": 1.5, **moderate},
             "decision": {"largest_only": True, "fill_holes": True}, "flips": flip, "turns": [-10, 10],
             "smooth_mm": round(float(found.spacing[2]) * 2, 2),
-            "train": {"batch_size": 4, "minutes": 3},
+            "train": {"batch_size": 4},
         },
     ]  # fmt: skip

@@ -47,9 +47,9 @@ def structures_of(truth: np.ndarray, spacing: np.ndarray, classes: int) -> Struc
     """
     axes, known = truth.ndim, classes - 1
     counts = np.bincount(truth.ravel(), minlength=256)[1:classes]
-    result = Structures(
-        counts, *(np.full(known, np.nan) for _ in range(3)), np.full((known, axes), np.nan), np.zeros(axes), 0.0, []
-    )
+    islands, thickness, slenderness = (np.full(known, np.nan) for _ in range(3))
+    centers = np.full((known, axes), np.nan)
+    result = Structures(counts, islands, thickness, slenderness, centers, np.zeros(axes), 0.0, [])
     boxes = ndimage.find_objects(truth, max_label=known)
     there = [(index, box) for index, box in enumerate(boxes) if box is not None]
     if not there:

@@ -20,9 +20,9 @@ from gracile.recipe.channels import channel_problems
 from gracile.recipe.landmark_stages import LandmarkHeatSpec, LandmarkRefineSpec, LandmarkWindowsSpec
 from gracile.recipe.learning_checks import learning_problems
 from gracile.recipe.regions import region_problems
-from gracile.recipe.stage_links import box_problems, line_problems
 from gracile.recipe.sides import first_of, side_problems
-from gracile.recipe.stages import FuseSpec, GateSpec, SegmentVolumeSpec
+from gracile.recipe.stage_links import box_problems, line_problems
+from gracile.recipe.stages import FuseSpec, GateSpec
 from gracile.recipe.subject import NONE
 from gracile.recipe.training import NetworkSpec, TrainSpec
 from gracile.recipe.wording import sentences

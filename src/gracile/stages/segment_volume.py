@@ -20,8 +20,9 @@ class SegmentVolumeStage(Stage):
     """Delineates the recipe's classes in a prepared volume.
 
     Along a line it sees a column of small slices, shifted slice by slice, whose intensities are standardized by the
-    column's own; within what another stage found, the box around that; else the whole volume at the stage's spacing. Long columns and large volumes are predicted in
-    overlapping patches with Gaussian weights. Probabilities may be smoothed along the volume's third axis.
+    column's own; within what another stage found, the box around that; else the whole volume at the stage's spacing.
+    Long columns and large volumes are predicted in overlapping patches with Gaussian weights. Probabilities may be
+    smoothed along the volume's third axis.
     """
 
     def predict(self, image: np.ndarray) -> np.ndarray:
@@ -43,8 +44,8 @@ class SegmentVolumeStage(Stage):
             self._find_within(prepared, finding, outside)
         elif self._tells_where:
             coarse, steps = prepared.at_spacing(self.spec.spacing_mm)
-            found = box_of_islands(self.predict(np.asarray(coarse, dtype=np.float32))[0] < 0.5)
-            finding.boxes[self.name] = None if found is None else _in_voxels(found, steps)
+            near = box_of_islands(self.predict(np.asarray(coarse, dtype=np.float32))[0] < 0.5)
+            finding.boxes[self.name] = None if near is None else _in_voxels(near, steps)
             return finding
         elif not self.spec.along:
             coarse, steps = prepared.at_spacing(self.spec.spacing_mm)

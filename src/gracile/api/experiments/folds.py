@@ -121,9 +121,8 @@ def train_folds(
     TimeBudget(minutes, out, 0).note()
     if minutes:
         count = len(folds) + final
-        say(
-            f"{count} trainings of {minutes:g} minutes take about {count * minutes:.0f}, and then all cases are answered."
-        )
+        total = f"about {count * minutes:.0f} minutes, and the answers to all cases"
+        say(f"{count} trainings of {minutes:g} minutes: {total}.")
     bundles = []
     for fold in folds:
         say(f"Fold {fold.number} of {len(folds)}: {len(fold.training)} cases to train on, "

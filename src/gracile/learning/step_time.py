@@ -1,11 +1,16 @@
-"""How long a step of a candidate's training takes on this machine."""
+"""How long a step of a training takes on this machine."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from gracile.data import CaseFiles
+from gracile.devices import has_fast_bf16, in_fast_layout
+from gracile.learning.learners import build_learner
+from gracile.learning.sampling import prepared_case
 from gracile.recipe import Recipe
 
 CASES = 3
@@ -45,14 +50,7 @@ def time_step(recipe: Recipe, cases: Sequence[CaseFiles], cache: Path) -> Timed:
 
     Raises:
         RecipeError: The recipe cannot be built.
-        MissingPartError: PyTorch is not installed.
     """
-    import torch
-
-    from gracile.devices import has_fast_bf16, in_fast_layout
-    from gracile.learning.learners import build_learner
-    from gracile.learning.sampling import prepared_case
-
     learner = build_learner(recipe.stages[-1], recipe).train()
     in_fast_layout(learner)
     prepared = [prepared_case(files, recipe, cache) for files in cases[:CASES]]

@@ -1,6 +1,7 @@
 """Plans: a stranger's folder to a recipe with reasons, and what is said where none can be made."""
 
 import json
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -13,6 +14,7 @@ from gracile.plan.bare_recipe import bare_recipe
 from gracile.plan.rules import read_rules
 from gracile.recipe import read_recipe
 from tests.plan.drawn_sets import SHAPE, ball, disks, two_balls, write_volume_case
+from tests.two_channels import write_data
 from tests.volumes_on_disk import write_nifti
 
 
@@ -195,3 +197,70 @@ def test_rules_can_be_changed_and_mistakes_are_named(tmp_path: Path, volumes: Pa
 def test_every_rule_says_what_it_means_and_where_it_comes_from() -> None:
     rules = read_rules()
     assert all(rules.sources[name] for name in rules.values)
+
+
+def test_two_cases_of_one_person_under_two_names_are_told(tmp_path: Path) -> None:
+    two_balls(tmp_path, 4)
+    for part, end in (("imagesTr", "_0000"), ("labelsTr", "")):
+        shutil.copyfile(tmp_path / part / f"case_000{end}.nii.gz", tmp_path / part / f"other_900{end}.nii.gz")
+    plan = make_plan(tmp_path, minutes=1)
+    assert plan.fingerprint.duplicates == [("case_000", "other_900")]
+    assert any("case_000 and other_900" in warning for warning in plan.warnings)
+
+
+def test_regions_and_ignored_values_of_nnunet_are_planned_with(tmp_path: Path) -> None:
+    two_balls(tmp_path, 3, {"background": 0, "whole": [1, 2], "core": [2], "ignore": 3})
+    table = json.loads((tmp_path / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps(table | {"regions_class_order": [1, 2]}))
+    recipe = make_plan(tmp_path, minutes=1).recipe
+    assert list(recipe.regions) == ["whole", "core"]
+    assert recipe.written == [1, 2]
+    assert recipe.ignores
+
+
+def test_small_structures_are_sought_on_a_coarse_copy_first(tmp_path: Path) -> None:
+    generator, shape = np.random.default_rng(1), (64, 72, 60)
+    for number in range(3):
+        label = ball(shape, (30 + number, 36, 28), 5).astype(np.uint8)
+        write_volume_case(tmp_path, f"case_{number}", generator.normal(0, 1, shape) + 4 * label, label)
+    recipe = make_plan(tmp_path, minutes=1).recipe
+    assert [spec.name for spec in recipe.stages] == ["locate", "segment"]
+    assert recipe.stages[1].within == "locate"
+    assert recipe.stages[0].spacing_mm[0] > 1
+
+
+def test_two_channels_keep_their_names(tmp_path: Path) -> None:
+    write_data(tmp_path, "volume", count=3)
+    table = {"channel_names": {"0": "t1", "1": "t2"}, "labels": {"background": 0, "blob": 1}}
+    (tmp_path / "dataset.json").write_text(json.dumps(table))
+    plan = make_plan(tmp_path, minutes=1)
+    assert plan.recipe.input.channel_names == ["t1", "t2"]
+    assert plan.fingerprint.channels == 2
+    next((tmp_path / "imagesTr").glob("p1_0001*")).unlink()
+    with pytest.raises(DataError, match=r"p1.*t2"):
+        make_plan(tmp_path, minutes=1)
+
+
+def write_points(folder: Path, outside: bool = False) -> Path:
+    generator = np.random.default_rng(0)
+    (folder / "images").mkdir()
+    (folder / "landmarks").mkdir()
+    for number in range(3):
+        image = generator.normal(0, 1, (40, 44, 36))
+        write_nifti(folder / "images" / f"{number}.nii.gz", image, np.diag([0.5, 0.5, 0.5, 1]))
+        places = {"tip": (5 + number, 8, 9), "base": (15, 12, 400 if outside and number == 2 else 4)}
+        rows = [f"{name},{x},{y},{z}" for name, (x, y, z) in places.items()]
+        (folder / "landmarks" / f"{number}.csv").write_text("\n".join(["name,x_ras,y_ras,z_ras", *rows]))
+    return folder
+
+
+def test_points_are_planned_in_mm(tmp_path: Path) -> None:
+    recipe = make_plan(write_points(tmp_path), minutes=1).recipe
+    assert recipe.landmark_names == ["tip", "base"]
+    assert recipe.stages[1].spacing_mm >= 0.5
+    assert recipe.stages[0].spacing_mm[0] > recipe.stages[1].spacing_mm
+
+
+def test_points_outside_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="outside"):
+        make_plan(write_points(tmp_path, outside=True), minutes=1)

@@ -14,7 +14,7 @@ from gracile.io import IMAGE_SUFFIXES, POINT_SUFFIXES, read_case_file, stem
 from gracile.io.decoding import decode
 from gracile.io.naming import is_volume_file
 from gracile.io.volumes import read_voxels
-from gracile.names import Kind
+from gracile.names import Kind, docs_page
 from gracile.plan.labels_found import classes_of, values_found
 from gracile.recipe import Recipe, read_recipe
 from gracile.recipe.reading import recipe_from
@@ -51,7 +51,7 @@ def bare_recipe(source: str | Path | Sequence[str | Path]) -> Recipe:
     cases = find_cases(list(places), recipe)
     labels = [case.label for case in cases if case.label is not None]
     if not labels:
-        raise DataError("None of the cases has a label.", "Lay them out as docs/data-layouts.md says.")
+        raise DataError("None of the cases has a label.", f"Lay them out as in {docs_page('data-layouts.md')}.")
     return recipe_from(content | {"classes": classes_of(list(values_found(labels, kind)))})
 
 
@@ -107,7 +107,7 @@ def _landmarks(places: Sequence[Path], content: dict[str, Any]) -> list[str]:
             affine = read_case_file(case.image, case.id, placeholder.input).grid.affine
             found.append(list(read_case_points(case.points, (case.id, stem(case.image)), (), affine)))
     if not found:
-        raise DataError("No case has points.", "Lay them out as docs/data-layouts.md says.")
+        raise DataError("No case has points.", f"Lay them out as in {docs_page('data-layouts.md')}.")
     shared = [name for name in found[0] if all(name in names for names in found)]
     if not shared:
         raise DataError("No point's name is in all cases.", "Name points alike, or write a recipe with `landmarks`.")

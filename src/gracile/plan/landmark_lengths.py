@@ -16,7 +16,7 @@ def landmark_choices(found: Fingerprint) -> list:
     from gracile.plan.choices import Choice
 
     spacing, extent = found.spacing, found.field_of
-    coarse = float(max(extent.max() / COARSE, spacing.min()))
+    coarse = float(max(extent.max() / COARSE, 2 * spacing.min()))
     fine = float(max(spacing.min() * FINEST_STEPS, coarse / 8))
     size = 32
     reach = round(0.4 * (size - 1) * fine, 3)

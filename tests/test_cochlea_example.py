@@ -25,7 +25,7 @@ SETTINGS = [
     "stages.windows.sampler={per_case: 768, rotation: [5, 5, 20], shift: 2, gap: 3, reach: 20}",
     "stages.windows.scan={mode: auto, step: 2, reach_mm: 3}",
     "train={epochs: 10, batch_size: 32, learning_rate: 0.01, validation: 0, average_weights: 0.8, weight_decay: 0}",
-    "trainer={workers: 0, threads: 1}",
+    "trainer={workers: 0, threads: 1, precision: 32-true}",
     "measure=[{name: landmarks, options: {distances: {a-value: [F-1, F-2]}}}]",
 ]
 

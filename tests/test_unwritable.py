@@ -63,8 +63,8 @@ def places(fundus_folder: Path, tmp_path: Path) -> dict[str, str]:
 def refusal(command: str, out: Path, places: dict[str, str]) -> str:
     """What a command says that ends before it reads a case."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("find_cases", "find_inputs", "load"):  # nothing is looked at, and no model loaded
-            patch.setattr(api, name, unexpected)
+        for place in ("training.find_cases", "find_inputs", "load"):  # nothing is looked at, and no model loaded
+            patch.setattr(f"gracile.api.{place}", unexpected)
         outcome = CliRunner().invoke(app, [part.format(out=out, **places) for part in COMMANDS[command]])
     assert outcome.exit_code != 0
     assert isinstance(outcome.exception, WriteError), outcome.exception

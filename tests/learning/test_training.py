@@ -152,14 +152,18 @@ def test_what_was_saved_gives_the_answer_of_what_was_trained(folder, tmp_path, m
 
 
 def test_the_card_holds_the_scores_of_the_weights_that_were_chosen(fundus_folder, tmp_path):
-    settings = [*HELD_BACK, "train.epochs=6", "train.learning_rate=0.05", "train.seed=0"]
-    bundle = train("retina-av", fundus_folder, tmp_path / "run", settings=settings)
-    course = logged(tmp_path / "run", "validation_dice")
+    for seed in range(6):  # how a short training goes differs from processor to processor
+        settings = [*HELD_BACK, "train.epochs=6", "train.learning_rate=0.05", f"train.seed={seed}"]
+        run = tmp_path / f"run{seed}"
+        bundle = train("retina-av", fundus_folder, run, settings=settings)
+        course = logged(run, "validation_dice")
+        if course[-1] < max(course):
+            break
     assert course[-1] < max(course), "the last epoch must not be the best for this test to tell"
     card = read_bundle(bundle).card["validation"]["vessels"]
     assert card["validation_dice"] == pytest.approx(max(course), abs=1e-4)
     model = load(bundle, device="cpu")
-    (held_back,) = json.loads((tmp_path / "run" / "split.json").read_text())["validation"]
+    (held_back,) = json.loads((run / "split.json").read_text())["validation"]
     files = next(f for f in find_cases(fundus_folder, model.recipe) if f.id == held_back)
     prepared, _ = prepare(read_case(files, model.recipe), model.recipe)
     batch = {name: torch.from_numpy(getattr(prepared, name).astype(np.float32))[None] for name in ("image", "truth")}

@@ -92,7 +92,7 @@ def test_a_structure_of_ones_own_goes_from_folder_to_report_as_its_page_says(
         settings = [part for one in SMALL for part in ("--set", one)] if command[0] == "train" else []
         outcome = CliRunner().invoke(app, [*quick, *settings])
         assert outcome.exit_code == 0, (command, outcome.output, outcome.exception)
-    for page in ("plan.html", "scores.html", "volume-scores.html", "predictions/report/index.html",
+    for page in ("my-structure.html", "scores.html", "volume-scores.html", "predictions/report/index.html",
                  "runs/my-structure/training.html", "runs/my-volumes/plan.html", "runs/folds/index.html"):  # fmt: skip
         assert Path(page).stat().st_size > 10_000, page
     for name in ("100", "101"):

@@ -33,10 +33,10 @@ def test_a_plan_is_a_recipe_that_reads_back_with_a_reason_beside_each_choice(vol
     for setting in ("network:", "intensity:", "flip:", "validation:", "losses:"):
         at = next(number for number, line in enumerate(lines) if line.strip().startswith(setting))
         assert lines[at - 1].strip().startswith("#"), setting
-    content = json.loads((tmp_path / "plan.json").read_text())
+    content = json.loads((tmp_path / "mine.json").read_text())
     assert content["fingerprint"]["touching"] == [["front", "back"]]
     assert content["candidates"][0]["seconds_per_step"] > 0
-    assert "What was chosen, and why" in (tmp_path / "plan.html").read_text()
+    assert "What was chosen, and why" in (tmp_path / "mine.html").read_text()
 
 
 def test_the_patch_holds_the_structures(volumes: Path) -> None:
@@ -219,7 +219,7 @@ def test_regions_and_ignored_values_of_nnunet_are_planned_with(tmp_path: Path) -
 
 
 def test_small_structures_are_sought_on_a_coarse_copy_first(tmp_path: Path) -> None:
-    generator, shape = np.random.default_rng(1), (64, 72, 60)
+    generator, shape = np.random.default_rng(1), (104, 112, 96)
     for number in range(3):
         label = ball(shape, (30 + number, 36, 28), 5).astype(np.uint8)
         write_volume_case(tmp_path, f"case_{number}", generator.normal(0, 1, shape) + 4 * label, label)
@@ -264,3 +264,24 @@ def test_points_are_planned_in_mm(tmp_path: Path) -> None:
 def test_points_outside_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="outside"):
         make_plan(write_points(tmp_path, outside=True), minutes=1)
+
+
+def test_settings_that_are_asked_for_are_what_is_timed(volumes: Path) -> None:
+    plan = make_plan(volumes, minutes=2, settings=["stages.segment.per_case=1", "train.batch_size=3"])
+    assert plan.recipe.stages[0].per_case == 1
+    assert plan.recipe.train.batch_size == 3
+    with pytest.raises(RecipeError, match="per_cases"):
+        make_plan(volumes, minutes=2, settings=["stages.segment.per_cases=1"])
+
+
+def test_cases_that_are_left_out_are_not_looked_at(tmp_path: Path) -> None:
+    two_balls(tmp_path, 4)
+    (tmp_path / "imagesTr" / "case_003_0000.nii.gz").write_bytes(b"broken")
+    plan = make_plan(tmp_path, minutes=1, exclude="case_003")
+    assert plan.fingerprint.labeled == 3
+
+
+def test_many_cases_are_validated_within_the_minutes(volumes: Path) -> None:
+    recipe = make_plan(volumes, minutes=1).recipe
+    assert recipe.train.validate_every >= 1
+    assert recipe.train.minutes == pytest.approx(0.9)

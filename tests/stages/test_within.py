@@ -59,6 +59,7 @@ def test_the_fine_stage_sees_the_box_alone_and_answers_in_place() -> None:
 def test_where_nothing_is_found_nothing_is_there() -> None:
     found, fine = answer(np.zeros((40, 40, 40), np.float32))
     assert found.status == "absent"
+    assert "nothing was found on the coarse copy of the stage locate" in found.notes
     assert not fine.shown
 
 
@@ -73,7 +74,11 @@ def test_specks_do_not_make_the_box_larger() -> None:
     mask = np.zeros((40, 40, 40), bool)
     mask[10:20, 10:20, 10:20] = True
     mask[35, 35, 35] = True
-    assert box_of_islands(mask) == (slice(10, 20),) * 3
+    assert box_of_islands([mask]) == (slice(10, 20),) * 3
+    small = np.zeros_like(mask)
+    small[35, 35, 35] = True
+    assert box_of_islands([mask, small]) == (slice(10, 36),) * 3  # a class of its own is no speck
+    assert box_of_islands([np.zeros_like(mask)]) is None
     assert widened((slice(0, 5), slice(3, 9), slice(38, 40)), np.full(3, 4.0), mask.shape) == (
         slice(0, 9), slice(0, 13), slice(34, 40),
     )  # fmt: skip

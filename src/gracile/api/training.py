@@ -50,7 +50,7 @@ def train(
         folds: Train as many models, each without its part of the subjects, score every case by the one that did not see
             it, and join them; see `gracile.api.experiments.folds.train_folds`.
         final: With folds: train one more model on all cases, ``out/final/bundle``.
-        say: With folds: told what is begun.
+        say: Told what was planned and, with folds, what is begun.
         minutes: Wall time of all of it, planning, every stage and calibration included, or with folds of each; 0 sets
             no limit but the recipe's own, with ``auto`` `gracile.plan.planning.MINUTES`.
         started: When these minutes began, by `time.monotonic`; None: now.
@@ -62,22 +62,23 @@ def train(
     from gracile.learning.run import train as train_recipe
     from gracile.learning.time_budget import TimeBudget
 
+    said = say or (lambda text: None)
     budget = TimeBudget(minutes, Path(out), time.monotonic() if started is None else started)
     if resume:
-        budget = budget.resumed()
+        budget = budget.resumed(minutes)
         chosen = read_run_recipe(Path(out))
         if settings and recipe_from(chosen.model_dump(mode="json"), list(settings)) != chosen:
             raise UsageError("A resumed run keeps the settings it was started with.", "Leave --set out, or start anew.")
     else:
         if recipe == "auto":
-            recipe, budget.minutes = planned(data, Path(out), minutes, settings)
+            recipe, budget.minutes = planned(data, Path(out), minutes, cases, exclude, settings, said)
+            settings = ()
         chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, list(settings))
         check_recipe(chosen)
     require_writable(out, "bundle/", "cache/", "recipe.yaml", "data.json", "split.json", "environment.json", depth=3)
     found = select(find_cases(data, chosen), include=cases, exclude=exclude)
     start = None if start is None else single(start)
     if asks_for_folds(folds, split) or (resume and is_fold_run(Path(out))):
-        said = say or (lambda text: None)
         return train_folds(
             chosen, found, Path(out), folds, split, start, resume=resume, final=final, say=said, minutes=budget.minutes
         )

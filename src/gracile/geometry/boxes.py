@@ -1,7 +1,11 @@
 """The box around what a mask shows."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy import ndimage
+
+Box3d = tuple[slice, slice, slice]
 
 SPECK = 0.1
 """Share of the largest island below which an island does not make a box larger."""
@@ -16,20 +20,22 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice] | None:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def box_of_islands(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
-    """The box around the islands of ``(x, y, z)`` bool that are no specks; None where nothing is set."""
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-    if not count:
+def box_of_islands(masks: Iterable[np.ndarray]) -> Box3d | None:
+    """The box around the islands of ``(x, y, z)`` bool masks that are no specks among their own; None without any."""
+    boxes: list[Box3d] = []
+    for mask in masks:
+        labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+        if count:
+            sizes = np.bincount(labels.ravel())[1:]
+            found = zip(ndimage.find_objects(labels), sizes, strict=True)
+            boxes += [box for box, size in found if size >= SPECK * sizes.max()]
+    if not boxes:
         return None
-    sizes = np.bincount(labels.ravel())[1:]
-    boxes = [box for box, size in zip(ndimage.find_objects(labels), sizes, strict=True) if size >= SPECK * sizes.max()]
-    x, y, z = (
-        slice(min(side.start for side in sides), max(side.stop for side in sides)) for sides in zip(*boxes, strict=True)
-    )
+    x, y, z = (slice(min(s.start for s in sides), max(s.stop for s in sides)) for sides in zip(*boxes, strict=True))
     return x, y, z
 
 
-def widened(box: tuple[slice, slice, slice], margin: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice, slice]:
+def widened(box: Box3d, margin: np.ndarray, shape: tuple[int, ...]) -> Box3d:
     """A box with ``(3,)`` samples more at both ends of each axis, as far as there are any."""
     x, y, z = (
         slice(max(0, int(np.floor(side.start - more))), min(n, int(np.ceil(side.stop + more))))

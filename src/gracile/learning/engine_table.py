@@ -36,17 +36,19 @@ MOST, FEWEST = 10, 3
 ENOUGH_SECONDS = 30.0
 
 
-def add_engine_table(folder: Path, cases: Sequence[CaseFiles]) -> None:
+def add_engine_table(folder: Path, cases: Sequence[CaseFiles], seconds: float | None = None) -> None:
     """Write into a bundle's card how bfloat16 agrees with float32, where this processor computes in it.
 
     Args:
         folder: The bundle, with its graphs.
         cases: Labeled cases like those that it is for; never those that it is tested on.
+        seconds: That are left; where there are none, no table is made.
     """
-    if not computes_bfloat16():
+    if not computes_bfloat16() or (seconds is not None and seconds <= 0):
         return
+    allowed = ENOUGH_SECONDS if seconds is None else min(ENOUGH_SECONDS, seconds / 2)
     try:
-        table = engine_table(folder, cases, FLOAT32, FAST, ENOUGH_SECONDS)
+        table = engine_table(folder, cases, FLOAT32, FAST, allowed)
     except GracileError as error:
         log.debug("no table of engines: %s", error)
         return

@@ -197,9 +197,7 @@ def _trainer(
 ) -> lightning.Trainer:
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    device = torch.device(
-        "cuda" if settings.accelerator in {"auto", "gpu", "cuda"} and torch.cuda.is_available() else "cpu"
-    )
+    device = training_device(settings)
     precision: Any = settings.precision
     if precision == "auto":
         precision = "bf16-mixed" if has_fast_bf16(device) else "32-true"
@@ -223,6 +221,12 @@ def _trainer(
         plugins=[WholeCheckpoints()],
         logger=[_csv_logger(out, epochs_done), TensorBoardLogger(out, name="", version="tensorboard")],
     )  # fmt: skip
+
+
+def training_device(settings: TrainerSpec) -> torch.device:
+    """Where a training computes: on a GPU where there is one and the settings allow it."""
+    gpu = settings.accelerator in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
+    return torch.device("cuda" if gpu else "cpu")
 
 
 def _csv_logger(out: Path, epochs_done: int) -> CSVLogger:

@@ -19,8 +19,8 @@ MOST = 100
 """Cases that are looked at, spread evenly over those there are: enough for a range, and minutes at most."""
 
 
-FEWEST = 20
-"""Cases that are looked at however long they take: fewer say little of a range."""
+FEWEST = 8
+"""Cases that are looked at however long they take: fewer say nothing of a range."""
 
 
 def add_ordinary(

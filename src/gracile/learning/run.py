@@ -28,10 +28,11 @@ from gracile.learning.record import (
     write_record,
 )
 from gracile.learning.sampling import prepared_case
-from gracile.learning.time_budget import UNTIL_THE_CLOCK, TimeBudget
+from gracile.learning.time_budget import TimeBudget
 from gracile.learning.training_page import close_page
 from gracile.learning.transfer import Transfer, begin_from
 from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
+from gracile.recipe.training import UNTIL_THE_CLOCK
 from gracile.transforms import Prepared
 
 log = logging.getLogger(__name__)
@@ -96,8 +97,8 @@ def train(
         _require_layers(recipe, stages, transfers)
     if is_first() and not resume:
         _say(recipe, transfers)
-        write_record(recipe, usable, out, source, transfers)
         budget.note()
+        write_record(recipe, usable, out, source, transfers)
     if resume:
         transfers = recorded_transfers(out)
     kept = cache or out / "cache"
@@ -114,7 +115,7 @@ def train(
         write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
         if recipe.trainer.graphs:
             write_graphs([stage.cpu() for stage in taught], out / "bundle")
-            add_engine_table(out / "bundle", learned)
+            add_engine_table(out / "bundle", learned, budget.seconds_left)
         add_ordinary(out / "bundle", learned, seconds=budget.seconds_left)
         close_page(out, recipe)
     return out / "bundle"

@@ -9,6 +9,7 @@ import torch
 
 from gracile.data import CaseFiles
 from gracile.devices import has_fast_bf16, in_fast_layout
+from gracile.learning.fit import training_device
 from gracile.learning.learners import build_learner
 from gracile.learning.sampling import prepared_case
 from gracile.recipe import Recipe
@@ -51,7 +52,7 @@ def time_step(recipe: Recipe, cases: Sequence[CaseFiles], cache: Path) -> Timed:
     Raises:
         RecipeError: The recipe cannot be built.
     """
-    learner = build_learner(recipe.stages[-1], recipe).train()
+    learner = build_learner(recipe.stages[-1], recipe).train().to(training_device(recipe.trainer))
     in_fast_layout(learner)
     prepared = [prepared_case(files, recipe, cache) for files in cases[:CASES]]
     samples = learner.samples([case for case in prepared if learner.learns_from(case)], recipe.train.seed)
@@ -60,7 +61,7 @@ def time_step(recipe: Recipe, cases: Sequence[CaseFiles], cache: Path) -> Timed:
     start = time.perf_counter()
     drawn = [samples[number] for number in range(batch_size)]
     drawing = (time.perf_counter() - start) / batch_size
-    batch = {name: torch.stack([sample[name] for sample in drawn]) for name in drawn[0]}
+    batch = {name: torch.stack([sample[name] for sample in drawn]).to(learner.device) for name in drawn[0]}
     batch["image"] = in_fast_layout(batch["image"])
     optimizer = torch.optim.AdamW(learner.parameters(), lr=1e-4)
     half = has_fast_bf16(learner.device)
@@ -72,6 +73,8 @@ def time_step(recipe: Recipe, cases: Sequence[CaseFiles], cache: Path) -> Timed:
         optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         optimizer.step()
+        if learner.device.type == "cuda":
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
     computing = min(seconds[1:])
     # A process beside the training draws samples, and takes its time from the same cores.

@@ -1,14 +1,18 @@
 """The minutes of a whole command, shared out among the stages that it trains."""
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from typing_extensions import TypedDict
 
+from gracile.errors import UsageError
 from gracile.io import write_json
 from gracile.plain_data import read_json
 from gracile.recipe import Recipe, StageSpec
+
+log = logging.getLogger(__name__)
 
 FILE = "minutes.json"
 """In a run's folder: its minutes, and those that each stage has; a resumed run reads them back."""
@@ -16,8 +20,8 @@ FILE = "minutes.json"
 KEPT_SHARE, KEPT_SECONDS = 0.04, 12.0
 """What is kept for the end: graphs, calibration, the ranges of ordinary answers; by share, and at least."""
 
-UNTIL_THE_CLOCK = 100_000
-"""Epochs of a training that ends by its minutes alone."""
+LITTLE = 0.15
+"""Share of a command's minutes below which a stage's part is said to be too small."""
 
 LEAST = 0.05
 """Minutes that every stage has, however late it is."""
@@ -46,10 +50,16 @@ class TimeBudget:
     started: float
     crossfits: bool = True
 
-    def resumed(self) -> "TimeBudget":
-        """With the minutes that the run was begun with."""
+    def resumed(self, asked: float = 0) -> "TimeBudget":
+        """With the minutes that the run was begun with. Raises UsageError where others are asked for."""
         given = self._given()
-        return self if given is None else TimeBudget(given["minutes"], self.out, self.started)
+        minutes = given["minutes"] if given else 0.0
+        if asked and asked != minutes:
+            had = f"{minutes:g} minutes" if minutes else "no limit"
+            raise UsageError(
+                f"A resumed run keeps the minutes it was started with: {had}.", "Leave --minutes out, or start anew."
+            )
+        return TimeBudget(minutes, self.out, self.started)
 
     def note(self) -> None:
         """Write down the minutes of a run that begins, for whoever resumes it."""
@@ -72,6 +82,11 @@ class TimeBudget:
             spent = sum(shares.get(stage.name, 0.0) * self._times(stage) for stage in recipe.stages)
             own = self._left(spent) * weights[spec.name] / sum(weights.values())
             shares[spec.name] = max(LEAST, own / self._times(spec))
+            if own < LITTLE * self.minutes:
+                log.warning(
+                    "The stage %r has %.1f of %g minutes: reading and preparing the cases took the others. Give more.",
+                    spec.name, shares[spec.name], self.minutes,
+                )  # fmt: skip
             write_json(self.out / FILE, given)
         return shares[spec.name]
 

@@ -14,6 +14,9 @@ from gracile.recipe.reading import recipe_from, recipe_with
 MOST = 6
 """Candidates that are timed."""
 
+COARSER = 1.3
+"""How much coarser a copy must be for a look at it to be worth a stage."""
+
 LOCATE = "locate"
 """Name of the stage that finds structures on a coarse copy."""
 
@@ -75,24 +78,41 @@ def _slender(found: Fingerprint, across: float) -> Candidate:
 def _volumes(found: Fingerprint, rules: Rules) -> list[Candidate]:
     spacing, slicewise = target_spacing(found, rules), is_slicewise(found, rules)
     thinnest = float(np.min(found.thickness))
+    networks = _SLICE_NETWORKS if slicewise else _VOLUME_NETWORKS
+    whole = _whole_at(found, rules, spacing)
+    ways = [(1.0, networks), (1.5, networks[-2:]), (2.0, networks[-1:])]
     tried = []
-    for coarser in (1.0, 1.5, 2.0):
+    # What looks closest comes first; at one spacing, the larger network.
+    for coarser, some in ways if whole <= 2.0 else [ways[0], (2.0, networks[-1:]), (whole, networks[-2:])]:
         wanted = spacing * coarser if not slicewise else spacing * np.array([coarser, coarser, 1.0])
-        if coarser > 1 and thinnest / float(wanted.min()) < rules["thinnest"]:
-            continue
-        for network in _SLICE_NETWORKS if slicewise else _VOLUME_NETWORKS:
-            tried.append(_volume(found, rules, wanted, coarser, network, slicewise))
-    if not slicewise and found.box_share < rules["small_share"]:
+        if coarser == 1 or thinnest / float(wanted.min()) >= rules["thinnest"]:
+            tried += [_volume(found, rules, wanted, coarser, network, slicewise) for network in some]
+    coarse = _field_at(found, rules) > COARSER * spacing.max()
+    if not slicewise and coarse and found.box_share < rules["small_share"]:
         return [_located(found, rules, candidate) for candidate in tried]
     return tried
+
+
+def _field_at(found: Fingerprint, rules: Rules) -> float:
+    """Millimeters of the samples by which the largest patch shows the whole field."""
+    return float((np.prod(found.field_of) / rules["largest_patch_3d"]) ** (1 / 3))
+
+
+def _whole_at(found: Fingerprint, rules: Rules, spacing: np.ndarray) -> float:
+    """How many times as coarse a grid must be for the largest patch to hold the structures."""
+    voxels = float(np.prod(np.minimum(found.box * rules["patch_margin"], found.field_of) / spacing))
+    return round(max(1.0, (voxels / rules["largest_patch_3d"]) ** (1 / 3)), 2)
 
 
 def _located(found: Fingerprint, rules: Rules, candidate: Candidate) -> Candidate:
     """The same within what a coarse stage finds first."""
     thick, extent = float(np.max(found.thickness)), found.field_of
-    step = min((np.prod(extent) / rules["largest_patch_3d"] * 2) ** (1 / 3), thick / 2)
-    spacing = np.maximum(found.spacing, step)
-    size = np.maximum(16, np.minimum(np.ceil(extent / spacing / 8) * 8, 96)).astype(int)
+    # The whole field in one or a few patches; what is thin is made out as far as these allow.
+    largest = _field_at(found, rules)
+    spacing = np.maximum(found.spacing, np.clip(thick / 2, largest / 2, largest))
+    size = np.maximum(16, np.ceil(extent / spacing / 8) * 8).astype(int)
+    while np.prod(size) > rules["largest_patch_3d"]:
+        size[int(np.argmax(size))] -= 8
     margin = round(max(2 * float(spacing.max()), 0.1 * float(found.box.max())), 1)
     coarse = {
         "kind": "segment-volume", "name": LOCATE, "spacing_mm": [round(float(s), 2) for s in spacing],

@@ -106,7 +106,6 @@ def _training(found: Fingerprint, rules: Rules) -> list[Choice]:
     )
     return [
         Choice("train.validation", share, why),
-        Choice("train.validate_every", 10, "epochs"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The lengths of the two stages that find points, from how far apart the points lie."""
+"""The lengths of the two stages that find points, from the size of the volumes and of their voxels."""
 
 import numpy as np
 

@@ -42,6 +42,9 @@ def read_rules(path: Path | None = None) -> Rules:
         if isinstance(value, bool) or not (numbers or isinstance(value, type(ours))):
             raise RecipeError(f"The rule {name!r} cannot be {value!r}.", f"It is such as {ours!r}.")
     whole = own | given
+    shares = whole["hold_back"]["value"]
+    if not all(str(count).isdigit() and isinstance(share, int | float) for count, share in shares.items()):
+        raise RecipeError(f"The rule 'hold_back' cannot be {shares!r}.", "It is such as {20: 0.2, 60: 0.1}.")
     values = {name: entry["value"] for name, entry in whole.items()}
     return Rules(values, {name: str(entry.get("source", path)) for name, entry in whole.items()})
 

@@ -41,7 +41,14 @@ def box_problems(recipe: "Recipe") -> list[str]:
         before = [other.name for other in recipe.stages[:number] if isinstance(other, SegmentVolumeSpec)]
         if spec.along:
             found.append(f"stage {spec.name!r} has both `along` and `within`: leave one of them out")
-        if spec.within not in before:
+        leaning = [other.name for other in recipe.stages[:number]
+                   if isinstance(other, SegmentVolumeSpec) and (other.within or other.along)]  # fmt: skip
+        if spec.within in leaning:
+            found.append(
+                f"stage {spec.name!r} looks within what {spec.within!r} found, which itself looks at a part alone: "
+                "take a stage that looks at the whole volume"
+            )
+        elif spec.within not in before:
             what = nearest(spec.within, before) if before else "Put one of kind segment-volume before it."
             found.append(
                 f"stage {spec.name!r} looks within what {spec.within!r} found, and no stage of kind segment-volume "

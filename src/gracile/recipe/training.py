@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from gracile.recipe.base import Axis, Spec
 
+UNTIL_THE_CLOCK = 100_000
+"""Epochs of a training that ends by its minutes alone."""
+
 
 class NetworkSpec(Spec):
     """A network by name with its options, and the weights that its training begins with."""

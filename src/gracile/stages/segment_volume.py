@@ -44,8 +44,11 @@ class SegmentVolumeStage(Stage):
             self._find_within(prepared, finding, outside)
         elif self._tells_where:
             coarse, steps = prepared.at_spacing(self.spec.spacing_mm)
-            near = box_of_islands(self.predict(np.asarray(coarse, dtype=np.float32))[0] < 0.5)
+            shares = self.predict(np.asarray(coarse, dtype=np.float32))
+            near = box_of_islands([shares[0] < 0.5, *(share > 0.5 for share in shares[1:])])
             finding.boxes[self.name] = None if near is None else _in_voxels(near, steps)
+            if near is None:
+                finding.notes.append(f"nothing was found on the coarse copy of the stage {self.name}")
             return finding
         elif not self.spec.along:
             coarse, steps = prepared.at_spacing(self.spec.spacing_mm)

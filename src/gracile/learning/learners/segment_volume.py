@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from gracile.geometry import Centerline
-from gracile.geometry.boxes import box_of_islands, widened
+from gracile.geometry.boxes import widened
 from gracile.geometry.centerline import centerline_from_mask
 from gracile.learning.learners.base import VOLUME, Batch, Learner, network_of
 from gracile.learning.learners.segment import build_terms, weighted_losses
@@ -57,7 +58,10 @@ class SegmentVolumeLearner(Learner):
 
     def looked_at(self, case: Prepared) -> Prepared:
         """What it learns from a case: the box around its structures where a stage before tells that, else all."""
-        if not self.spec.within or (near := box_of_islands(case.where(self.foreground))) is None:
+        if not self.spec.within:
+            return case
+        (near,) = ndimage.find_objects(case.where(self.foreground).astype(np.uint8)) or (None,)
+        if near is None:
             return case
         return case.part(widened(near, self.spec.margin_mm / case.spacing_mm, case.image.shape[1:]))
 

@@ -73,7 +73,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="the fastest counts")
     parser.add_argument("--engine", nargs="+", default=["auto", "torch"])
-    parser.add_argument("--precision", default="auto", help="of untrained recipes auto is float32: their card has no row")
+    parser.add_argument("--precision", default="auto", help="auto is float32 for untrained recipes")
     parser.add_argument("--smooth", type=float, default=0.0)
     parser.add_argument("--contour", action="store_true")
     parser.add_argument("--format", choices=("mp4", "avi"), default="mp4")

@@ -8,10 +8,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from gracile.data import find_cases
 from gracile.errors import DataError, RecipeError
-from gracile.plan import make_plan
+from gracile.learning.step_time import time_step
+from gracile.plan import Fingerprint, make_plan, take_fingerprint
 from gracile.plan.bare_recipe import bare_recipe
+from gracile.plan.candidates import candidates_for
 from gracile.plan.rules import read_rules
+from gracile.plan.slender import is_slender
 from gracile.recipe import read_recipe
 from tests.plan.drawn_sets import SHAPE, ball, disks, two_balls, write_volume_case
 from tests.two_channels import write_data
@@ -285,3 +289,156 @@ def test_many_cases_are_validated_within_the_minutes(volumes: Path) -> None:
     recipe = make_plan(volumes, minutes=1).recipe
     assert recipe.train.validate_every >= 1
     assert recipe.train.minutes == pytest.approx(0.9)
+
+
+# --- which cases are looked at, and how
+
+
+def fingerprint_with(folder: Path, tmp_path: Path, rules: str) -> Fingerprint:
+    (tmp_path / "rules.yaml").write_text(rules)
+    recipe = bare_recipe(folder)
+    return take_fingerprint(find_cases(folder, recipe), recipe, read_rules(tmp_path / "rules.yaml"))
+
+
+def two_scanners(folder: Path) -> Path:
+    """Eight cases, the first four of 1 mm and the others of 2 mm."""
+    generator = np.random.default_rng(0)
+    for number in range(8):
+        label = ball(SHAPE, (15, 18, 14), 6).astype(np.uint8)
+        image = generator.normal(0, 1, SHAPE) + 3 * label
+        write_volume_case(folder, f"case_{number}", image, label, 1.0 + (number > 3))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "rule", ["looked_at: {value: 3}", "looked_at_voxels: {value: 1}", "looking_seconds: {value: 0}"]
+)
+def test_where_not_all_cases_are_looked_at_they_are_of_the_whole_set(tmp_path: Path, rule: str) -> None:
+    found = fingerprint_with(two_scanners(tmp_path / "data"), tmp_path, rule)
+    assert found.looked_at == 3
+    assert set(found.spacings[:, 0]) == {1.0, 2.0}
+
+
+def test_a_spacing_that_not_all_cases_were_asked_for_is_stated(tmp_path: Path) -> None:
+    folder = two_balls(tmp_path / "data", 8)
+    some = fingerprint_with(folder, tmp_path, "looked_at: {value: 3}")
+    every = fingerprint_with(folder, tmp_path, "looked_at: {value: 8}")
+    spacings = [candidates_for(found, read_rules())[0].settings["stages.segment.spacing_mm"] for found in (some, every)]
+    assert spacings == [[1.0, 1.0, 1.0], [0, 0, 0]]
+
+
+def test_large_sets_are_not_read_once_more_for_near_duplicates(tmp_path: Path) -> None:
+    folder = two_balls(tmp_path / "data", 8)
+    for part, end in (("imagesTr", "_0000"), ("labelsTr", "")):
+        shutil.copyfile(folder / part / f"case_007{end}.nii.gz", folder / part / f"other_900{end}.nii.gz")
+    looked = "looked_at: {value: 3}\n"
+    assert fingerprint_with(folder, tmp_path, looked).duplicates == [("case_007", "other_900")]
+    assert fingerprint_with(folder, tmp_path, looked + "compared_voxels: {value: 1000}").duplicates == []
+
+
+def test_nothing_shown_is_said_with_the_number_of_cases(tmp_path: Path) -> None:
+    two_balls(tmp_path, 4, {"background": 0, "front": 1, "back": 2})
+    for path in (tmp_path / "labelsTr").iterdir():
+        nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.uint8), np.eye(4)), path)
+    with pytest.raises(DataError, match="None of the 4 cases"):
+        make_plan(tmp_path, minutes=1)
+
+
+def tubes(folder: Path, middle: int = 24, empty: int = 0, cases: int = 3) -> Path:
+    generator, shape = np.random.default_rng(1), (48, 48, 100)
+    for number in range(cases):
+        grid = np.indices(shape)
+        bent = 24 + 4 * np.sin(grid[2] / 15 + number)
+        label = ((grid[0] - middle) ** 2 + (grid[1] - bent) ** 2 <= 9).astype(np.uint8) * (number >= empty)
+        write_volume_case(folder, f"case_{number}", generator.normal(0, 1, shape) + 3 * label, label)
+    return folder
+
+
+def test_steps_are_timed_on_cases_that_teach(tmp_path: Path) -> None:
+    folder = tubes(tmp_path / "data", empty=3, cases=5)
+    plan = make_plan(folder, minutes=1)
+    assert plan.tried[0].timed is not None
+    assert any("3 of 5 cases show no structure" in warning for warning in plan.warnings)
+    empty = [case for case in find_cases(folder, plan.recipe) if case.id < "case_3"]
+    with pytest.raises(DataError, match="learns nothing from any of 3 cases"):
+        time_step(plan.recipe, empty, tmp_path / "cache")
+
+
+# --- along a line
+
+
+def test_a_line_on_one_side_is_not_mirrored_either(tmp_path: Path) -> None:
+    recipe = make_plan(tubes(tmp_path, middle=10), minutes=1).recipe
+    assert [spec.kind for spec in recipe.stages] == ["centerline", "segment-volume"]
+    assert not any(spec.augment.flip for spec in recipe.stages)
+    assert not recipe.stages[1].flips
+
+
+@pytest.mark.parametrize("shape", ["two side by side", "one above the other"])
+def test_what_has_no_single_line_is_not_followed_along_one(tmp_path: Path, shape: str) -> None:
+    for number in range(2):
+        x, y, z = np.ogrid[:48, :48, :100]
+        if shape == "two side by side":
+            label = ((x - 16) ** 2 + (y - 24 - number) ** 2 <= 9) | ((x - 32) ** 2 + (y - 24) ** 2 <= 9) & (z >= 0)
+        else:
+            label = ((x - 24) ** 2 + (y - 24 - number) ** 2 <= 9) & (z % 20 < 12)
+        label = np.broadcast_to(label, (48, 48, 100)).astype(np.uint8)
+        write_volume_case(tmp_path, f"case_{number}", 3.0 * label, label)
+    recipe = bare_recipe(tmp_path)
+    found = take_fingerprint(find_cases(tmp_path, recipe), recipe, read_rules())
+    assert found.slenderness[0] > 10
+    assert not is_slender(found, read_rules())
+
+
+# --- slices that lie along another axis
+
+
+def sagittal(folder: Path, names: dict[str, int] | None = None) -> Path:
+    """Slices 4 mm apart from left to right, of 1 mm samples; a structure, or one on either side."""
+    generator, shape = np.random.default_rng(1), (14, 48, 40)
+    for part in ("imagesTr", "labelsTr"):
+        (folder / part).mkdir(parents=True)
+    for number in range(3):
+        x, y, z = np.indices(shape)
+        near = (y - 22 - number) ** 2 + (z - 20) ** 2 <= 64
+        label = (near & (x > 2) & (x < 11)).astype(np.uint8)
+        if names:
+            label[(x > 6) & (label > 0)] = 2
+        affine = np.diag([4.0, 1.0, 1.0, 1.0])
+        image = (generator.normal(0, 1, shape) + 3 * label).astype(np.float32)
+        nib.save(nib.Nifti1Image(image, affine), folder / "imagesTr" / f"case_{number}_0000.nii.gz")
+        nib.save(nib.Nifti1Image(label, affine), folder / "labelsTr" / f"case_{number}.nii.gz")
+    if names:
+        table = {"channel_names": {"0": "MR"}, "labels": names}
+        (folder / "dataset.json").write_text(json.dumps(table))
+    return folder
+
+
+def test_sagittal_slices_are_turned_to_the_third_axis(tmp_path: Path) -> None:
+    plan = make_plan(sagittal(tmp_path), minutes=1)
+    spec = plan.recipe.stages[0]
+    assert plan.recipe.prepare.orientation == "ASR"
+    assert plan.tried[0].timed is not None
+    assert spec.slices == 3
+    assert plan.fingerprint.spacing.tolist() == [1, 1, 4]
+    assert not spec.augment.flip
+    assert spec.augment.flip_axes == spec.flips == [2]
+
+
+def test_sides_are_swapped_along_the_axis_that_they_were_turned_to(tmp_path: Path) -> None:
+    plan = make_plan(sagittal(tmp_path, {"background": 0, "left": 1, "right": 2}), minutes=1)
+    assert plan.recipe.prepare.orientation == "ASR"
+    assert plan.recipe.stages[0].augment.flip_axes == [2]
+    assert [spec.opposite for spec in plan.recipe.classes] == ["", "right", "left"]
+
+
+def test_a_channel_that_is_called_ct_is_one_whatever_its_air(tmp_path: Path) -> None:
+    two_balls(tmp_path, 3, {"background": 0, "front": 1, "back": 2})
+    for path in sorted((tmp_path / "imagesTr").iterdir()):
+        image = np.asarray(nib.load(path).dataobj)
+        nib.save(nib.Nifti1Image(image - 2000, np.eye(4)), path.with_name(path.name.replace("_0000", "_0001")))
+    table = json.loads((tmp_path / "dataset.json").read_text()) | {"channel_names": {"0": "CT", "1": "T1"}}
+    (tmp_path / "dataset.json").write_text(json.dumps(table))
+    first, second = make_plan(tmp_path, minutes=1).recipe.prepare.intensity
+    assert first.method == "training-set"
+    assert second == "zscore"

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from gracile.plan.fingerprint import Fingerprint
+from gracile.plan.mirroring import why_not_mirrored
 from gracile.plan.rules import Rules
 from gracile.plan.slender import COLUMN_STEPS, LENGTH, is_slender, slender_stages
+from gracile.plan.slice_axis import slice_axis
 from gracile.recipe import Recipe
 from gracile.recipe.reading import recipe_from, recipe_with
 
@@ -54,15 +56,15 @@ def candidates_for(found: Fingerprint, rules: Rules) -> list[Candidate]:
     if not found.shown:
         return []
     if is_slender(found, rules):
-        return [_slender(found, across) for across in COLUMN_STEPS]
+        return [_slender(found, rules, across) for across in COLUMN_STEPS]
     return (_volumes if found.kind == "volume" else _pictures)(found, rules)[:MOST]
 
 
 # --- volumes
 
 
-def _slender(found: Fingerprint, across: float) -> Candidate:
-    stages = slender_stages(found, across, flip=True)
+def _slender(found: Fingerprint, rules: Rules, across: float) -> Candidate:
+    stages = slender_stages(found, across, flip=not why_not_mirrored(found, rules))
     length = float(np.median([case.box[2] for case in found.shown]))
     why = (
         f"one structure {length:.0f} mm long and {found.thickness[0]:.0f} mm thick in {found.box_share:.0%} of the "
@@ -165,16 +167,16 @@ def target_spacing(found: Fingerprint, rules: Rules) -> np.ndarray:
 
 
 def is_slicewise(found: Fingerprint, rules: Rules) -> bool:
-    """Whether volumes are looked at slice by slice: along their third axis alone, as stages are built."""
-    spacing, shape = found.spacing, found.shape
-    return bool(spacing[2] >= rules["anisotropy"] * spacing[:2].max() or shape[2] < rules["fewest_slices"])
+    """Whether volumes are looked at slice by slice: along their third axis, to which a fingerprint turns slices."""
+    return slice_axis(found, rules) == 2
 
 
 def _volume(
     found: Fingerprint, rules: Rules, spacing: np.ndarray, coarser: float, network: _Network, slicewise: bool
 ) -> Candidate:
     size = patch_3d(found, spacing, rules, network.multiple, slicewise)
-    same = np.ptp(found.spacings, axis=0).max() < 1e-3 and coarser == 1.0
+    everything = found.looked_at == found.labeled  # what was not looked at may have another spacing
+    same = everything and np.ptp(found.spacings, axis=0).max() < 1e-3 and coarser == 1.0
     stated = [0, 0, 0] if same else [round(float(s), 3) for s in spacing]
     settings: Settings = {
         "stages.segment.network": {"name": network.name, "options": network.options},

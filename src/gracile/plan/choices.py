@@ -1,5 +1,6 @@
 """What follows from the data alone, whatever the time: intensities, mirroring, losses, sampling, what is held back."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,10 +8,11 @@ import numpy as np
 
 from gracile.plan.fingerprint import Fingerprint
 from gracile.plan.landmark_lengths import landmark_choices
+from gracile.plan.mirroring import why_not_mirrored
 from gracile.plan.rules import Rules
 from gracile.plan.slender import is_slender
 from gracile.recipe import Recipe
-from gracile.recipe.sides import has_side, sided_pairs
+from gracile.recipe.sides import sided_pairs
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,21 @@ class Choice:
 
 def choices_for(found: Fingerprint, bare: Recipe, rules: Rules) -> tuple[list[Choice], list[str]]:
     """Settings with their reasons, and what a person should look at."""
-    chosen = [*_intensity(found, bare, rules), *_training(found, rules)]
-    warnings: list[str] = []
+    chosen, warnings = [*_intensity(found, bare, rules), *_training(found, rules)], _warnings(found)
     if bare.landmarks:
         return [*chosen, *landmark_choices(found)], warnings
     if is_slender(found, rules):
-        return [*chosen, *_slender(found)], warnings
+        return [*chosen, *_slender(), *_mirroring(found, bare, rules)], warnings
+    chosen += _orientation(found, bare)
     chosen += _region(found)
     chosen += _mirroring(found, bare, rules)
     chosen += _losses(found, rules)
     chosen += _sampling(found, rules)
+    return chosen, warnings
+
+
+def _warnings(found: Fingerprint) -> list[str]:
+    warnings: list[str] = []
     if found.empty:
         warnings.append(
             f"{found.empty} of {found.looked_at} cases show no structure: they teach what is nothing. Where many do, "
@@ -51,21 +58,41 @@ def choices_for(found: Fingerprint, bare: Recipe, rules: Rules) -> tuple[list[Ch
             f"{len(found.duplicates)} pairs of cases of different subjects are nearly the same image, such as {first} "
             f"and {second}: name their subject in a CSV, so that none is held back while the other teaches."
         )
-    for index, name in enumerate(found.classes):
+    for index, name in enumerate(found.classes if found.structures else []):
         showing = [case for case in found.structures if case.counts[index] > 0]
         if not showing:
             warnings.append(f"No case that was looked at shows the class {name!r}: it cannot be learned.")
         elif len(showing) < 3 and len(found.structures) > 5:
             warnings.append(f"Only {len(showing)} of {len(found.structures)} cases show the class {name!r}.")
-    return chosen, warnings
+    return warnings
 
 
-def _slender(found: Fingerprint) -> list[Choice]:
+def _slender() -> list[Choice]:
     return [
         Choice("prepare.orientation", "LAS", "slices are followed from below upwards"),
         Choice("prepare.intensity", "percentile", "volumes differ in how much air they hold; the column is evened"),
         Choice("measure", [{"name": "cord"}], "sections slice by slice, length, volume"),
     ]
+
+
+def _orientation(found: Fingerprint, bare: Recipe) -> list[Choice]:
+    """Where slices lie along another axis than the third one of the template."""
+    if found.kind != "volume" or found.orientation == bare.prepare.orientation:
+        return []
+    why = f"slices, {found.spacing[2]:.2g} mm apart, lie along the third axis, which the network looks along"
+    return [Choice("prepare.orientation", found.orientation, why)]
+
+
+CT = re.compile(r"\bct\b", re.IGNORECASE)
+OTHER_THAN_CT = re.compile(r"\b(mri?|t1|t1w|t1c|t1ce|t1gd|t2|t2w|flair|dwi|adc|swi|pet|us)\b", re.IGNORECASE)
+"""What channels are called, by which it is known without looking whether intensities are Hounsfield units."""
+
+
+def _is_ct(name: str, intensity: dict[str, float], rules: Rules) -> bool:
+    """By the channel's name, where that says it; else there is air."""
+    if CT.search(name) or OTHER_THAN_CT.search(name):
+        return CT.search(name) is not None
+    return intensity["typical_low"] < rules["ct_air"]
 
 
 def _intensity(found: Fingerprint, bare: Recipe, rules: Rules) -> list[Choice]:
@@ -77,8 +104,9 @@ def _intensity(found: Fingerprint, bare: Recipe, rules: Rules) -> list[Choice]:
             Choice("prepare.intensity", "zscore", "each picture by its own mean and deviation"),
         ]
     entries: list[Any] = []
-    for channel in found.intensity:
-        if channel["typical_low"] < rules["ct_air"]:
+    names = [*bare.input.channel_names, *[""] * len(found.intensity)]
+    for name, channel in zip(names, found.intensity, strict=False):
+        if _is_ct(name, channel, rules):
             entries.append(
                 {
                     "method": "training-set", "low": channel["structure_low"], "high": channel["structure_high"],
@@ -128,7 +156,8 @@ def _mirroring(found: Fingerprint, bare: Recipe, rules: Rules) -> list[Choice]:
     """Left and right are swapped in training only where nothing tells them apart, or where opposites are named."""
     pairs = sided_pairs(bare.class_names[1:])
     chosen: list[Choice] = []
-    flip, why = True, "nothing tells left from right: structures lie on both sides alike"
+    told = why_not_mirrored(found, rules)
+    why = told or "nothing tells left from right: structures lie on both sides alike"
     if pairs:
         named = {a: b for pair in pairs for a, b in (pair, pair[::-1])}
         classes = [
@@ -137,48 +166,22 @@ def _mirroring(found: Fingerprint, bare: Recipe, rules: Rules) -> list[Choice]:
         ]
         chosen.append(Choice("classes", classes, f"{pairs[0][0]} is {pairs[0][1]} in a mirror image"))
         why = "classes that name a side change places with their opposites"
-    elif any(has_side(name) for name in found.classes):
-        flip, why = False, "a class names a side whose opposite is no class"
-    elif alike := _mirrored_by_place(found, rules):
-        flip, why = False, f"{alike[0]} and {alike[1]} lie as mirror images of each other, and no name says so"
-    elif abs(offset := _offset(found)) > rules["mirror_offset"]:
-        flip, why = False, f"the structures lie on one side, {abs(offset):.0%} of the field off its middle"
-    chosen.append(Choice("stages.segment.augment.flip", flip, why))
-    if flip:
-        both = True if found.kind == "volume" else "horizontal"
-        chosen.append(Choice("stages.segment.flips", both, "answers to a case and to its mirror image are averaged"))
+    first = found.kind == "image" or found.left_right == 0
+    chosen.append(
+        Choice(
+            "stages.segment.augment.flip",
+            first and not told,
+            why if first else "the first axis does not run left and right",
+        )
+    )
+    if told:
+        return chosen
+    both: Any = "horizontal" if found.kind == "image" else True
+    if not first:
+        both = [found.left_right]
+        chosen.append(Choice("stages.segment.augment.flip_axes", both, why))
+    chosen.append(Choice("stages.segment.flips", both, "answers to a case and to its mirror image are averaged"))
     return chosen
-
-
-def _left_right(found: Fingerprint) -> int:
-    """The axis that runs from left to right: the first of volumes in RAS, the second of pictures."""
-    return 0 if found.kind == "volume" else 1
-
-
-def _centers(found: Fingerprint) -> np.ndarray:
-    """``(classes, axes)`` mean middle of each class, as a share of the field; NaN for one that no case shows."""
-    table = np.array([case.centers for case in found.shown])
-    known = np.isfinite(table)
-    return np.where(known.any(axis=0), np.where(known, table, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0)), np.nan)
-
-
-def _offset(found: Fingerprint) -> float:
-    """Of the structures from the middle of the field along left and right, the mean over the cases."""
-    axis = _left_right(found)
-    return float(np.nanmean([np.nanmean(case.centers[:, axis]) for case in found.shown])) - 0.5
-
-
-def _mirrored_by_place(found: Fingerprint, rules: Rules) -> tuple[str, str] | None:
-    """Two classes of which one lies where the other's mirror image would, and off the middle."""
-    axis, centers = _left_right(found), _centers(found)
-    for a in range(len(centers)):
-        for b in range(a):
-            mirrored = centers[a].copy()
-            mirrored[axis] = 1.0 - mirrored[axis]
-            apart = abs(centers[a, axis] - centers[b, axis]) > 2 * rules["near_mirror"]
-            if apart and np.linalg.norm(mirrored - centers[b]) < rules["near_mirror"]:
-                return found.classes[b], found.classes[a]
-    return None
 
 
 def _losses(found: Fingerprint, rules: Rules) -> list[Choice]:

@@ -1,25 +1,24 @@
 """What a data set is like, as plain data: sizes, spacings, intensities, and what its structures look like."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from gracile.case import Case
-from gracile.data import CaseFiles, near_duplicates, read_case
+from gracile.data import CaseFiles, read_case
+from gracile.data.spread import spread
+from gracile.errors import DataError
+from gracile.plan.looked_at import LookedAt
 from gracile.plan.rules import Rules
-from gracile.plan.structures import Structures, structures_of
+from gracile.plan.slice_axis import slices_last
+from gracile.plan.structures import Structures
 from gracile.recipe import Recipe
-from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
-from gracile.transforms.volume import Orientation
 
-MOST_COMPARED = 300
-"""Cases of which near-duplicates are looked for while a plan is made; a training looks among any number."""
-
-SAMPLES = 10_000
-"""Intensities of a case's structures that are kept, evenly spread."""
+FEWEST, FEWEST_EMPTY = 3, 20
+"""Cases that are looked at however long they take, and how many where none of them shows anything."""
 
 
 @dataclass
@@ -41,6 +40,7 @@ class Fingerprint:
         regions: Cases with a mask of their field of view.
         fundus: Pictures that look like photographs of a fundus.
         landmarks: ``(n, landmarks, axes)`` places in voxels, of a set of points; empty otherwise.
+        orientation: Where the axes of volumes run to, as `prepare.orientation` of a recipe; empty for pictures.
     """
 
     kind: str
@@ -59,6 +59,21 @@ class Fingerprint:
     regions: int = 0
     fundus: int = 0
     landmarks: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    orientation: str = ""
+
+    def turned(self, order: Sequence[int]) -> "Fingerprint":
+        """The same with the axes of volumes in another order, none of them mirrored; landmarks are left as they are."""
+        axes = list(order)
+        return replace(
+            self, shapes=self.shapes[:, axes], spacings=self.spacings[:, axes],
+            structures=[case.turned(axes) for case in self.structures],
+            orientation="".join(self.orientation[axis] for axis in axes),
+        )  # fmt: skip
+
+    @property
+    def left_right(self) -> int:
+        """The axis that runs from left to right: of pictures the second."""
+        return next(axis for axis, letter in enumerate(self.orientation) if letter in "LR") if self.orientation else 1
 
     @property
     def shape(self) -> np.ndarray:
@@ -112,6 +127,11 @@ class Fingerprint:
         return _median([case.islands for case in self.structures], 0.0)
 
     @property
+    def split(self) -> np.ndarray:
+        """``(classes)`` of volumes, share of the slices that show a class in which it is in pieces, the median."""
+        return _median([case.split for case in self.structures], 0.0)
+
+    @property
     def touching(self) -> list[tuple[str, str]]:
         """Pairs of classes that touch in any case."""
         pairs = Counter(pair for case in self.structures for pair in case.touching)
@@ -125,7 +145,7 @@ class Fingerprint:
             "cases_per_subject": round(self.labeled / max(1, self.subjects), 2), "looked_at": self.looked_at,
             "with_region": self.regions, "empty": self.empty, "channels": self.channels,
             "size": _range(self.shapes), "spacing": _range(self.spacings), "intensity": self.intensity,
-            "box": [round(float(v), 2) for v in self.box] if shown else [],
+            "axes": self.orientation, "box": [round(float(v), 2) for v in self.box] if shown else [],
             "box_share": round(self.box_share, 5) if shown else None,
             "classes": {
                 name: {
@@ -157,7 +177,9 @@ def _range(table: np.ndarray) -> dict[str, list[float]]:
 
 
 def take_fingerprint(cases: Sequence[CaseFiles], recipe: Recipe, rules: Rules) -> Fingerprint:
-    """Look at a data set's labeled cases, one at a time.
+    """Look at a data set's labeled cases, one at a time, spread evenly wherever it ends.
+
+    Axes are turned so that slices lie along the third one, see `gracile.plan.slice_axis`.
 
     Args:
         cases: All of them, labeled or not.
@@ -165,101 +187,30 @@ def take_fingerprint(cases: Sequence[CaseFiles], recipe: Recipe, rules: Rules) -
         rules: How many are looked at.
 
     Raises:
-        DataError: A case cannot be read, or its parts do not fit each other.
+        DataError: A case cannot be read, its parts do not fit each other, or none that was looked at shows anything.
     """
     labeled = [case for case in cases if case.label is not None or case.points]
-    step = max(1, -(-len(labeled) // int(rules["looked_at"])))
-    voxels, looked = 0, _Looked(recipe)
-    for files in labeled[::step]:
-        case = read_case(files, recipe)
-        looked.add(case)
-        voxels += case.image[0].size
-        if voxels > rules["looked_at_voxels"]:
+    looked, start = LookedAt(recipe), time.monotonic()
+    for files in spread(labeled):
+        looked.add(files, read_case(files, recipe))
+        count, seconds = len(looked.shapes), time.monotonic() - start
+        long = looked.voxels > rules["looked_at_voxels"] or seconds > rules["looking_seconds"]
+        if looked.shows and (count >= rules["looked_at"] or (long and count >= FEWEST)):
             break
-    return Fingerprint(
+        if seconds > 2 * rules["looking_seconds"] and count >= FEWEST_EMPTY:
+            break
+    if not looked.shows:
+        raise DataError(
+            f"None of the {len(looked.shapes)} cases that were looked at shows a structure.",
+            "Check that the labels belong to these images and hold the values of the classes.",
+        )
+    found = Fingerprint(
         kind=recipe.input.kind, cases=len(cases), labeled=len(labeled), subjects=len({c.subject for c in labeled}),
         looked_at=len(looked.shapes), shapes=np.array(looked.shapes, float), spacings=np.array(looked.spacings, float),
         channels=looked.channels, intensity=looked.intensity(rules), structures=looked.structures,
         classes=recipe.class_names[1:], empty=sum(not one.counts.any() for one in looked.structures),
-        duplicates=_parted(labeled, recipe),
+        duplicates=looked.duplicates(labeled, rules, start + 2 * rules["looking_seconds"]),
         regions=sum(case.region is not None for case in labeled), landmarks=np.array(looked.landmarks, float),
-        fundus=looked.fundus,
+        fundus=looked.fundus, orientation=recipe.prepare.orientation if recipe.input.kind == "volume" else "",
     )  # fmt: skip
-
-
-def is_gray(image: np.ndarray) -> bool:
-    """Whether the three channels of a picture ``(3, height, width)`` are the same, but for what a JPEG did."""
-    small = image[:, ::4, ::4].astype(np.int16)
-    return bool(np.ptp(small, axis=0).mean() < 2.0)
-
-
-def _parted(cases: Sequence[CaseFiles], recipe: Recipe) -> list[tuple[str, str]]:
-    """Pairs of cases that are nearly the same image under two subjects."""
-    if len(cases) > MOST_COMPARED:
-        return []
-    return [(pair.first.id, pair.second.id) for pair in near_duplicates(cases, recipe) if pair.parts_subjects]
-
-
-class _Looked:
-    """What is kept of the cases that were looked at."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.shapes: list[tuple[int, ...]] = []
-        self.spacings: list[np.ndarray] = []
-        self.structures: list[Structures] = []
-        self.landmarks: list[np.ndarray] = []
-        self.whole: list[np.ndarray] = []
-        self.inside: list[np.ndarray] = []
-        self.channels = 1
-        self.fundus = 0
-
-    def add(self, case: Case) -> None:
-        """Look at one more case."""
-        image, truth, spacing = case.image, case.truth, np.ones(len(case.grid.shape))
-        if self.recipe.input.kind == "volume":
-            orientation = Orientation.to(self.recipe.prepare.orientation, case.grid)
-            assert orientation.oriented.affine is not None
-            spacing = np.linalg.norm(orientation.oriented.affine[:3, :3], axis=0)
-            truth = None if truth is None else orientation.apply(truth)
-            image = orientation.apply(image)
-            marks = case.landmark_voxels(self.recipe.landmark_names, orientation.oriented)
-            if marks:
-                self.landmarks.append(np.stack(list(marks.values())))
-        elif len(image) == 3 and not is_gray(image):
-            self.fundus += not why_not_a_fundus(image, find_field_of_view(image))
-        if self.recipe.input.kind == "image" and len(image) == 3 and is_gray(image):
-            image = image[:1]
-        self.channels = max(self.channels, len(image))
-        self.shapes.append(image.shape[1:])
-        self.spacings.append(spacing)
-        flat = image.reshape(len(image), -1)
-        self.whole.append(flat[:, :: max(1, flat.shape[1] // SAMPLES)].astype(np.float32))
-        if truth is None:
-            return
-        self.structures.append(structures_of(truth, spacing, len(self.recipe.classes)))
-        where = np.flatnonzero((truth > 0) & (truth < len(self.recipe.classes)))
-        self.inside.append(flat[:, where[:: max(1, len(where) // SAMPLES)]].astype(np.float32))
-
-    def intensity(self, rules: Rules) -> list[dict[str, float]]:
-        """Of each channel over all cases."""
-        low, high = rules["structure_percentiles"]
-        described = []
-        for channel in range(self.channels):
-            # A gray picture among colored ones counts in each of their channels.
-            whole = np.concatenate([values[min(channel, len(values) - 1)] for values in self.whole])
-            inside = np.concatenate([v[min(channel, len(v) - 1)] for v in self.inside if v.size] or [whole])
-            own = [values[min(channel, len(values) - 1)] for values in self.whole]
-            lows = [float(np.percentile(values, 1)) for values in own]
-            spreads = [float(values.std()) for values in own]
-            described.append(
-                {
-                    "least": float(whole.min()), "most": float(whole.max()), "typical_low": float(np.median(lows)),
-                    "spread_ratio": float(np.percentile(spreads, 95) / max(1e-6, np.percentile(spreads, 5))),
-                    "structure_low": float(np.percentile(inside, low)),
-                    "structure_high": float(np.percentile(inside, high)),
-                    "structure_mean": float(inside.mean(dtype=np.float64)),
-                    "structure_deviation": float(inside.std(dtype=np.float64)),
-                }
-            )  # fmt: skip
-        return [{name: round(value, 4) for name, value in row.items()} for row in described]
+    return slices_last(found, rules)

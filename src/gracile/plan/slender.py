@@ -1,11 +1,13 @@
 """Candidates for one slender structure that runs up or down a volume: its line first, then a column along it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gracile.plan.fingerprint import Fingerprint
 from gracile.plan.rules import Rules
+
+if TYPE_CHECKING:
+    from gracile.plan.fingerprint import Fingerprint
 
 LINE_STEPS, LINE_WIDTH = 4.0, 0.5
 """Samples of the coarse copy across the structure, and the deviation of the heat around its line, in thicknesses."""
@@ -17,25 +19,32 @@ COLUMN_SIDE = 64
 LENGTH = 48
 """Samples of a slice of the column along each side, and slices of a patch."""
 
+MOST_ISLANDS, MOST_SPLIT = 2, 0.2
+"""Islands of the structure in most cases, and share of the slices that may show it in pieces: vertebrae, ribs and two
+vessels side by side have no single line."""
 
-def is_slender(found: Fingerprint, rules: Rules) -> bool:
+
+def is_slender(found: "Fingerprint", rules: Rules) -> bool:
     """Whether the line of a structure can be followed from slice to slice along the third axis.
 
-    There is one class, much longer than thick, in few islands, along the third axis, and small in its volume.
+    There is one class, much longer than thick, in one piece in most slices along the third axis, which runs up or down,
+    and small in its volume.
     """
-    if found.kind != "volume" or len(found.classes) != 1 or not found.shown:
+    if found.kind != "volume" or len(found.classes) != 1 or not found.shown or found.orientation[2] not in "SI":
+        return False
+    if found.islands[0] > MOST_ISLANDS or found.split[0] > MOST_SPLIT:
         return False
     length = float(np.median([case.box[2] for case in found.shown]))
     thick = float(found.thickness[0])
     return bool(
-        length > 2 * rules["thin_length"] * thick
+        length > rules["thin_length"] * thick
         and found.slenderness[0] > rules["thin_length"]
         and found.box_share < 4 * rules["small_share"]
         and found.shape[2] >= LENGTH
     )
 
 
-def slender_stages(found: Fingerprint, across: float, flip: bool) -> list[dict[str, Any]]:
+def slender_stages(found: "Fingerprint", across: float, flip: bool) -> list[dict[str, Any]]:
     """The two stages as a recipe has them; ``across`` samples of the column lie across the structure."""
     thick = float(found.thickness[0])
     coarse = [round(max(thick / LINE_STEPS, float(s)), 2) for s in found.spacing]

@@ -252,7 +252,8 @@ _PICTURE_NETWORKS = (
 
 def _picture(found: Fingerprint, rules: Rules, size: int, native: float, network: _Network) -> Candidate:
     scaled = found.shape * size / native
-    whole = bool(np.prod(scaled) <= rules["largest_patch_2d"])
+    # Where classes are drawn equally often, samples are patches around them.
+    whole = bool(np.prod(scaled) <= rules["largest_patch_2d"]) and found.rarest >= rules["rare_share"]
     side = np.ceil(scaled / 32).astype(int) * 32 if whole else np.array([256, 256])
     side = np.minimum(side, np.ceil(scaled / 32).astype(int) * 32)
     settings: Settings = {

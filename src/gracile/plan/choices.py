@@ -197,9 +197,8 @@ def _losses(found: Fingerprint, rules: Rules) -> list[Choice]:
 
 
 def _sampling(found: Fingerprint, rules: Rules) -> list[Choice]:
-    shown = [share for share in found.shares if share > 0]
-    if len(shown) > 1 and min(shown) < rules["rare_share"]:
+    if found.rarest < rules["rare_share"]:
         rare = found.classes[int(np.argmin(np.where(found.shares > 0, found.shares, 1)))]
         key = "stages.segment.sampler.balance" if found.kind == "image" else "stages.segment.balance"
-        return [Choice(key, "classes", f"{rare} has {min(shown):.1%} of the foreground: each class is drawn as often")]
+        return [Choice(key, "classes", f"{rare} has {found.rarest:.1%} of the foreground: each class is drawn as often")]
     return []

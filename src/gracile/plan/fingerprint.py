@@ -112,6 +112,11 @@ class Fingerprint:
         return counts / max(1.0, counts.sum())
 
     @property
+    def rarest(self) -> float:
+        """Share of the foreground of the class that has least of it, of those that are shown."""
+        return float(min(share for share in self.shares if share > 0))
+
+    @property
     def thickness(self) -> np.ndarray:
         """``(classes)`` median over the cases that show a class; infinite for one that none shows."""
         return _median([case.thickness for case in self.structures], np.inf)

@@ -1,10 +1,10 @@
 """The channels that a data set declares: by an nnU-Net ``dataset.json``, a CSV's columns or its files' numbers."""
 
-import re
 from pathlib import Path
 from typing import Any
 
-from gracile.data.csv_paths import CHANNEL_COLUMN
+from gracile.data.csv_paths import CHANNEL_COLUMN, csv_table
+from gracile.data.listing import TRAINING_FOLDERS, subfolders
 from gracile.errors import DataError
 from gracile.io.naming import channel_of
 from gracile.plain_data import read_json
@@ -24,6 +24,15 @@ def declared_channels(path: Path) -> list[str]:
         return []
 
 
+def nnunet_folder(source: Path) -> Path | None:
+    """The folder of a source that holds ``imagesTr``: itself or its training part; None where there is none.
+
+    Only beside these does a ``dataset.json`` speak of them: elsewhere it may be of anything.
+    """
+    places = [source, *subfolders(source, TRAINING_FOLDERS)]
+    return next((place for place in places if (place / "imagesTr").is_dir()), None)
+
+
 def offered_channels(source: Path) -> list[str]:
     """The channels that a data set offers, before a recipe says which it takes; names that are not told are empty.
 
@@ -32,19 +41,20 @@ def offered_channels(source: Path) -> list[str]:
 
     Returns:
         A name for each channel; one where a case is one file.
+
+    Raises:
+        DataError: The CSV cannot be read.
     """
     if source.is_file():
-        try:
-            header = source.read_text(encoding="utf-8-sig", errors="replace").splitlines()[:1]
-        except OSError:
-            return [""]
-        cells = [cell.strip().strip('"') for cell in re.split("[,;\t]", "".join(header))]
+        cells = csv_table(source)[0] if source.suffix.lower() == ".csv" else []
         named = [cell[len(CHANNEL_COLUMN) :] for cell in cells if cell.lower().startswith(CHANNEL_COLUMN)]
         return named or [""]
-    folder = source / "imagesTr"
-    numbers = {channel[1] for path in folder.iterdir() if (channel := channel_of(path))} if folder.is_dir() else set()
+    folder = nnunet_folder(source)
+    if folder is None:
+        return [""]
+    numbers = {channel[1] for path in (folder / "imagesTr").iterdir() if (channel := channel_of(path))}
     count = max(numbers, default=0) + 1
-    names = declared_channels(source / "dataset.json")
+    names = declared_channels(folder / "dataset.json")
     return names if len(names) == count else [""] * count
 
 

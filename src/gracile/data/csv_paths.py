@@ -4,6 +4,7 @@ import codecs
 import csv
 import re
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 from gracile.data.case_files import CaseFiles
@@ -27,6 +28,10 @@ _CSV_REMEDY = (
 )
 
 
+Row = dict[str, str | None]
+"""The cells of a line by their column."""
+
+
 def csv_of_paths(source: Path, recipe: Recipe) -> Listing | None:
     """The cases of a CSV; paths are relative to it. Raises DataError when it cannot be read or has other columns."""
     return _cases_of(source, recipe.input, unlabeled=False)
@@ -40,6 +45,32 @@ def images_of_csv(source: Path, wanted: InputSpec) -> Listing | None:
 def _cases_of(source: Path, wanted: InputSpec, *, unlabeled: bool) -> Listing | None:
     if source.suffix.lower() != ".csv" or not source.is_file():
         return None
+    header, rows = csv_table(source)
+    columns = [name.lower() for name in header]
+    if twice := [name for name in dict.fromkeys(columns) if columns.count(name) > 1]:
+        raise DataError(f"{source} has the column {twice[0]!r} twice.", "Remove one of them.")
+    _require_columns(source, columns, unlabeled=unlabeled)
+    images = _image_columns(source, columns, wanted)
+    listing = Listing()
+    for line, row in rows:
+        try:
+            listing.cases.append(_csv_case(source, line, row, images, wanted))
+        except DataError as fault:
+            listing.faults.append(fault)
+    if not listing.cases and not listing.faults:
+        listing.faults.append(DataError(f"{source} names no image.", _CSV_REMEDY))
+    return listing
+
+
+def csv_table(source: Path) -> tuple[list[str], Iterator[tuple[int, Row]]]:
+    """The header of a CSV, and its rows that hold something: each one's line, and cells by column in small letters.
+
+    Text is UTF-8 or what Excel calls Unicode; cells are parted by commas, semicolons or tabs, or by what Excel's first
+    line ``sep=|`` says.
+
+    Raises:
+        DataError: It cannot be read; of a broken row once that is reached.
+    """
     try:
         content = source.read_bytes()
         lines = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig").splitlines()
@@ -54,31 +85,23 @@ def _cases_of(source: Path, wanted: InputSpec, *, unlabeled: bool) -> Listing | 
     delimiter = named[1] if named else next((mark for mark in ",;\t" if mark in header), ",")
     rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
     try:
-        columns = [name.strip().lower() for name in rows.fieldnames or ()]
+        columns = [name.strip() for name in rows.fieldnames or ()]
     except csv.Error as error:
         raise DataError(f"{source}, line 1: {error}.", "Save it as CSV.") from None
     while columns and not columns[-1]:  # Excel writes what once was a column, now empty
         columns.pop()
-    rows.fieldnames = columns
-    if twice := [name for name in dict.fromkeys(columns) if columns.count(name) > 1]:
-        raise DataError(f"{source} has the column {twice[0]!r} twice.", "Remove one of them.")
-    _require_columns(source, columns, unlabeled=unlabeled)
-    images = _image_columns(source, columns, wanted)
-    listing = Listing()
+    rows.fieldnames = [name.lower() for name in columns]
+    return columns, _rows_of(source, rows, skipped)
+
+
+def _rows_of(source: Path, rows: "csv.DictReader[str]", skipped: int) -> Iterator[tuple[int, Row]]:
     try:
         for row in rows:
-            if not any("".join(cells or "").strip() for cells in row.values()):
-                continue
-            try:
-                listing.cases.append(_csv_case(source, rows.line_num + skipped, row, images, wanted))
-            except DataError as fault:
-                listing.faults.append(fault)
+            if any("".join(cells or "").strip() for cells in row.values()):
+                yield rows.line_num + skipped, row
     except csv.Error as error:
         line = rows.line_num + skipped + 1
         raise DataError(f"{source}, line {line}: {error}.", "Save it as CSV; check the quotes.") from None
-    if not listing.cases and not listing.faults:
-        listing.faults.append(DataError(f"{source} names no image.", _CSV_REMEDY))
-    return listing
 
 
 def _require_columns(source: Path, columns: list[str], *, unlabeled: bool) -> None:
@@ -144,7 +167,7 @@ def _id_of(image: Path, channel: str) -> str:
     return (whole[: -len(channel) - 1] if named else whole) or stem(image)
 
 
-def _csv_case(source: Path, line: int, row: dict[str, str | None], columns: list[str], wanted: InputSpec) -> CaseFiles:
+def _csv_case(source: Path, line: int, row: Row, columns: list[str], wanted: InputSpec) -> CaseFiles:
     cells = {name: (row.get(name) or "").strip() for name in (*CSV_COLUMNS, *columns)}
     if "".join(row.get(None) or ()).strip():  # type: ignore[call-overload]
         raise DataError(f"{source}, line {line}: there are more cells than columns.", "Quote names that hold a comma.")

@@ -76,7 +76,7 @@ def class_fault(path: Path, recipe: Recipe) -> DataError | None:
         )
     if declared.regions:
         return _region_fault(path, declared, recipe)
-    wanted = dict(enumerate(recipe.class_names))
+    wanted = {value: recipe.class_names[index] for value, index in _index_of(recipe).items()}
     if {i: n.casefold() for i, n in declared.classes.items()} == {i: n.casefold() for i, n in wanted.items()}:
         return None
     shown = [", ".join(f"{i} {names[i]}" for i in sorted(names)) for names in (declared.classes, wanted)]
@@ -89,7 +89,8 @@ def class_fault(path: Path, recipe: Recipe) -> DataError | None:
 def _region_fault(path: Path, declared: Declared, recipe: Recipe) -> DataError | None:
     """In what regions differ; a recipe without regions may learn the classes that they are made of."""
     values = set[int]().union(*declared.regions.values())
-    wanted = set(range(1, len(recipe.classes)))
+    index_of = _index_of(recipe)
+    wanted = {value for value, index in index_of.items() if index}
     if values != wanted:
         shown = [", ".join(str(value) for value in sorted(some)) for some in (values, wanted)]
         return DataError(
@@ -98,13 +99,13 @@ def _region_fault(path: Path, declared: Declared, recipe: Recipe) -> DataError |
         )
     if not recipe.regions:
         return None
+    regions = {name: frozenset(index_of[value] for value in members) for name, members in declared.regions.items()}
+    written = {name.casefold(): index_of.get(value) for name, value in zip(regions, declared.written, strict=False)}
     own = {name: frozenset(members) for name, members in recipe.structures.items()}
-    if {name.casefold(): members for name, members in declared.regions.items()} != {
+    if {name.casefold(): members for name, members in regions.items()} != {
         name.casefold(): members for name, members in own.items()
-    } or (declared.written and _by_name(declared) != dict(zip(map(str.casefold, own), recipe.written, strict=True))):
-        typed = {
-            name: [recipe.class_names[value] for value in sorted(members)] for name, members in declared.regions.items()
-        }
+    } or (declared.written and written != dict(zip(map(str.casefold, own), recipe.written, strict=True))):
+        typed = {name: [recipe.class_names[index] for index in sorted(members)] for name, members in regions.items()}
         said = "; ".join(f"{name}: {', '.join(members)}" for name, members in typed.items())
         return DataError(
             f"{path} declares other regions than the recipe {recipe.name}, or writes them as other classes: {said}.",
@@ -113,5 +114,7 @@ def _region_fault(path: Path, declared: Declared, recipe: Recipe) -> DataError |
     return None
 
 
-def _by_name(declared: Declared) -> dict[str, int]:
-    return dict(zip(map(str.casefold, declared.regions), declared.written, strict=False))
+def _index_of(recipe: Recipe) -> dict[int, int]:
+    """The class that each value of a label means: those that the recipe declares, else the classes' own indices."""
+    declared = {value: index for index, spec in enumerate(recipe.classes) for value in spec.values}
+    return declared or {index: index for index in range(len(recipe.classes))}

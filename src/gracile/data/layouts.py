@@ -10,6 +10,7 @@ from gracile.data.csv_paths import csv_of_paths
 from gracile.data.declared_classes import class_fault
 from gracile.data.kaggle import cases_beside_masks
 from gracile.data.listing import (
+    TRAINING_FOLDERS,
     Finder,
     Listing,
     channel_cases,
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 
 IMAGE_FOLDERS = ("images",)
 LABEL_FOLDERS = ("labels", "label", "masks", "1st_manual", "manual", "av")
-TRAINING_FOLDERS = ("training", "train")
 TEST_FOLDERS = ("test", "testing")
 
 

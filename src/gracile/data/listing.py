@@ -15,6 +15,9 @@ from gracile.io.dicom.series import is_enhanced
 from gracile.io.naming import channel_of, subject_key
 from gracile.recipe import Recipe
 
+TRAINING_FOLDERS = ("training", "train")
+"""Names of a data set's training part."""
+
 
 @dataclass
 class Listing:

@@ -60,16 +60,22 @@ def read_labels(
             raise DataError(f"{path} has {values.shape[2]} channels; a label has 1 or 3.", "Save class indices.")
         if decoded.lossy and len(classes) == 2 and np.ptp(values, axis=2).max(initial=0) <= COLOR_TOLERANCE:
             values = values[..., 1]  # gray, but for what JPEG did to its colors
-        elif (values == values[..., :1]).all() and not _is_gray_color_map(values[..., 0], classes):
+        elif (values == values[..., :1]).all() and not _is_gray_color_map(values[..., 0], classes, recoded):
             values = values[..., 0]
     if values.ndim == 2:
         return class_indices(path, values, classes, recoded=recoded, lossy=decoded.lossy, notes=notes, ignored=ignored)
     return _from_colors(path, values, classes)
 
 
-def _is_gray_color_map(gray: np.ndarray, classes: Sequence[LabelClass]) -> bool:
-    """Whether an RGB picture without hue is a color map all the same: all black and white, say, and white declared."""
-    return int(gray.max(initial=0)) >= len(classes) > 2
+def _is_gray_color_map(gray: np.ndarray, classes: Sequence[LabelClass], recoded: bool) -> bool:
+    """Whether an RGB picture without hue is a color map all the same: all black and white, say, and white declared.
+
+    It is none where its values are declared. Of two classes it is one only where a gray is that of the background.
+    """
+    highest = int(gray.max(initial=0))
+    values = {*codes_of(classes), *getattr(classes[0], "ignored", ())} if recoded and classes else set()
+    of_background = bool(classes) and (highest, highest, highest) in {tuple(color) for color in classes[0].colors}
+    return highest >= len(classes) and highest not in values and (len(classes) > 2 or of_background)
 
 
 def _from_palette(values: np.ndarray, palette: np.ndarray, classes: Sequence[LabelClass]) -> np.ndarray | None:

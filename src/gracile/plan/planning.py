@@ -125,7 +125,7 @@ def make_plan(
         minutes: Of one training, planning included.
         rules_file: Changes the rules that come with Gracile.
         cases: Those to take, as `gracile.data.select` has them; empty takes all.
-        exclude: Those to leave out: nothing of them is looked at but their labels' classes.
+        exclude: Those to leave out; nothing of them is looked at.
         settings: ``key=value`` changes that the recipe will have, so that what is timed is what is trained.
 
     Raises:
@@ -135,7 +135,8 @@ def make_plan(
     """
     start = time.monotonic()
     rules = read_rules(rules_file)
-    bare = bare_recipe(source)
+    remarks: list[str] = []
+    bare = bare_recipe(source, remarks, cases=cases, exclude=exclude)
     chosen = select(find_cases(source, bare), include=cases, exclude=exclude)
     usable = labeled(chosen)
     if len(usable) < 2:
@@ -150,7 +151,7 @@ def make_plan(
     tried = planning.tried(candidates_for(found, rules))
     recipe, clock = planning.clocked(tried[0] if tried else None)
     reasons = {choice.key: choice.why for choice in choices} | _reasons(tried, minutes) | clock
-    return Plan(recipe, reasons, found, tried, rules, minutes, time.monotonic() - start, warnings)
+    return Plan(recipe, reasons, found, tried, rules, minutes, time.monotonic() - start, [*remarks, *warnings])
 
 
 @dataclass

@@ -442,3 +442,10 @@ def test_a_channel_that_is_called_ct_is_one_whatever_its_air(tmp_path: Path) -> 
     first, second = make_plan(tmp_path, minutes=1).recipe.prepare.intensity
     assert first.method == "training-set"
     assert second == "zscore"
+
+
+def test_a_channel_that_is_named_ct_is_seen_as_ct_whatever_it_holds(tmp_path: Path) -> None:
+    two_balls(tmp_path, 3, {"background": 0, "front": 1, "back": 2})
+    table = json.loads((tmp_path / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps(table | {"channel_names": {"0": "CT"}}))
+    assert make_plan(tmp_path, minutes=1).recipe.prepare.intensity.method == "training-set"

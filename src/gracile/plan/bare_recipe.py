@@ -75,6 +75,8 @@ def bare_recipe(
     kind: Kind = content["input"]["kind"]
     if len(channels) == 1:
         content["input"] |= _channels_inside(chosen[0].image, kind)
+        if kind == "volume" and channels[0].upper() == "CT":  # a name that decides how intensities are seen
+            content["input"]["channel_names"] = channels
     if any(_declared(place) for place in places):
         return recipe_from(content)
     found = values_found([case.label for case in chosen if case.label is not None], kind)

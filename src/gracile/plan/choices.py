@@ -200,5 +200,6 @@ def _sampling(found: Fingerprint, rules: Rules) -> list[Choice]:
     if found.rarest < rules["rare_share"]:
         rare = found.classes[int(np.argmin(np.where(found.shares > 0, found.shares, 1)))]
         key = "stages.segment.sampler.balance" if found.kind == "image" else "stages.segment.balance"
-        return [Choice(key, "classes", f"{rare} has {found.rarest:.1%} of the foreground: each class is drawn as often")]
+        why = f"{rare} has {found.rarest:.1%} of the foreground: each class is drawn as often"
+        return [Choice(key, "classes", why)]
     return []

@@ -159,3 +159,10 @@ def test_the_callers_array_stays_as_it_was(model):
     before = image.copy()
     model(image)
     np.testing.assert_array_equal(image, before)
+
+
+def test_planning_is_a_function_and_a_room() -> None:
+    from gracile.plan.rules import read_rules
+
+    assert read_rules()["thinnest"] > 0
+    assert callable(gracile.plan)

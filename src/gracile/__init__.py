@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         gate_value,
         load,
         merge,
+        plan,
         predict,
         table,
         train,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 _PLACES = {
     **dict.fromkeys(
         ("Answer", "Model", "Options", "compare", "evaluate", "explain", "export", "few_shot", "gate_value", "load",
-         "merge", "predict", "table", "train", "tune"),
+         "merge", "plan", "predict", "table", "train", "tune"),
         "gracile.api",
     ),
     "Case": "gracile.case",
@@ -58,7 +59,7 @@ _PLACES = {
 
 __all__ = [
     "Answer", "Case", "Client", "GracileError", "Model", "Options", "Recipe", "Result", "__version__",
-    "compare", "evaluate", "explain", "export", "few_shot", "gate_value", "load", "merge", "predict", "read_recipe",
+    "compare", "evaluate", "explain", "export", "few_shot", "gate_value", "load", "merge", "plan", "predict", "read_recipe",
     "table", "train", "tune",
 ]  # fmt: skip
 

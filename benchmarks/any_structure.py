@@ -79,11 +79,11 @@ def run_gracile(
 ) -> tuple[dict[str, Path], dict[str, float]]:
     """Train and predict by the command line; gives masks by case, and minutes and memory of the training."""
     recipe = "auto" if way == "auto" else data.recipe
-    command = ["train", recipe, data.training_table(), "--out", run / "run", "--minutes", arguments.minutes]
+    command = ["train", recipe, data.table("train"), "--out", run / "run", "--minutes", arguments.minutes]
     command += ["--resume"] if (run / "run" / "recipe.yaml").exists() else ["--set", f"train.seed={arguments.seed}"]
     begun, peak = time.monotonic(), watched(command)
     spent = {"training_minutes": round((time.monotonic() - begun) / 60, 2), "training_gib": round(peak / 1024, 2)}
-    inputs = [case.image for case in data.test]
+    inputs = [data.table("test")] if data.joined else [case.image for case in data.test]
     watched(["predict", run / "run", *inputs, "--out", run / "predictions", "--no-report"])
     records = json.loads((run / "predictions" / "predictions.json").read_text())["inputs"]
     of_input = {Path(record["input"]).resolve(): record for record in records}

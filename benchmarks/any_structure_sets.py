@@ -9,16 +9,18 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 
 @dataclass(frozen=True)
 class Files:
-    """A case: its image, its label of whole numbers, and whose it is."""
+    """A case: its image, its label of whole numbers, whose it is, and the files of further channels."""
 
     id: str
     image: Path
     label: Path
     subject: str
+    channels: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,21 @@ class DataSet:
         step = len(self.train) / count
         return replace(self, name=f"{self.name}-{count}", train=[self.train[int(i * step)] for i in range(count)])
 
-    def training_table(self) -> Path:
-        """A CSV of the cases to learn from."""
+    @property
+    def joined(self) -> bool:
+        """Whether a case has several files."""
+        return bool(self.train[0].channels)
+
+    def table(self, part: str) -> Path:
+        """A CSV of the cases to learn from, ``train``, or to score, ``test``."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{self.name}.csv"
+        path = self.folder / f"{self.name}-{part}.csv"
+        cases = self.train if part == "train" else self.test
+        columns = [f"image_c{number}" for number in range(1 + len(cases[0].channels))] if self.joined else ["image"]
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["image", "label", "id", "subject"])
-            writer.writerows([case.image, case.label, case.id, case.subject] for case in self.train)
+            writer.writerow([*columns, "label", "id", "subject"])
+            writer.writerows([case.image, *case.channels, case.label, case.id, case.subject] for case in cases)
         return path
 
     def read_truth(self, case: Files) -> np.ndarray:
@@ -87,6 +96,24 @@ def hippocampus(data: Path, work: Path) -> DataSet:
         for name in names
     ]
     return divided("hippocampus", ["anterior", "posterior"], [1, 2], "", cases, held, work)
+
+
+def two_channels(data: Path, work: Path) -> DataSet:
+    """The hippocampus with a second channel that is derived from the first: its gradient's magnitude."""
+    whole = hippocampus(data, work)
+    folder = work / "hippocampus-gradients"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def derived(case: Files) -> Files:
+        path = folder / f"{case.id}.nii.gz"
+        if not path.exists():
+            image = nib.load(case.image)
+            values = ndimage.gaussian_gradient_magnitude(np.asarray(image.dataobj, dtype=np.float32), 1.0)
+            nib.save(nib.Nifti1Image(values, image.affine), path)
+        return replace(case, channels=(path,))
+
+    train, test = ([derived(case) for case in part] for part in (whole.train, whole.test))
+    return replace(whole, name="hippocampus-two-channels", train=train, test=test)
 
 
 def usgra(data: Path, work: Path) -> DataSet:
@@ -158,6 +185,7 @@ def divided(
 
 SETS: dict[str, Callable[[Path, Path], DataSet]] = {
     "hippocampus": hippocampus,
+    "two-channels": two_channels,
     "usgra": usgra,
     "drive": drive,
     "vocal-folds": vocal_folds,

@@ -59,8 +59,8 @@ _PLACES = {
 
 __all__ = [
     "Answer", "Case", "Client", "GracileError", "Model", "Options", "Recipe", "Result", "__version__",
-    "compare", "evaluate", "explain", "export", "few_shot", "gate_value", "load", "merge", "plan", "predict", "read_recipe",
-    "table", "train", "tune",
+    "compare", "evaluate", "explain", "export", "few_shot", "gate_value", "load", "merge", "plan", "predict",
+    "read_recipe", "table", "train", "tune",
 ]  # fmt: skip
 
 

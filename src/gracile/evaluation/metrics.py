@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from gracile.errors import DataError
+from gracile.geometry.thinning import thinned
 
 
 @dataclass
@@ -80,18 +81,16 @@ def dice(truth: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def cl_dice(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Centerline Dice (clDice; Shit et al., CVPR 2021) of two bool arrays; both empty counts 1, one empty 0.
+    """Centerline Dice (clDice; Shit et al., CVPR 2021) of two flat bool masks; both empty counts 1, one empty 0.
 
     The harmonic mean of the share of the predicted skeleton that lies in the truth and of the share of the true
-    skeleton that lies in the prediction. Skeletons after Zhang (2D) or Lee (3D), as scikit-image computes them.
+    skeleton that lies in the prediction. Skeletons after Lee, as `gracile.geometry.thinning.thinned` makes them.
     """
-    from skimage.morphology import skeletonize  # slow to import, and only scores need it
-
     if not truth.any() or not prediction.any():
         return float(not truth.any() and not prediction.any())
     box = ndimage.find_objects((truth | prediction).astype(np.uint8))[0]
     truth, prediction = truth[box], prediction[box]
-    found, wanted = skeletonize(prediction).astype(bool), skeletonize(truth).astype(bool)
+    found, wanted = thinned(prediction), thinned(truth)
     precision = share(int((found & truth).sum()), int(found.sum()))
     sensitivity = share(int((wanted & prediction).sum()), int(wanted.sum()))
     return share(2 * precision * sensitivity, precision + sensitivity)

@@ -197,7 +197,7 @@ class _Planning:
                     tried.append(Tried(candidate, None, 0.0, error.message))
         if failures and len(failures) == len(tried):
             raise failures[0]
-        return _in_order(tried[::-1], self.rules)
+        return _in_order(tried[::-1], self.rules["enough_passes"][self.recipe.input.kind])
 
     def _timed(self, candidate: Candidate, cache: Path) -> Tried:
         from gracile.learning.step_time import time_step  # PyTorch, which reading a plan needs not
@@ -249,12 +249,12 @@ def _share_of_last(recipe: Recipe) -> float:
     return FINE / (FINE + len(recipe.stages) - 1)
 
 
-def _in_order(tried: list[Tried], rules: Rules) -> list[Tried]:
-    """The chosen one first: the finest that sees every case often enough, or the one that sees most."""
+def _in_order(tried: list[Tried], passes: float) -> list[Tried]:
+    """The chosen one first: the finest that sees every case so often, or the one that sees most."""
     timed = [one for one in tried if one.timed is not None]
     if not timed:
         return tried
-    enough = [one for one in timed if one.passes >= rules["enough_passes"]]
+    enough = [one for one in timed if one.passes >= passes]
     chosen = enough[0] if enough else max(timed, key=lambda one: one.passes)
     return [chosen, *(one for one in tried if one is not chosen)]
 

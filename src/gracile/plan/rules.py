@@ -41,6 +41,8 @@ def read_rules(path: Path | None = None) -> Rules:
         numbers = isinstance(value, int | float) and isinstance(ours, int | float)
         if isinstance(value, bool) or not (numbers or isinstance(value, type(ours))):
             raise RecipeError(f"The rule {name!r} cannot be {value!r}.", f"It is such as {ours!r}.")
+        if name == "enough_passes" and set(value) != set(ours):
+            raise RecipeError(f"The rule {name!r} cannot be {value!r}.", f"It is such as {ours!r}.")
     whole = own | given
     shares = whole["hold_back"]["value"]
     if not all(str(count).isdigit() and isinstance(share, int | float) for count, share in shares.items()):

@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 from gracile.data import check_data, find_cases, read_case
 from gracile.errors import DataError
-from gracile.plan import make_plan
+from gracile.plan import labels_found, make_plan
 from gracile.plan.bare_recipe import bare_recipe
 from gracile.plan.labels_found import values_found
 from gracile.recipe import Recipe
@@ -278,6 +278,6 @@ def test_labels_that_are_read_first_are_spread_over_the_set(tmp_path: Path) -> N
         Image.fromarray(np.full((4, 4), number, np.uint8)).save(path)
     clock = iter(range(1000))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gracile.plan.labels_found.time.monotonic", lambda: float(next(clock)))
+        patch.setattr(labels_found.time, "monotonic", lambda: float(next(clock)))
         found = values_found(paths, "image", seconds=19.5)
     assert sorted(found.values) == list(range(0, 100, 5))

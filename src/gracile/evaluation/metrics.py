@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from gracile.errors import DataError
+from gracile.errors import DataError, needs
 from gracile.geometry.thinning import thinned
 
 
@@ -81,16 +81,25 @@ def dice(truth: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def cl_dice(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Centerline Dice (clDice; Shit et al., CVPR 2021) of two flat bool masks; both empty counts 1, one empty 0.
+    """Centerline Dice (clDice; Shit et al., CVPR 2021) of two bool arrays; both empty counts 1, one empty 0.
 
     The harmonic mean of the share of the predicted skeleton that lies in the truth and of the share of the true
-    skeleton that lies in the prediction. Skeletons after Lee, as `gracile.geometry.thinning.thinned` makes them.
+    skeleton that lies in the prediction. Skeletons after Lee: of flat masks by `gracile.geometry.thinning.thinned`, of
+    volumes by scikit-image.
+
+    Raises:
+        MissingPartError: They are volumes, and scikit-image is not installed.
     """
+    skeleton = thinned
+    if truth.ndim > 2:
+        with needs("train"):
+            from skimage.morphology import skeletonize as skeleton
+
     if not truth.any() or not prediction.any():
         return float(not truth.any() and not prediction.any())
     box = ndimage.find_objects((truth | prediction).astype(np.uint8))[0]
     truth, prediction = truth[box], prediction[box]
-    found, wanted = thinned(prediction), thinned(truth)
+    found, wanted = skeleton(prediction).astype(bool), skeleton(truth).astype(bool)
     precision = share(int((found & truth).sum()), int(found.sum()))
     sensitivity = share(int((wanted & prediction).sum()), int(wanted.sum()))
     return share(2 * precision * sensitivity, precision + sensitivity)

@@ -50,3 +50,10 @@ def test_a_gate_that_is_trained_again_for_its_calibration_counts_for_each_time(t
 def test_however_late_it_is_each_stage_has_some_time(tmp_path: Path) -> None:
     recipe = read_recipe("structure-2d")
     assert TimeBudget(1, tmp_path, time.monotonic() - 600).for_stage(recipe.stages[0], recipe) > 0
+
+
+def test_a_stage_that_is_left_out_takes_no_minutes(tmp_path: Path) -> None:
+    recipe = read_recipe("nerve-ultrasound")
+    without = recipe.model_copy(update={"stages": recipe.stages[1:]})
+    budget = TimeBudget(10, tmp_path, time.monotonic())
+    assert budget.for_stage(recipe.stages[1], without) == pytest.approx(9.6, abs=0.1)

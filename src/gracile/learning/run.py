@@ -140,7 +140,7 @@ def _fit_stages(
             left = [other for other in trained.stages if other.name != spec.name]
             trained = trained.model_copy(update={"stages": left, "ungated": reason})
             continue
-        how = how_trained(spec, recipe, transfers.get(stage.name), budget.for_stage(spec, recipe))
+        how = how_trained(spec, recipe, transfers.get(stage.name), budget.for_stage(spec, trained))
         folder = out / stage.name
         figures[stage.name] = fit_stage(stage, learned, held_back, how.train, recipe.trainer, folder, how.learning)
         if spec.parts_judged and (not held_back or how.train.choose == "last"):

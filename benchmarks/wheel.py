@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 LARGEST_WHEEL_MB = 60
-NEED_TORCH = {"train", "tune", "few-shot", "explain", "models import-smicnet", "models upgrade"}
+NEED_TORCH = {"train", "plan", "tune", "few-shot", "explain", "models import-smicnet", "models upgrade"}
 
 COMMANDS = """
 from typer.main import get_command
@@ -199,6 +199,7 @@ def applied(trial: Trial) -> None:
     )
     trial.gracile("demo", "--out", "demo")
     trial.gracile("models verify", "retina-av", says="onnxruntime")
+    trial.gracile("models ensemble", "retina-av", "retina-av", "--out", "joined")
     trial.gracile("predict", "retina-av", str(demo / "05_h.jpg"), "--out", "one", "--json", says='"status": "found"')
     for part in ("1/2", "2/2"):
         trial.gracile("predict", "retina-av", str(demo), "--out", "parts", "--shard", part)
@@ -277,6 +278,7 @@ def learned(trial: Trial) -> None:
     two_classes += "    Image.fromarray((np.array(Image.open(file)) > 0).astype(np.uint8)).save(file)"
     trial.python("labels of one structure", two_classes)
     trial.gracile("train", "mine.yaml", "data", "--out", "run", *settings)
+    trial.gracile("plan", "data", "--out", "planned.yaml", "--minutes", "1")
     trial.gracile("tune", "batch-size", *data, "--out", "study", "--trials", "1", *settings)
     trial.gracile(
         "few-shot", "mine.yaml", "data", "--out", "few", "--test", "05_h", "--shots", "1", "--device", "cpu", *settings

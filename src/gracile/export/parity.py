@@ -1,13 +1,14 @@
 """Whether an exported model answers as Gracile does, in figures."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gracile.errors import ExportError
+from gracile.errors import ExportError, MissingPartError
 from gracile.evaluation.metrics import cl_dice, dice
 from gracile.io import write_json
 
@@ -33,7 +34,7 @@ class ParityRow:
         engine: What ran the exported model.
         differing: Share of pixels or voxels of another class; None where there are no masks.
         dice: Of both masks, by structure.
-        cldice: Of both masks, by structure.
+        cldice: Of both flat masks, by structure; of volumes where scikit-image is installed.
         points_voxels: Largest distance of a point in voxels; infinite where one of both was not found. None where
             there are no points.
     """
@@ -55,10 +56,10 @@ class ParityRow:
         both = {
             structure: (np.isin(own, classes), np.isin(exported, classes)) for structure, classes in structures.items()
         }
-        return cls(
-            name, engine, float((own != exported).mean()), {key: dice(*masks) for key, masks in both.items()},
-            {key: cl_dice(*masks) for key, masks in both.items()},
-        )  # fmt: skip
+        dices, centers = {key: dice(*masks) for key, masks in both.items()}, {}
+        with suppress(MissingPartError):
+            centers = {key: cl_dice(*masks) for key, masks in both.items()}
+        return cls(name, engine, float((own != exported).mean()), dices, centers)
 
     @property
     def agrees(self) -> bool:

@@ -53,3 +53,14 @@ def disks(folder: Path, cases: int, gray: bool = True, value: int = 255) -> Path
         )
         Image.fromarray((member * value).astype(np.uint8)).save(folder / "labels" / f"{number:03d}.png")
     return folder
+
+
+def tubes(folder: Path, middle: int = 24, empty: int = 0, cases: int = 3) -> Path:
+    """Volumes with a bent tube from end to end; the first `empty` labels show nothing."""
+    generator, shape = np.random.default_rng(1), (48, 48, 100)
+    for number in range(cases):
+        grid = np.indices(shape)
+        bent = 24 + 4 * np.sin(grid[2] / 15 + number)
+        label = ((grid[0] - middle) ** 2 + (grid[1] - bent) ** 2 <= 9).astype(np.uint8) * (number >= empty)
+        write_volume_case(folder, f"case_{number}", generator.normal(0, 1, shape) + 3 * label, label)
+    return folder

@@ -6,14 +6,13 @@ import logging
 import os
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
-from gracile.cli import data, experiments, exporting, models, planning, service
+from gracile.cli import data, experiments, exporting, models, service, training
 from gracile.cli.options import (
     EXIT_CODES,
     AsJson,
@@ -28,9 +27,6 @@ from gracile.cli.options import (
 from gracile.cli.progress import Progress, print_summary
 from gracile.errors import GracileError, UsageError
 from gracile.names import MODELS, PROTOCOLS, RECIPES, VERSION, demo_folder
-
-_BEGUN = time.monotonic()
-"""When the command began, but for the start of Python itself."""
 
 
 class _Interruptible(TyperGroup):
@@ -53,7 +49,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
-app.add_typer(planning.app)
+app.add_typer(training.app)
 app.add_typer(experiments.app)
 app.add_typer(exporting.app)
 app.add_typer(service.app)
@@ -80,63 +76,6 @@ def _options(
 
 class _State:
     debug = False
-
-
-@app.command(cls=Loading)
-def train(
-    recipe: Annotated[
-        str,
-        typer.Argument(
-            help="A recipe's name, a .yaml file, or auto: planned for the data.", autocompletion=complete_recipe
-        ),
-    ],
-    data: Annotated[list[Path], typer.Argument(help="Data folders or CSV files of paths.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
-    settings: Setting = None,
-    minutes: Annotated[
-        float, typer.Option(min=0, help="Wall time of the whole command; 0: as the recipe says, auto half an hour.")
-    ] = 0,
-    start: Annotated[
-        str | None,
-        typer.Option("--from", help="Start from this bundle's weights.", autocompletion=complete_model),
-    ] = None,
-    cases: Annotated[str, typer.Option(help="Only these cases: comma-separated ids or file stems.")] = "",
-    exclude: Annotated[str, typer.Option(help="Without these cases.")] = "",
-    split: Annotated[
-        Path | None,
-        typer.Option(help="A split.json to use instead of drawing one, or a file of folds (nnU-Net's too)."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
-    folds: Annotated[
-        int | None,
-        typer.Option(help="Train so many models, each without its part of the subjects, and join them."),
-    ] = None,
-    final: Annotated[bool, typer.Option("--final", help="With --folds: train one more model on all cases.")] = False,
-) -> None:
-    """Train a recipe on labeled cases and write OUT/bundle."""
-    from gracile import api
-
-    bundle = api.train(
-        recipe,
-        data,
-        out,
-        settings=settings or (),
-        cases=cases,
-        exclude=exclude,
-        split=split,
-        start=start,
-        resume=resume,
-        minutes=minutes,
-        started=_BEGUN,
-        folds=folds,
-        final=final,
-        say=typer.echo,
-    )
-    if (out / "folds.csv").is_file():
-        typer.echo(f"Scores of held-back cases: {out / 'index.html'}")
-    typer.echo(f"Bundle: {bundle}")
-    if final:
-        typer.echo(f"Final model: {out / 'final' / 'bundle'}")
 
 
 @app.command(cls=Loading, epilog=EXIT_CODES)

@@ -1,6 +1,7 @@
 """Options that several commands have."""
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -9,6 +10,9 @@ from typer.core import TyperCommand
 
 from gracile.errors import UsageError
 from gracile.names import MODELS, PROTOCOLS, RECIPES, STUDIES
+
+BEGUN = time.monotonic()
+"""When the command began, but for the start of Python itself."""
 
 EXIT_CODES = (
     "Exit codes: 0 all went well; 1 an input failed (the others are written), or the data or model named cannot be "

@@ -5,7 +5,7 @@ Without such a row `gracile.runners.choice` takes bfloat16 for nothing.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from gracile.bundle import read_bundle, write_card
 from gracile.case import Case
 from gracile.data import CaseFiles, read_case
+from gracile.data.spread import spread
 from gracile.errors import GracileError
 from gracile.pipeline import Pipeline
 from gracile.result import Result
@@ -81,8 +82,11 @@ def engine_table(
             log.info("%s in %s is left out: %s", *way, error)
     answers: dict[Way, list[Result]] = {way: [] for way in pipelines}
     looked_at = []
-    for case in _spread(cases, most, seconds, lambda files: read_case(files, bundle.recipe)):
-        looked_at.append(case)
+    start = time.monotonic()
+    for number, files in enumerate(spread(cases)[:most]):
+        if seconds is not None and number >= FEWEST and time.monotonic() - start > seconds:
+            break
+        looked_at.append(case := read_case(files, bundle.recipe))
         for way, pipeline in pipelines.items():
             answers[way].append(pipeline(case))
     if not looked_at:
@@ -90,14 +94,6 @@ def engine_table(
     return {
         row_name(*way): agreement(looked_at, answers[right], found) for way, found in answers.items() if way != right
     }
-
-
-def _spread(cases: Sequence[CaseFiles], most: int, seconds: float | None, read: Any) -> Iterator[Case]:
-    start = time.monotonic()
-    for number, files in enumerate(cases[:: max(1, -(-len(cases) // most))]):
-        if seconds is not None and number >= FEWEST and time.monotonic() - start > seconds:
-            return
-        yield read(files)
 
 
 def agreement(cases: Sequence[Case], right: Sequence[Result], found: Sequence[Result]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gracile.bundle import read_bundle, write_card
 from gracile.data import CaseFiles
+from gracile.data.spread import spread
 from gracile.errors import GracileError
 from gracile.io import read_case_file
 from gracile.pipeline import Pipeline
@@ -51,14 +52,9 @@ def add_ordinary(
 def ordinary_of(
     pipeline: Pipeline, cases: Sequence[CaseFiles], most: int = MOST, seconds: float | None = None
 ) -> Ordinary:
-    """The ranges of the figures of cases, at most so many of them; empty where too few could be answered.
-
-    Where time is limited, one of every few cases comes first, so that those looked at are spread evenly all the same.
-    """
+    """The ranges of the figures of cases, at most so many of them; empty where too few could be answered."""
     figures, subjects, start = [], set(), time.monotonic()
-    chosen = list(cases[:: max(1, -(-len(cases) // most))])
-    stride = max(1, -(-len(chosen) // FEWEST))
-    for number, files in enumerate([one for first in range(stride) for one in chosen[first::stride]]):
+    for number, files in enumerate(spread(cases)[:most]):
         if seconds is not None and number >= FEWEST and time.monotonic() - start > seconds:
             break
         try:

@@ -108,17 +108,25 @@ def train(
     budget.crossfits = not validation or recipe.train.choose == "last"
     trained, figures = _fit_stages(stages, sides, recipe, transfers, source, out, budget)
     if is_first():
-        taught = [stage for stage in stages if stage.name in figures]
-        weights = {stage.name: stage.bundle_state() for stage in taught}
         learned = training if recipe.train.choose == "last" else [*training, *validation]
         card = model_card(trained, out, figures, transfers.values(), learned)
-        write_bundle(Bundle(recipe=trained, weights=weights, card=card), out / "bundle")
-        if recipe.trainer.graphs:
-            write_graphs([stage.cpu() for stage in taught], out / "bundle")
-            add_engine_table(out / "bundle", learned, budget.seconds_left)
-        add_ordinary(out / "bundle", learned, seconds=budget.seconds_left)
+        taught = [stage for stage in stages if stage.name in figures]
+        _write_bundle(trained, taught, card, learned, out / "bundle", budget)
         close_page(out, recipe)
     return out / "bundle"
+
+
+def _write_bundle(
+    recipe: Recipe, stages: Sequence[Learner], card: dict[str, Any], learned: Sequence[CaseFiles], folder: Path,
+    budget: TimeBudget,
+) -> None:  # fmt: skip
+    """Write what was learned, with its graphs and with what the cases that it learned from tell of it."""
+    weights = {stage.name: stage.bundle_state() for stage in stages}
+    write_bundle(Bundle(recipe=recipe, weights=weights, card=card), folder)
+    if recipe.trainer.graphs:
+        write_graphs([stage.cpu() for stage in stages], folder)
+        add_engine_table(folder, learned, budget.seconds_left)
+    add_ordinary(folder, learned, seconds=budget.seconds_left)
 
 
 def _fit_stages(

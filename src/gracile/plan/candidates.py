@@ -253,7 +253,8 @@ _PICTURE_NETWORKS = (
 def _picture(found: Fingerprint, rules: Rules, size: int, native: float, network: _Network) -> Candidate:
     scaled = found.shape * size / native
     # Where classes are drawn equally often, samples are patches around them.
-    whole = bool(np.prod(scaled) <= rules["largest_patch_2d"]) and found.rarest >= rules["rare_share"]
+    fits, rare = bool(np.prod(scaled) <= rules["largest_patch_2d"]), found.rarest < rules["rare_share"]
+    whole = fits and not rare
     side = np.ceil(scaled / 32).astype(int) * 32 if whole else np.array([256, 256])
     side = np.minimum(side, np.ceil(scaled / 32).astype(int) * 32)
     settings: Settings = {
@@ -263,11 +264,11 @@ def _picture(found: Fingerprint, rules: Rules, size: int, native: float, network
         "stages.segment.sampler.whole": whole,
     }
     across = float(np.min(found.thickness)) * size / native
+    too_large = "patches: whole pictures of this size would not fit into memory"
     reasons = {
         "prepare.diameter": f"pixels of the longer side: {across:.1f} across the thinnest structure",
-        "stages.segment.sampler.whole": "pictures of this size fit into memory as a whole"
-        if whole
-        else "patches: whole pictures of this size would not fit into memory",
+        "stages.segment.sampler.whole": too_large if not fits else "patches, around a rare class as often as others"
+        if rare else "pictures of this size fit into memory as a whole",
     }  # fmt: skip
     if network.name == "light-unet":
         settings["train.batch_size"] = 8

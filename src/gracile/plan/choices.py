@@ -1,11 +1,11 @@
 """What follows from the data alone, whatever the time: intensities, mirroring, losses, sampling, what is held back."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from gracile.plan.choice import Choice
 from gracile.plan.fingerprint import Fingerprint
 from gracile.plan.landmark_lengths import landmark_choices
 from gracile.plan.mirroring import why_not_mirrored
@@ -13,21 +13,6 @@ from gracile.plan.rules import Rules
 from gracile.plan.slender import is_slender
 from gracile.recipe import Recipe
 from gracile.recipe.sides import sided_pairs
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One setting of a recipe.
-
-    Args:
-        key: Its dotted name.
-        value: What it is set to.
-        why: In words.
-    """
-
-    key: str
-    value: Any
-    why: str
 
 
 def choices_for(found: Fingerprint, bare: Recipe, rules: Rules) -> tuple[list[Choice], list[str]]:

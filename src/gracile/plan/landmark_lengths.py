@@ -2,24 +2,22 @@
 
 import numpy as np
 
+from gracile.plan.choice import Choice
 from gracile.plan.fingerprint import Fingerprint
 
 COARSE = 64
 """Samples of the coarse copy along the volumes' longest side, at most."""
 
-FINEST_STEPS = 1.0
-"""Voxels that one sample of the fine look stands for."""
+SIZE = 32
+"""Samples of a fine patch's side."""
 
 
-def landmark_choices(found: Fingerprint) -> list:
+def landmark_choices(found: Fingerprint) -> list[Choice]:
     """Settings of the recipe points-3d in mm, with their reasons."""
-    from gracile.plan.choices import Choice
-
     spacing, extent = found.spacing, found.field_of
     coarse = float(max(extent.max() / COARSE, 2 * spacing.min()))
-    fine = float(max(spacing.min() * FINEST_STEPS, coarse / 8))
-    size = 32
-    reach = round(0.4 * (size - 1) * fine, 3)
+    fine = float(max(spacing.min(), coarse / 8))
+    reach = round(0.4 * (SIZE - 1) * fine, 3)
     patch = [int(max(16, min(72, np.ceil(side / coarse / 8) * 8))) for side in extent]
     return [
         Choice(
@@ -29,6 +27,7 @@ def landmark_choices(found: Fingerprint) -> list:
         ),
         Choice("stages.locate.width_mm", round(2 * coarse, 3), "two samples of the coarse copy"),
         Choice("stages.locate.patch", patch, "samples along each axis: most of a volume"),
+        Choice("stages.refine.size", SIZE, "samples of a side"),
         Choice("stages.refine.spacing_mm", round(fine, 4), f"mm, the volumes have {spacing.min():g}"),
         Choice("stages.refine.width_mm", round(1.5 * fine, 4), "one and a half samples"),
         Choice("stages.refine.reach_mm", reach, "as far as the coarse look may err"),

@@ -12,7 +12,7 @@ from gracile.errors import DataError, GracileError
 from gracile.io import write_json, write_text
 from gracile.plan.bare_recipe import bare_recipe
 from gracile.plan.candidates import Candidate, candidates_for
-from gracile.plan.choices import Choice, choices_for
+from gracile.plan.choices import choices_for
 from gracile.plan.commented import commented_yaml
 from gracile.plan.fingerprint import Fingerprint, take_fingerprint
 from gracile.plan.rules import Rules, read_rules
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 MINUTES = 30.0
 """A training is planned for, where nobody says how long."""
-
 
 TRAINING_SHARE = 0.9
 """Of the minutes that trainings have."""
@@ -273,6 +272,3 @@ def _reasons(tried: Sequence[Tried], minutes: float) -> dict[str, str]:
         f"{chosen.passes:.0f} times" + (f" ({others})" if others else "")
     )
     return {"stages.segment.network": why} | chosen.candidate.reasons
-
-
-__all__ = ["Choice", "Plan", "Tried", "make_plan"]

@@ -34,7 +34,9 @@ def test_a_plan_is_a_recipe_that_reads_back_with_a_reason_beside_each_choice(vol
     content = json.loads((tmp_path / "mine.json").read_text())
     assert content["fingerprint"]["touching"] == [["front", "back"]]
     assert content["candidates"][0]["seconds_per_step"] > 0
-    assert "What was chosen, and why" in (tmp_path / "mine.html").read_text()
+    page = (tmp_path / "mine.html").read_text()
+    assert "What was chosen, and why" in page
+    assert f'<td class="words">{plan.reasons["train.epochs"]}</td>' in page
 
 
 def test_the_patch_holds_the_structures(volumes: Path) -> None:

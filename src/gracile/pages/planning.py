@@ -35,7 +35,7 @@ def write_plan_page(path: Path, plan: Mapping[str, Any], title: str) -> Path:
 
 def _choices(plan: Mapping[str, Any]) -> ReportTable:
     rows = [[key, why] for key, why in plan["reasons"].items()]
-    return ReportTable("What was chosen, and why", ["setting", "reason"], rows)
+    return ReportTable("What was chosen, and why", ["setting", "reason"], rows, in_words=True)
 
 
 def _candidates(plan: Mapping[str, Any]) -> ReportTable:

@@ -39,11 +39,13 @@ class ReportTable:
         caption: What it shows.
         columns: Its headings; the first is that of the rows' names.
         rows: A name and the cells of each row.
+        in_words: Whether cells are sentences, which are broken into lines, not figures.
     """
 
     caption: str
     columns: list[str]
     rows: list[list[str]]
+    in_words: bool = False
 
 
 @dataclass

@@ -94,6 +94,44 @@ class LandmarkMaps(Mapping[str, np.ndarray]):
         return len(self._numbers)
 
 
+@dataclass(frozen=True)
+class Quality:
+    """How good an answer is predicted to be, as learned from answers to cases that the model had not seen.
+
+    Args:
+        score: What is predicted: ``dice`` or another score of the recipe's protocol, from 0 to 1, or ``mm``, the mean
+            error of landmarks.
+        predicted: Its value.
+        low: Lower end of the interval that holds the true value in nine cases of ten.
+        high: Upper end.
+        reasons: Words for what says most that it is worse than usual, at most two.
+        band: Half width of the band around the outline that holds the true outline in nine cases of ten; None where
+            that was not learned.
+        band_unit: ``mm`` where the case has a spacing, else ``px``.
+    """
+
+    score: str
+    predicted: float
+    low: float
+    high: float
+    reasons: tuple[str, ...] = ()
+    band: float | None = None
+    band_unit: str = ""
+
+    def summary(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        rounded = {
+            name: None if value is None else round(value, 4)
+            for name, value in (
+                ("predicted", self.predicted),
+                ("low", self.low),
+                ("high", self.high),
+                ("band", self.band),
+            )
+        }
+        return {"score": self.score, **rounded, "band_unit": self.band_unit, "reasons": list(self.reasons)}
+
+
 @dataclass
 class Result:
     """What a pipeline found in one case, on the input's own grid.
@@ -118,6 +156,8 @@ class Result:
         landmarks: Every landmark of the recipe in its order, found or not.
         landmark_maps: Probability of each landmark by its name, ``(*spatial)`` float32 on the input's grid, made when
             it is looked up; there when probabilities were asked for.
+        quality: How good the answer is predicted to be; None where that cannot be told, which a note says.
+        unlike: How unlike the model's training images the input is, 1 where flags begin; None where that is not known.
         measurements: What was measured.
         tables: Rows of plain values by the table's name, such as a cord's sections slice by slice; each is written as
             ``NAME_TABLE.csv``.
@@ -143,6 +183,8 @@ class Result:
     centerline: Centerline | None = None
     landmarks: list[Landmark] = field(default_factory=list)
     landmark_maps: Mapping[str, np.ndarray] = field(default_factory=LandmarkMaps)
+    quality: Quality | None = None
+    unlike: float | None = None
     measurements: list[Measurement] = field(default_factory=list)
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     marks: dict[str, Any] = field(default_factory=dict)
@@ -179,6 +221,8 @@ class Result:
             "gates": {name: round(value, 6) for name, value in self.gates.items()},
             "gate_decisions": self.gate_decisions,
             "agreement": None if self.agreement is None else round(self.agreement, 6),
+            "quality": None if self.quality is None else self.quality.summary(),
+            "unlike": None if self.unlike is None else round(self.unlike, 4),
             "landmarks": [landmark.summary() for landmark in self.landmarks],
             "measurements": [vars(m) for m in self.measurements],
             "marks": self.marks,

@@ -28,6 +28,8 @@ NOTHING: Record = {
     "gates": {},
     "gate_decisions": {},
     "agreement": None,
+    "quality": None,
+    "unlike": None,
     "landmarks": [],
     "measurements": [],
     "marks": {},
@@ -70,6 +72,8 @@ class RecordShape(TypedDict):
     gates: NotRequired[dict[Text, float | None]]
     gate_decisions: NotRequired[dict[Text, Any]]
     agreement: NotRequired[float | None]
+    quality: NotRequired[dict[Text, Any] | None]
+    unlike: NotRequired[float | None]
     landmarks: NotRequired[list[dict[Text, Any]]]
     measurements: NotRequired[list[MeasurementShape]]
     marks: NotRequired[dict[Text, Any]]

@@ -50,12 +50,25 @@ def case_row(record: Mapping[str, Any]) -> Row:
         "status": record["status"],
         "reason": record["reason"],
         "flags": "; ".join(record["flags"]),
+        **quality_columns(record),
     }
     row |= {f"gate.{name}": value for name, value in record["gates"].items()}
     row |= {f"decision.{name}": decided for name, decided in record["gate_decisions"].items()}
     for measurement in record["measurements"]:
         row.setdefault(measure_column(measurement), measurement["value"])
     return row
+
+
+def quality_columns(record: Mapping[str, Any]) -> Row:
+    """``predicted_quality``, ``predicted_low``, ``predicted_high`` and ``unlike``, as far as they are known.
+
+    Of landmarks ``predicted_mm`` takes the place of ``predicted_quality``, and the ends are in mm.
+    """
+    row: Row = {}
+    if quality := record.get("quality"):
+        name = "predicted_mm" if quality["score"] == "mm" else "predicted_quality"
+        row = {name: quality["predicted"], "predicted_low": quality["low"], "predicted_high": quality["high"]}
+    return row | ({"unlike": record["unlike"]} if record.get("unlike") is not None else {})
 
 
 def measurements_csv(case: str, measurements: Sequence[Mapping[str, Any]]) -> str:

@@ -2,8 +2,8 @@
 
     python benchmarks/large_volumes.py --out runs/large [--count 10] [--size 512 512 300] [--minutes 2]
 
-Prints how long the plan took, the most anonymous memory that training and prediction held (with their workers), and Dice
-of each class on a volume that was not trained on, so that a plan that fits memory by learning nothing shows. Linux only.
+Prints how long the plan took, the most anonymous memory that each command held with its workers, and Dice of each class
+on a volume that was not trained on, so that a plan that fits memory by learning nothing shows. Linux only.
 """
 
 import argparse

@@ -54,3 +54,12 @@ def test_no_cases_have_no_area():
 def test_every_risk_needs_a_confidence():
     with pytest.raises(ValueError, match="3 risks and 2 confidences"):
         aurc([1, 2, 3], [1, 2])
+
+
+def test_weights_make_subjects_count_once():
+    # two cases of one subject and one of another: the coverage goes 1/4, 1/2, 1
+    coverages, selective = risk_coverage([0.2, 0.4, 0.6], [3, 2, 1], weights=[0.5, 0.5, 1])
+    assert coverages == pytest.approx([0.25, 0.5, 1])
+    assert selective == pytest.approx([0.2, 0.3, 0.45])
+    assert aurc([0.2, 0.4, 0.6], [3, 2, 1], weights=[0.5, 0.5, 1]) == pytest.approx((0.2 + 0.3 + 2 * 0.45) / 4)
+    assert normalized_aurc([0.2, 0.4, 0.6], [3, 2, 1], weights=[0.5, 0.5, 1]) == 0

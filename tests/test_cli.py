@@ -1,5 +1,6 @@
 """The command line: starts fast, ends with the right code, and says errors in one sentence."""
 
+import csv
 import json
 import os
 import shutil
@@ -12,9 +13,11 @@ import pytest
 from PIL import Image
 
 from gracile import cli
+from gracile.io import write_labels
 from gracile.names import MODELS, MONAI_NETWORKS, NETWORKS, PROTOCOLS, RECIPES, VERSION, WINDOW_NETWORKS
 from gracile.recipe import read_recipe
 from tests.conftest import write_fundus_folder
+from tests.evaluation.predicted_qualities import quality, write_records
 
 HEAVY = ("torch", "lightning", "monai", "numpy", "scipy", "skimage", "pandas", "matplotlib", "PIL", "yaml", "optuna")
 
@@ -253,6 +256,34 @@ def test_evaluate_prints_a_table_and_writes_scores(gracile, fundus_folder, tmp_p
     assert "f1" in out
     assert json.loads((tmp_path / "scores.json").read_text())["summary"]["f1"]["mean"] == pytest.approx(1)
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 5
+
+
+def test_evaluate_judges_predicted_qualities(gracile, tmp_path):
+    for name, begin in {"good": 5, "poor": 10}.items():
+        for folder, first in (("truth", 4), ("run", begin)):
+            labels = np.zeros((24, 24), np.uint8)
+            labels[first:20, 4:20] = 1
+            write_labels(tmp_path / folder / f"{name}.png", labels)
+    write_records(tmp_path / "run", {"good": quality(0.9, 0.8, 1), "poor": quality(0.5, 0.4, 0.6)})
+    given = ("evaluate", tmp_path / "run", tmp_path / "truth", "--protocol", "segmentation", "--trust")
+    code, out, _ = gracile(*given, "--json", tmp_path / "scores.json", "--csv", tmp_path / "scores.csv")
+    assert code == 0
+    assert "normalized AURC" in out
+    trust = json.loads((tmp_path / "scores.json").read_text())["details"]["trust"]
+    assert trust["figures"]["normalized_aurc"]["mean"] == 0
+    with (tmp_path / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["predicted"], row["low"], row["high"], row["inside"]) for row in rows] == [
+        ("0.9", "0.8", "1.0", "1"), ("0.5", "0.4", "0.6", "0"),
+    ]  # fmt: skip
+    (tmp_path / "run" / "predictions.json").unlink()
+    code, _, error = gracile(*given)
+    assert code == 1
+    assert_one_sentence(error)
+    assert "gracile calibrate" in error
+    code, _, error = gracile(*given[:-1], "--failure", "0.5")
+    assert code == 2
+    assert "--trust" in error
 
 
 def test_evaluate_takes_the_classes_of_a_recipe_by_name_or_file(gracile, fundus_folder, tmp_path):

@@ -74,3 +74,12 @@ def test_lines_of_numbers_have_their_names_below_and_leave_out_what_is_none():
     assert svg.count('d="M') - svg.count('class="grid"') - svg.count('class="axis"') == 1 + len(curves)  # and the keys
     assert ">one</text>" in svg
     assert len(circles(line_chart(curves, "t", "x", "y"), "bin")) == 1
+
+
+def test_the_line_of_equal_values_needs_one_scale():
+    svg = dot_chart([Dot(0.2, 0.2), Dot(0.9, 0.5)], "t", "x", "y", diagonal=True)
+    (x, y), (other, lower) = circles(svg, "bin")
+    line = re.search(r'class="diagonal" d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', svg)
+    left, bottom, right, top = map(float, line.groups())
+    assert (x - left) / (right - left) == pytest.approx((bottom - y) / (bottom - top), abs=1e-3)
+    assert (other - left) / (right - left) > (bottom - lower) / (bottom - top)

@@ -27,6 +27,7 @@ from gracile.errors import UsageError
 from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation import evaluate as evaluate_folders
 from gracile.evaluation import gate_value as unchecked_gate_value
+from gracile.evaluation.scoring_options import require_trust
 from gracile.inference import Options as Options
 from gracile.inference import Summary, find_inputs, merge_shards
 from gracile.inference import predict as predict_inputs
@@ -247,6 +248,8 @@ def evaluate(
     windows: str | Path | Model | None = None,
     tolerance: float | None = None,
     absent: Literal["leave-out", "count"] | None = None,
+    trust: bool = False,
+    failure: float | None = None,
 ) -> Evaluation:
     """Score masks, classes or points against the truth; several folders of predictions are runs: mean and deviation.
 
@@ -271,12 +274,17 @@ def evaluate(
         tolerance: Of the normalized surface distance, in mm, of pictures in pixels; 1 when None.
         absent: With ``segmentation``: whether a class that neither truth nor prediction has is left out of means
             (``leave-out``, as when None) or counts as right (``count``).
+        trust: Whether to add how far the predicted qualities that the folders carry can be trusted:
+            ``details["trust"]``, a table, and columns of ``cases``. Each subject then counts once.
+        failure: With ``trust``: the score below which, or the error in mm above which, an answer is a failure; the
+            worst tenth of the cases when None.
     """
     if classes and recipe is not None:
         raise UsageError("Classes and a recipe are given.", "Give one of them: a recipe names the classes.")
     if report is not None:
         require_writable_file(report)
     rules = find_protocol(protocol)
+    require_trust(rules, trust, failure)
     runs = [Path(run) for run in ([predictions] if isinstance(predictions, str | Path) else predictions)]
     if windows is not None and not rules.of_points:
         raise UsageError(f"Protocol {rules.name} knows no windows.", "Leave --windows out.")
@@ -290,14 +298,14 @@ def evaluate(
         return evaluate_points(
             runs, Path(truth), wanted, missing=missing, images=Path(images) if images else None,
             report=Path(report) if report else None, groups=Path(groups) if groups else None,
-            windows=model.bundle if model is not None else None,
+            windows=model.bundle if model is not None else None, trust=trust, failure=failure,
         )  # fmt: skip
     named = rules.recipe if recipe is None else recipe
     ruling = named if isinstance(named, Recipe) else read_recipe(named)
     chosen = list(classes) if classes else ruling.classes
     found = labeled_cases(ruling, Path(truth)) if recipe is not None and rules.score_case is not None else []
     labels: Path | dict[str, Path] = {case.id: case.label for case in found if case.label} or Path(truth)
-    by_subject = {case.id: case.subject for case in found} if groups is None and rules.intervals else {}
+    by_subject = {case.id: case.subject for case in found} if groups is None and (rules.intervals or trust) else {}
     if images is not None and report is None:
         raise UsageError("Images are only used in a report.", "Name its file with --report.")
     files = {}
@@ -310,7 +318,8 @@ def evaluate(
         files = find_case_files(runs[0], Path(truth), Path(images), field, protocol, wanted_input)
     evaluation = evaluate_folders(
         runs, labels, protocol, classes=chosen, fov=fov, probabilities=probabilities, missing=missing,
-        groups=by_subject or groups, min_area=min_area, tolerance=tolerance, absent=absent,
+        groups=by_subject or groups, min_area=min_area, tolerance=tolerance, absent=absent, trust=trust,
+        failure=failure,
     )  # fmt: skip
     evaluation.notes += [*subjects_note(by_subject), *learned_notes(runs)]
     if report is not None and classifies:

@@ -45,6 +45,8 @@ def evaluate_points(
     report: Path | None = None,
     groups: Path | None = None,
     windows: "Bundle | None" = None,
+    trust: bool = False,
+    failure: float | None = None,
 ) -> Evaluation:
     """Score predicted points by the protocol ``landmarks``.
 
@@ -58,6 +60,8 @@ def evaluate_points(
         report: HTML file to write.
         groups: CSV with columns ``name`` and ``group``.
         windows: A model whose classification of windows is scored as well; the truth is a data set then.
+        trust: Whether to add how far the predicted errors that the folders carry can be trusted.
+        failure: With ``trust``: the mean error in mm above which an answer is a failure.
 
     Raises:
         DataError: What cannot be read, or does not meet.
@@ -65,7 +69,9 @@ def evaluate_points(
     """
     true = _truth(truth, recipe, images)
     names = recipe.landmark_names if recipe is not None else []
-    evaluation = evaluate_landmarks(runs, true.points, names, missing=missing, groups=groups)
+    evaluation = evaluate_landmarks(
+        runs, true.points, names, missing=missing, groups=groups, trust=trust, failure=failure
+    )
     evaluation.notes += learned_notes(runs)
     if windows is not None:
         from gracile.inference.window_scores import score_windows

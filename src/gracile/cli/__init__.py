@@ -239,6 +239,17 @@ def evaluate(
             autocompletion=complete_model,
         ),
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Also score the predicted quality that the predictions carry.")
+    ] = False,
+    failure: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SCORE",
+            help="With --trust: an answer below it, of landmarks above it in mm, is a failure [default: the worst "
+            "tenth].",
+        ),
+    ] = None,
 ) -> None:
     """Score masks, classes or points against the truth: gracile evaluate PREDICTIONS... TRUTH --protocol NAME."""
     from rich.console import Console
@@ -266,6 +277,8 @@ def evaluate(
         windows=windows,
         tolerance=tolerance,
         absent=absent,
+        trust=trust,
+        failure=failure,
     )
     Console().print(evaluation.table())
     for table in evaluation.more_tables():

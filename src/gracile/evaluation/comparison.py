@@ -1,42 +1,27 @@
 """Score folders of predictions against folders of truth."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from gracile.case import IGNORED
 from gracile.errors import DataError, UsageError
+from gracile.evaluation.bands import bands_held
 from gracile.evaluation.by_class import class_tables, summarize_classes
 from gracile.evaluation.classification import evaluate_classes
-from gracile.evaluation.label_files import label_files, read_prediction, read_truth, require_truths_size
+from gracile.evaluation.label_files import read_prediction, require_truths_size
+from gracile.evaluation.mask_files import MaskFiles, gather, named_truths, read_truth_and_region, region_source
 from gracile.evaluation.metrics import CaseScores
 from gracile.evaluation.outcome import Evaluation, summarize
 from gracile.evaluation.protocols import Protocol, find_protocol
-from gracile.evaluation.scoring_options import members_of, scoring_options, stated_rules
+from gracile.evaluation.quality_sources import ToldQualities, read_told_qualities
+from gracile.evaluation.scoring_options import members_of, require_trust, scoring_options, stated_rules
 from gracile.evaluation.structures import Absent
 from gracile.evaluation.tables import some as _some
-from gracile.io import pair_files, read_region
+from gracile.evaluation.trust_outcome import ToldRun, add_trust
 from gracile.io.masks import LabelClass
-from gracile.io.naming import REGION_FOLDERS, case_key, stem
-
-
-@dataclass(frozen=True)
-class _Files:
-    """The files of one case; per run a prediction (None when missing) and a probability map (None when not given)."""
-
-    name: str
-    truth: Path
-    region: Path | None
-    predictions: list[Path | None]
-    probabilities: list[Path | None]
-
-    @property
-    def shown(self) -> str:
-        """What messages call it: its file, or its name where that is not the file's."""
-        return self.truth.name if self.name == stem(self.truth) else self.name
+from gracile.io.naming import stem
 
 
 def evaluate(
@@ -52,6 +37,8 @@ def evaluate(
     min_area: int = 0,
     tolerance: float | None = None,
     absent: Absent | None = None,
+    trust: bool = False,
+    failure: float | None = None,
 ) -> Evaluation:
     """Score masks, whoever made them, against the truth; or classes, see `evaluate_classes`.
 
@@ -76,9 +63,12 @@ def evaluate(
         tolerance: Of the normalized surface distance, in mm, of pictures in pixels; 1 when None.
         absent: What becomes of a structure that neither truth nor prediction has: ``leave-out`` of the means of its
             case and of its class, or ``count`` as right. The first when None; of the protocol ``segmentation``.
+        trust: Whether to add how far the predicted qualities that the folders carry can be trusted, see `add_trust`.
+        failure: With ``trust``: the score below which an answer is a failure.
 
     Raises:
-        DataError: Files that are missing, unreadable, ambiguous or of another size than their truth.
+        DataError: Files that are missing, unreadable, ambiguous or of another size than their truth; with ``trust``
+            folders without predicted qualities.
         UsageError: An unknown protocol, an option that it does not know, or another number of probability folders than
             of runs.
     """
@@ -88,7 +78,10 @@ def evaluate(
     if rules.score_case is None and isinstance(truth, Mapping):
         raise UsageError(f"Protocol {rules.name} has no label files.", "Name a table or a folder.")
     run_folders = _as_list(predictions)
-    _require_its_options(rules, fov is not None or probabilities is not None, groups is not None, min_area)
+    _require_its_options(
+        rules, fov is not None or probabilities is not None, groups is not None and not trust, min_area
+    )
+    require_trust(rules, trust, failure)
     options = scoring_options(rules, tolerance, absent)
     if rules.score_case is None and not isinstance(truth, Mapping):
         if isinstance(groups, Mapping):
@@ -103,10 +96,11 @@ def evaluate(
             f"There are {len(run_folders)} runs and {len(run_probabilities)} folders of probabilities.",
             "Give one folder of probabilities for each run, in the same order.",
         )
-    truths = _named_truths(truth)
+    told = [read_told_qualities(folder) for folder in run_folders] if trust else []
+    truths = named_truths(truth)
     place = truths[0][1] if isinstance(truth, Mapping) else Path(truth)
-    regions = _region_source(rules, place, fov)
-    files, notes = _gather(run_folders, truths, regions, run_probabilities)
+    regions = region_source(rules, place, fov)
+    files, notes = gather(run_folders, truths, regions, run_probabilities)
     lacking = sorted({case.shown for case in files for path in case.predictions if path is None})
     if lacking and missing == "error":
         raise DataError(
@@ -125,11 +119,25 @@ def evaluate(
         evaluation.details = {**options, "by_class": by_class}
         evaluation.tables = class_tables(by_class, rules)
         evaluation.notes += stated_rules(class_rows, options)
+    if told:
+        add_trust(evaluation, _told_runs(told, files, classes), members, failure)
     return evaluation
 
 
+def _told_runs(
+    told: Sequence[ToldQualities], files: Sequence[MaskFiles], classes: Sequence[LabelClass]
+) -> list[ToldRun]:
+    """What each run told of the cases, which meet it by the names of their masks."""
+    runs = []
+    for run, own in enumerate(told):
+        names = {case.name: stem(path) for case in files if (path := case.predictions[run]) is not None}
+        cases = {case: own.cases[name] for case, name in names.items() if name in own.cases}
+        runs.append(ToldRun(own, cases, bands_held(files, run, cases, classes)))
+    return runs
+
+
 def _rows(
-    files: list[_Files], rules: Protocol, classes: Sequence[LabelClass], options: Mapping[str, Any]
+    files: list[MaskFiles], rules: Protocol, classes: Sequence[LabelClass], options: Mapping[str, Any]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """A row per case (and run), and one per case (and run) and class."""
     rows: list[dict[str, Any]] = []
@@ -157,95 +165,13 @@ def _as_list(folders: Path | str | Sequence[Path | str]) -> list[Path]:
     return [Path(folders)] if isinstance(folders, Path | str) else [Path(folder) for folder in folders]
 
 
-def _named_truths(truth: Path | str | Mapping[str, Path]) -> list[tuple[str, Path]]:
-    """The truth's files with the names of their cases."""
-    if isinstance(truth, Mapping):
-        return [(name, Path(path)) for name, path in truth.items()]
-    files = label_files(Path(truth))
-    if not files:
-        raise DataError(f"{truth} holds no label pictures or volumes.", "Check the folder.")
-    return [(stem(path), path) for path in files]
-
-
-def _region_source(rules: Protocol, truth: Path, fov: Path | str | None) -> Path | None:
-    if fov is not None or not rules.needs_region:
-        return None if fov is None else Path(fov)
-    found = region_folder(truth)
-    if found is None:
-        raise DataError(
-            f"Protocol {rules.name} needs the field of view, and there is no folder fov or mask beside {truth}.",
-            "Give it with --fov.",
-        )
-    return found
-
-
-def region_folder(truth: Path) -> Path | None:
-    """The folder of fields of view beside a folder (or file) of labels, if there is one."""
-    folder = (truth if truth.is_dir() else truth.parent).resolve()
-    return next((folder.parent / name for name in REGION_FOLDERS if (folder.parent / name).is_dir()), None)
-
-
-def _gather(
-    run_folders: list[Path],
-    named: list[tuple[str, Path]],
-    regions: Path | None,
-    run_probabilities: Sequence[Path | None],
-) -> tuple[list[_Files], list[str]]:
-    """Pair everything by name before anything is scored."""
-    truths = [path for _, path in named]
-    region_of = _all_paired(truths, label_files(regions), "field of view", regions) if regions is not None else {}
-    notes, predicted, mapped = [], [], []
-    for folder, maps in zip(run_folders, run_probabilities, strict=True):
-        offered = label_files(folder)
-        if not offered:
-            raise DataError(f"{folder} holds no predictions.", "Check the folder.")
-        pairs = _predictions_of(named, offered)
-        predicted.append(pairs)
-        unused = sorted(path.name for path in set(offered) - set(pairs.values()))
-        if unused:
-            notes.append(f"{folder.name}: {len(unused)} predictions have no truth: {_some(unused)}")
-        present = [path for path in truths if pairs[path] is not None]
-        paired = {}
-        if maps is not None:
-            paired = _all_paired(present, label_files(maps, (".npz",)), "probability map", maps)
-        mapped.append(paired)
-    files = [
-        _Files(
-            name, path, region_of.get(path), [pairs[path] for pairs in predicted], [pairs.get(path) for pairs in mapped]
-        )
-        for name, path in named
-    ]
-    return files, notes
-
-
-def _predictions_of(named: list[tuple[str, Path]], offered: list[Path]) -> dict[Path, Path | None]:
-    """The prediction of each truth: that of the case's own name, or the one whose name fits the truth's file."""
-    by_name = {case_key(path): path for path in offered} | {stem(path): path for path in offered}
-    found = {truth: by_name.get(name) for name, truth in named if name != stem(truth)}
-    return found | pair_files([truth for _, truth in named if truth not in found], offered)
-
-
-def _all_paired(truths: list[Path], offered: list[Path], role: str, source: Path) -> dict[Path, Path | None]:
-    pairs = pair_files(truths, offered)
-    lacking = sorted(path.name for path, other in pairs.items() if other is None)
-    if lacking:
-        raise DataError(f"{source} has no {role} for {_some(lacking)}.", "Add it, or check the file names.")
-    return pairs
-
-
 def _score(
-    case: _Files, rules: Protocol, classes: Sequence[LabelClass], options: Mapping[str, Any]
+    case: MaskFiles, rules: Protocol, classes: Sequence[LabelClass], options: Mapping[str, Any]
 ) -> list[CaseScores]:
     """Scores of one case, one for each run."""
     score_case = rules.score_case
     assert score_case is not None  # evaluate() sends protocols of classes elsewhere
-    truth = read_truth(case.truth, classes)
-    region = None if case.region is None else read_region(case.region)
-    if region is not None and case.region is not None:
-        require_truths_size(case.region, region.shape, truth)
-    if (ignored := truth.values == IGNORED).any():
-        region = ~ignored if region is None else region & ~ignored
-        truth.values[ignored] = 0
+    truth, region = read_truth_and_region(case, classes)
     names = [entry.name for entry in classes]
     scored = []
     for prediction_path, map_path in zip(case.predictions, case.probabilities, strict=True):

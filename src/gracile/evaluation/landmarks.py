@@ -20,7 +20,9 @@ from gracile.evaluation.bootstrap import percentile_interval, resampled_weights
 from gracile.evaluation.outcome import Evaluation, describe_runs
 from gracile.evaluation.point_scores import Met, point_scores
 from gracile.evaluation.point_sources import TruePoints, read_predicted_points
+from gracile.evaluation.quality_sources import ToldCase, ToldQualities, read_told_qualities
 from gracile.evaluation.tables import read_groups, some
+from gracile.evaluation.trust_outcome import ToldRun, add_trust
 
 HEADLINE = (
     "mean_error_mm", "median_error_mm", "sd_error_mm", "p95_error_mm", "within_0.5_mm", "within_1_mm", "within_2_mm",
@@ -51,6 +53,8 @@ def evaluate_landmarks(
     *,
     missing: Literal["error", "worst"] = "error",
     groups: Path | None = None,
+    trust: bool = False,
+    failure: float | None = None,
 ) -> Evaluation:
     """Score points against the truth; every true point counts.
 
@@ -60,14 +64,18 @@ def evaluate_landmarks(
         names: The landmarks to score; all that the truth names when empty.
         missing: What a case without prediction means: an error that names it, or that all of its points were missed.
         groups: CSV with columns ``name`` and ``group``.
+        trust: Whether to add how far the predicted errors that the folders carry can be trusted, see `add_trust`.
+        failure: With ``trust``: the mean error in mm above which an answer is a failure.
 
     Returns:
         The evaluation. Its ``cases`` have a row per case (and run), its ``classes`` a row per case and landmark;
         ``details["landmarks"]`` has each landmark's own scores.
 
     Raises:
-        DataError: What cannot be read, cases without prediction, or no true point.
+        DataError: What cannot be read, cases without prediction, or no true point; with ``trust`` folders without
+            predicted errors.
     """
+    told = [read_told_qualities(run) for run in runs] if trust else []
     chosen = list(names) or list(dict.fromkeys(name for case in truth.values() for name in case.points))
     cases = [name for name, case in truth.items() if any(landmark in case.points for landmark in chosen)]
     if not cases:
@@ -84,7 +92,7 @@ def evaluate_landmarks(
     known = [landmark for landmark in chosen if any(landmark in truth[name].points for name in cases)]
     notes = _notes(truth, cases, absent)
     rows = [{"landmark": name, **_of_landmark(scored, name)} for name in known]
-    return Evaluation(
+    evaluation = Evaluation(
         "landmarks",
         len(runs),
         [row for run, one in enumerate(scored) for row in _case_rows(cases, one, predicted[run], run, len(runs))],
@@ -95,6 +103,16 @@ def evaluate_landmarks(
         {"landmarks": rows},
         {"by landmark": [{name: row[name] for name in ("landmark", *SHOWN)} for row in rows]},
     )
+    if told:
+        runs_told = [ToldRun(own, _told_cases(own, truth)) for own in told]
+        add_trust(evaluation, runs_told, dict(zip(cases, members, strict=True)) if members else None, failure)
+    return evaluation
+
+
+def _told_cases(told: ToldQualities, truth: Mapping[str, TruePoints]) -> dict[str, ToldCase]:
+    """What was told of each case, by its own name or its volume's."""
+    own = {name: name if name in told.cases else case.file for name, case in truth.items()}
+    return {name: told.cases[other] for name, other in own.items() if other in told.cases}
 
 
 def _scored(

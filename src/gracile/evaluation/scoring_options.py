@@ -37,3 +37,17 @@ def stated_rules(class_rows: Sequence[dict[str, Any]], options: Mapping[str, Any
     if absent and options.get("absent") == "leave-out":
         notes.append(f"{absent} times a class was on neither side: left out of means (--absent count counts it as 1)")
     return notes
+
+
+def require_trust(rules: Protocol, trust: bool, failure: float | None) -> None:
+    """Raise UsageError where a protocol has nothing to trust, or a threshold is no score, or no error, of it."""
+    if trust and rules.score_case is None and not rules.of_points:
+        raise UsageError(f"Protocol {rules.name} scores no predicted quality.", "Leave --trust out.")
+    if failure is not None and not trust:
+        raise UsageError("A failure is looked for where trust is judged.", "Give --trust as well.")
+    points = rules.of_points
+    if failure is not None and not (failure > 0 if points else 0 < failure <= 1):
+        told = "an error above 0 mm" if points else "a score above 0, at most 1"
+        raise UsageError(
+            f"A failure is told by {told}, not by {failure:g}.", "Give it with --failure, or leave it out."
+        )

@@ -10,8 +10,9 @@ import numpy as np
 
 from gracile.errors import DataError
 from gracile.evaluation import Evaluation, Protocol, find_protocol
-from gracile.evaluation.comparison import region_folder
 from gracile.evaluation.label_files import label_files
+from gracile.evaluation.mask_files import region_folder
+from gracile.evaluation.trust_outcome import trust_title
 from gracile.geometry import Centerline, Grid
 from gracile.io import (
     is_volume,
@@ -178,7 +179,10 @@ def _named(score: str, value: float | None, rules: Protocol) -> tuple[str, float
 def _tables(evaluation: Evaluation) -> list[ReportTable]:
     """The scores of each class over all cases."""
     tables = []
+    trusted = trust_title(evaluation.details["trust"]) if "trust" in evaluation.details else ""
     for title, rows in evaluation.tables.items():
+        if title == trusted:
+            continue  # stands with its charts
         cells = [[value if isinstance(value, str) else number(value) for value in row.values()] for row in rows]
         tables.append(ReportTable(label(title), [label(name) for name in rows[0]], cells))
     return tables

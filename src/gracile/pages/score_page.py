@@ -8,6 +8,7 @@ from typing import Any
 from gracile.evaluation import Evaluation, find_protocol
 from gracile.evaluation.outcome import interval_text
 from gracile.pages.case_page import PICTURES, CasePage, counted
+from gracile.pages.trust_section import with_trust
 from gracile.report import ReportCase, relative_link, worst_first
 
 
@@ -73,7 +74,7 @@ def write_score_page(evaluation: Evaluation, path: Path, parts: ScoreParts, sett
         headline=parts.headline,
         means={name: (entry["mean"], entry.get("sd_cases")) for name, entry in evaluation.summary.items()},
         intervals=_intervals(evaluation),
-        **parts.content,
+        **with_trust(evaluation, parts.content),
     )
 
 

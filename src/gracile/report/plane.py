@@ -89,6 +89,7 @@ def dot_chart(
     log: bool = False,
     names: Sequence[str] = (),
     line: Sequence[tuple[float, float]] = (),
+    diagonal: bool = False,
 ) -> str:
     """Dots in a plane.
 
@@ -100,13 +101,18 @@ def dot_chart(
         log: Whether the axis to the right is logarithmic.
         names: The names along it, where it has names instead of numbers.
         line: A line through the plane, as steps.
+        diagonal: Whether both axes are one, with the line of equal values.
 
     Returns:
         An ``<svg>`` element to stand in HTML.
     """
     x_scale = Scale.around([dot.x for dot in dots], log, names)
     y_scale = Scale.around([dot.y for dot in dots])
+    if diagonal:
+        x_scale = y_scale = Scale.around([value for dot in dots for value in (dot.x, dot.y)])
     parts = _axes(x_scale, y_scale, x_label, y_label)
+    if diagonal:
+        parts.append(f'<path class="diagonal" d="M{_x(0):.1f} {_y(0):.1f}L{_x(1):.1f} {_y(1):.1f}"/>')
     places = [(_x(x_scale.place(x)), _y(y_scale.place(y))) for x, y in line]
     if places:
         steps = "".join(f"H{x:.1f}V{y:.1f}" for x, y in places[1:])

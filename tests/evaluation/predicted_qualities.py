@@ -1,0 +1,23 @@
+"""Run folders whose records carry predicted qualities, for tests."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def quality(predicted: float, low: float, high: float, *, score: str = "dice", **more: Any) -> dict[str, Any]:
+    return {"score": score, "predicted": predicted, "low": low, "high": high, "band": None, "band_unit": "",
+            "reasons": [], **more}  # fmt: skip
+
+
+def write_records(
+    folder: Path, qualities: Mapping[str, dict[str, Any] | None], unlike: Mapping[str, float] | None = None
+) -> None:
+    """A ``predictions.json`` with the quality of each case, None where it cannot be told."""
+    inputs = [
+        {"name": name, "status": "found", "quality": one, "unlike": (unlike or {}).get(name)}
+        for name, one in qualities.items()
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "predictions.json").write_text(json.dumps({"version": 1, "inputs": inputs}), encoding="utf-8")

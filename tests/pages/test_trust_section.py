@@ -38,7 +38,7 @@ def test_curve_and_scatter_stand_with_their_table(folders):
     assert "moved3: predicted 0.600, true 0.700" in text
     assert text.count("<caption>Trust in the predicted quality</caption>") == 1
     assert text.count('class="mark"') == 1  # the one outside its interval
-    assert "normalized AURC (0 best order, 1 random)" in text
+    assert "normalized AURC, 0 best 1 random" in text
 
 
 def test_pages_without_trust_have_none_of_it(folders):

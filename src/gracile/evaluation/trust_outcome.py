@@ -23,7 +23,7 @@ WORST_SHARE = 0.10
 """Share of the cases, those of the worst scores, that are failures where no threshold is stated."""
 
 FIGURES = {
-    "normalized_aurc": "normalized AURC (0 best order, 1 random)",
+    "normalized_aurc": "normalized AURC, 0 best 1 random",
     "aurc": "AURC",
     "aurc_best": "AURC of the best order",
     "aurc_random": "AURC of a random order",
@@ -33,10 +33,10 @@ FIGURES = {
     "interval_coverage": "intervals that hold (90 % meant)",
     "interval_width": "mean width of the intervals",
     "band_coverage": "bands that hold (90 % meant)",
-    "failures_seen": "failures seen among the 10 % most doubtful",
+    "failures_seen": "failures seen by looking at 10 %",
     "failures_seen_at_best": "the same in the best order",
-    "auroc_of_failures": "AUROC of failures, predicted quality",
-    "auroc_of_failures_unlike": "AUROC of failures, unlike",
+    "auroc_of_failures": "AUROC of failures by prediction",
+    "auroc_of_failures_unlike": "AUROC of failures by unlike",
 }
 """Each figure in words; the braces name the score."""
 
@@ -116,16 +116,17 @@ def trust_title(trust: Mapping[str, Any]) -> str:
 
 def trust_rows(trust: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The figures of ``details["trust"]`` as rows of a table."""
+    scored = "error" if trust["unit"] == "mm" else trust["scored"]
     return [
         {
-            "figure": words.format(trust["scored"]),
+            "figure": words.format(scored),
             "value": entry["mean"],
             **({"sd over runs": entry["sd_runs"]} if "sd_runs" in entry else {}),
             "95 % interval": interval_text(entry),
             "cases": entry["cases"],
         }
         for name, words in FIGURES.items()
-        if (entry := trust["figures"].get(name)) is not None
+        if (entry := trust["figures"].get(name)) is not None and entry["cases"]
     ]
 
 

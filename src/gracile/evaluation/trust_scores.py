@@ -109,9 +109,9 @@ def _area(risks: np.ndarray, doubts: np.ndarray, counts: np.ndarray, weights: np
     psi(K/w + 1))`` with the digamma function psi.
     """
     order, starts = _groups(doubts)
-    members = np.add.reduceat(counts[:, order], starts, axis=1)
-    weight = np.add.reduceat(weights[:, order], starts, axis=1)
-    summed = np.add.reduceat(weights[:, order] * risks[order], starts, axis=1)
+    members = _summed(counts[:, order], starts)
+    weight = _summed(weights[:, order], starts)
+    summed = _summed(weights[:, order] * risks[order], starts)
     before, summed_before = np.cumsum(weight, axis=1) - weight, np.cumsum(summed, axis=1) - summed
     mean = np.nan_to_num(ratio(summed, weight))
     place = np.nan_to_num(ratio(before * members, weight))  # K / w
@@ -125,8 +125,8 @@ def _failures_seen(cases: Judged, weights: np.ndarray) -> tuple[np.ndarray, np.n
     A group of one doubt on the border, or a single case, is looked at in part.
     """
     order, starts = _groups(-cases.doubts)
-    weight = np.add.reduceat(weights[:, order], starts, axis=1)
-    failed = np.add.reduceat(weights[:, order] * cases.failures[order], starts, axis=1)
+    weight = _summed(weights[:, order], starts)
+    failed = _summed(weights[:, order] * cases.failures[order], starts)
     whole, wrong = weight.sum(axis=1), failed.sum(axis=1)
     room = LOOKED_AT * whole[:, None] - (np.cumsum(weight, axis=1) - weight)
     part = np.clip(np.nan_to_num(ratio(room, weight)), 0, 1)
@@ -149,7 +149,7 @@ def _spearman(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> np.
 def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """``(rounds, cases)`` the mean rank of each case among all weights."""
     order, starts = _groups(values)
-    weight = np.add.reduceat(weights[:, order], starts, axis=1)
+    weight = _summed(weights[:, order], starts)
     middle = np.cumsum(weight, axis=1) - weight / 2
     ranks = np.empty(weights.shape)
     ranks[:, order] = np.repeat(middle, np.diff(starts, append=len(order)), axis=1)
@@ -161,6 +161,11 @@ def _groups(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     return order, np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+
+
+def _summed(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """``(rounds, groups)`` sums of ``(rounds, cases)`` in order."""
+    return values if len(starts) == values.shape[1] else np.add.reduceat(values, starts, axis=1)
 
 
 def _differ(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

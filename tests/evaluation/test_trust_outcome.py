@@ -12,6 +12,7 @@ from gracile.geometry import PointList
 from gracile.io import write_points
 from gracile.recipe import read_recipe
 from tests.evaluation.predicted_qualities import quality, write_records
+from tests.volumes_on_disk import write_nifti
 
 CLASSES = read_recipe("structure-2d").classes
 SHIFTS = {"a": 0, "b": 1, "c": 3, "d": 8}
@@ -203,6 +204,28 @@ def test_bands_in_mm_need_a_pixel_size(folders):
     evaluation = judge(folders)
     assert figures(evaluation)["band_coverage"] is None
     assert any("4 of 4 bands are not checked" in note for note in evaluation.notes)
+
+
+def test_the_pixel_size_is_that_of_the_picture_that_was_predicted(folders):
+    told = {name: one | {"band": 1.5, "band_unit": "mm"} for name, one in PREDICTED.items()}
+    write_records(folders / "run", told, images=folders / "truth")
+    for name in SHIFTS:
+        (folders / "truth" / f"{name}.json").write_text('{"pixel_spacing_mm": [0.5, 0.5]}', encoding="utf-8")
+    rows = {row["case"]: row for row in judge(folders).cases}
+    assert [rows[name]["band_holds"] for name in "abcd"] == [1, 1, 1, 0]  # moved by 0, 0.5, 1.5 and 4 mm
+
+
+def test_bands_of_volumes_are_in_their_mm(tmp_path):
+    for folder, first in (("truth", 4), ("run", 6)):
+        labels = np.zeros((16, 16, 16), np.uint8)
+        labels[first : first + 6, 4:10, 4:10] = 1
+        (tmp_path / folder).mkdir()
+        for name in "ab":
+            write_nifti(tmp_path / folder / f"{name}.nii.gz", labels, np.diag([2.0, 1, 1, 1]))
+    write_records(tmp_path / "run", {
+        name: quality(0.7, 0.5, 0.9, band=band, band_unit="mm") for name, band in {"a": 3.0, "b": 4.0}.items()
+    })  # fmt: skip
+    assert [row["band_holds"] for row in judge(tmp_path).cases] == [0, 1]  # moved by two voxels of 2 mm
 
 
 def test_several_runs_are_averaged(folders):

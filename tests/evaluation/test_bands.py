@@ -38,11 +38,12 @@ def test_each_structure_has_its_own_outline():
     assert share_in_band(truth, swapped, 3, 5) == 0
 
 
-def test_missed_and_false_structures_lie_in_no_band():
+def test_a_missed_structure_lies_in_no_band_and_a_false_one_has_no_true_outline():
     empty = np.zeros((40, 40), np.uint8)
     assert share_in_band(square(5, 5), empty, 2, 50) == 0
-    assert share_in_band(empty, square(5, 5), 2, 50) == 0
+    assert share_in_band(empty, square(5, 5), 2, 50) is None
     assert share_in_band(square(5, 5) + square(25, 25, 2), square(5, 5), 3, 50) == 0.5
+    assert share_in_band(square(5, 5), square(5, 5) + square(25, 25, 2), 3, 50) == 1
     assert share_in_band(empty, empty, 2, 50) is None
 
 

@@ -34,8 +34,7 @@ def share_in_band(
 ) -> float | None:
     """Share of the true outlines that lies within a band around the predicted ones, each structure to its own.
 
-    The samples of the outlines of all structures count alike. Of a structure that only one side has, the outline that
-    is there counts, and nothing of it lies within: there is no true one near what was painted, or none painted near it.
+    The samples of the true outlines of all structures count alike; of a structure that was missed none lies within.
 
     Args:
         truth: ``(*spatial)`` class indices.
@@ -46,7 +45,7 @@ def share_in_band(
         spacing: Distance in mm between samples along each axis, or None.
 
     Returns:
-        The share, or None where neither side has any structure: there is no outline then.
+        The share, or None where there is no true outline, as of a false alarm: no band could hold it.
     """
     held = whole = 0
     for true, found in structure_masks(truth, prediction, classes, region):
@@ -54,10 +53,8 @@ def share_in_band(
         if gaps is not None:
             held += int((gaps.truth <= band + _ROUNDING).sum())
             whole += gaps.truth.size
-        elif true.any() or found.any():
-            one = true | found
-            alone = surface_gaps(one, one, spacing)
-            whole += alone.truth.size if alone is not None else 0
+        elif (missed := surface_gaps(true, true, spacing)) is not None:
+            whole += missed.truth.size
     return held / whole if whole else None
 
 

@@ -255,8 +255,8 @@ def _counted(
     banded = sum(case.band is not None for case in told)
     if unchecked := banded - sum(len(run.bands) for run in runs):
         notes.append(
-            f"trust: {unchecked} of {banded} bands are not checked: there is no outline, or a band in mm and no known "
-            "pixel size"
+            f"trust: {unchecked} of {banded} bands are not checked: there is no true outline, as of a false alarm, or "
+            "no known pixel size"
         )
     if score.endswith(_ERROR):
         notes.append("trust: a case's error is the mean over its points that were found")

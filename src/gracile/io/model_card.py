@@ -7,13 +7,21 @@ from gracile.recipe import Recipe
 LEARNED_FROM = "learned_from"
 """Under this a card has the checksums of the images that it was trained on, by `gracile.data.image_checksum`."""
 
+GATE_PROMISES = "gate_promises"
+"""Under this a card tells what each gate's threshold is good for, by `gracile.trust.Calibration`."""
+
+GATE_SCORES = "gate_scores"
+"""Under this a card has what each gate said of the people it was calibrated on, by `gracile.trust.GateScores`."""
+
+_FOR_MACHINES = (LEARNED_FROM, GATE_SCORES)
+
 
 def card_text(recipe: Recipe, card: dict[str, Any]) -> str:
     """The model card as Markdown, for people."""
     lines = [f"# {recipe.title}", "", recipe.summary, ""]
     for heading, content in card.items():
-        if heading == LEARNED_FROM:
-            continue  # for machines
+        if heading in _FOR_MACHINES:
+            continue
         lines += [f"## {heading.replace('_', ' ').capitalize()}", ""]
         if isinstance(content, dict) and content and all(isinstance(row, dict) for row in content.values()):
             lines += _table(content)

@@ -111,6 +111,7 @@ def train(
         learned = training if recipe.train.choose == "last" else [*training, *validation]
         card = model_card(trained, out, figures, transfers.values(), learned)
         taught = [stage for stage in stages if stage.name in figures]
+        add_told(card, taught)
         _write_bundle(trained, taught, card, learned, out / "bundle", budget)
         close_page(out, recipe)
     return out / "bundle"
@@ -178,6 +179,15 @@ def _crossfit(
         log.warning("The stage %r stays uncalibrated: every part lacks a kind of frame in the others.", stage.name)
         return {}
     return stage.calibrate_by(judged)
+
+
+def add_told(card: dict[str, Any], stages: Sequence[Learner]) -> None:
+    """Add to a card what each stage has to tell, by its name in each section, before the card's limits."""
+    limits = card.pop("limits")
+    for stage in stages:
+        for section, content in stage.told().items():
+            card.setdefault(section, {})[stage.name] = content
+    card["limits"] = limits
 
 
 def begin_stages(recipe: Recipe, source: Bundle | None) -> tuple[list[Learner], dict[str, Transfer]]:

@@ -84,7 +84,16 @@ class GateSpec(StageBase):
     magnitude: float = Field(5.0, ge=0, le=10, description="how strong these operations are")
     per_case: int = Field(1, ge=1, description="samples of an epoch by case; classes are drawn equally often")
     masks: float = Field(0.0, ge=0, description="weight of what masks teach the map of a network map:NAME")
-    recall: float = Field(0.99, gt=0, le=1, description="share of present frames that the operating point lets pass")
+    recall: float = Field(
+        0.95,
+        gt=0,
+        le=1,
+        description="share of present frames that the operating point lets pass, in the mean over people",
+    )
+    promise: Literal["average", "confidence"] = Field(
+        "average", description="in which form that is promised of people who were not seen"
+    )
+    confidence: float = Field(0.95, gt=0, lt=1, description="of the form confidence")
     crossfit: int = Field(
         3,
         ge=0,

@@ -6,13 +6,44 @@ from typing import Any
 
 import numpy as np
 
-from gracile.recipe import Recipe
-from gracile.recipe.stages import PRESENT
+from gracile.errors import DataError
+from gracile.recipe import GateSpec, Recipe
+from gracile.recipe.stages import NO, PRESENT, YES
 from gracile.runners.base import Runner
 from gracile.stages.base import Finding, Stage, State
 from gracile.stages.views import softmax
 from gracile.transforms import Prepared
 from gracile.transforms.frames import Frame
+
+
+def kind_shown(spec: GateSpec, members: Sequence[int], case: Prepared) -> int | None:
+    """Index of the kind of frame that a case is, by its data; None where they do not say.
+
+    Args:
+        spec: The gate.
+        members: Indices of its structures among the recipe's classes.
+        case: With its truth, where it has one.
+
+    Raises:
+        DataError: Its frame class is none of this gate's.
+    """
+    if spec.classes:
+        return _named(spec, case.frame_class) if case.frame_class else None
+    if case.frame_class:
+        word = case.frame_class.casefold()
+        if word in (*YES, *NO):
+            return int(word in YES)
+        return int(word in (name.casefold() for name in spec.structures))
+    if case.truth is None:
+        return None
+    return int(float(case.truth[list(members)].sum()) > spec.smallest)
+
+
+def _named(spec: GateSpec, name: str) -> int:
+    folded = [kind.casefold() for kind in spec.classes]
+    if name.casefold() not in folded:
+        raise DataError(f"There is no frame class {name!r}.", f"The gate tells {', '.join(spec.classes)} apart.")
+    return folded.index(name.casefold())
 
 
 class GateStage(Stage):
@@ -29,6 +60,8 @@ class GateStage(Stage):
         super().__init__(spec, recipe, run, state)
         self.classes: list[str] = spec.kinds
         self.members = [recipe.class_names.index(name) for name in spec.structures]
+        self.open_for = [self.classes.index(name) for name in spec.present or [PRESENT]]
+        self.temperature = float(self.state["temperature"])
         self.threshold = float(self.state["threshold"])
         self.peers: list[GateStage] = []
 
@@ -42,15 +75,17 @@ class GateStage(Stage):
         frame = Frame.around(prepared.image.shape[-2:], self.spec.size)
         return self.run(frame.place(np.asarray(prepared.image, dtype=np.float32))[None])[0]
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities ``(..., classes)``, the training frames' shares as prior."""
-        uniform = math.log(len(self.classes))
-        return softmax((logits + self.state["log_prior"] + uniform) / self.state["temperature"], axis=-1)
+    def with_prior(self, logits: np.ndarray) -> np.ndarray:
+        """``(..., classes)`` logits with the training frames' shares as prior."""
+        return logits + self.state["log_prior"] + math.log(len(self.classes))
+
+    def probabilities(self, logits: np.ndarray, temperature: float | None = None) -> np.ndarray:
+        """Calibrated probabilities ``(..., classes)``, by another temperature than its own if asked."""
+        return softmax(self.with_prior(logits) / (temperature or self.temperature), axis=-1)
 
     def presence(self, probabilities: np.ndarray) -> np.ndarray:
         """``(...,)`` probability that the structures are there."""
-        open_for = self.spec.present or [PRESENT]
-        return probabilities[..., [self.classes.index(name) for name in open_for]].sum(axis=-1)
+        return probabilities[..., self.open_for].sum(axis=-1)
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         if not self.spec.enabled:

@@ -1,6 +1,20 @@
-"""What a person should look at before an answer is believed: flags about one case, its input and its answer."""
+"""How far an answer can be trusted: flags about one case, its input and its answer; and what is promised of a gate."""
 
 from gracile.trust.case_flags import case_figures, case_flags
+from gracile.trust.gate_calibration import Calibration, calibrated
+from gracile.trust.gate_scores import GateScores
 from gracile.trust.ordinary import Ordinary, Range
+from gracile.trust.promise import Promise, Wish, promised
 
-__all__ = ["Ordinary", "Range", "case_figures", "case_flags"]
+__all__ = [
+    "Calibration",
+    "GateScores",
+    "Ordinary",
+    "Promise",
+    "Range",
+    "Wish",
+    "calibrated",
+    "case_figures",
+    "case_flags",
+    "promised",
+]

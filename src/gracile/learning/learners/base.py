@@ -154,6 +154,10 @@ class Learner(nn.Module, ABC):
         """The kinds of cases that a stage must have seen to judge others; empty where it needs none."""
         return set()
 
+    def told(self) -> dict[str, Any]:
+        """What the card of its bundle tells of it, by the card's sections."""
+        return {}
+
     def bundle_state(self) -> dict[str, Tensor]:
         """The weights that a bundle stores: all that is needed to apply the stage."""
         left_out = only_trained_with(self)

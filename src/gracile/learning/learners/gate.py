@@ -1,5 +1,6 @@
 """How the gate stage learns, and how its temperature and its operating point are chosen."""
 
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,23 +11,22 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from gracile.errors import DataError
+from gracile.io.model_card import GATE_PROMISES, GATE_SCORES
 from gracile.learning.learners.base import Answering, Batch, Exported, Learner
 from gracile.losses.overlap import BinaryDice
 from gracile.networks.classifiers import build_classifier
 from gracile.networks.map_classifier import MapClassifier
 from gracile.recipe import GateSpec, Recipe
-from gracile.recipe.stages import NO, PRESENT, YES
 from gracile.samples.frame_augment import augment_frame
 from gracile.samples.frames import WholeImageSamples
 from gracile.samples.patches import WholeSamples
 from gracile.samples.randomness import sample_generator
-from gracile.stages.gate import GateStage
+from gracile.stages.gate import GateStage, kind_shown
 from gracile.transforms import Prepared
 from gracile.transforms.frames import Frame
+from gracile.trust import Calibration, GateScores, Wish, calibrated
 
-Judged = tuple[np.ndarray, np.ndarray]
-"""Logits ``(cases, classes)``, classes equally frequent, and targets ``(cases,)``."""
+log = logging.getLogger(__name__)
 
 
 class GateLearner(Learner):
@@ -34,8 +34,11 @@ class GateLearner(Learner):
 
     Classes are drawn equally often while it learns; applying it, the training frames' own shares come back in as a
     prior. Probabilities are calibrated by one temperature (Guo et al., On Calibration of Modern Neural Networks,
-    ICML 2017), and the operating point is the highest threshold that lets the stated share of present frames pass;
-    both are chosen on held-back cases and stored with the weights.
+    ICML 2017), and the operating point is the highest threshold that keeps what the recipe wishes to promise, see
+    `gracile.trust.promise`; both are chosen on people that were held back and stored with the weights.
+
+    Attributes:
+        calibration: How they were chosen; None before.
     """
 
     choosing = ("validation_loss", "min")
@@ -58,6 +61,7 @@ class GateLearner(Learner):
         self.log_prior: Tensor
         self.temperature: Tensor
         self.threshold: Tensor
+        self.calibration: Calibration | None = None
 
     @property
     def taught(self) -> MapClassifier | None:
@@ -86,22 +90,7 @@ class GateLearner(Learner):
         Raises:
             DataError: Its frame class is none of this gate's.
         """
-        if self.spec.classes:
-            return self._named(case.frame_class) if case.frame_class else None
-        if case.frame_class:
-            word = case.frame_class.casefold()
-            if word in (*YES, *NO):
-                return int(word in YES)
-            return int(word in (name.casefold() for name in self.spec.structures))
-        if case.truth is None:
-            return None
-        return int(float(case.truth[self.members].sum()) > self.spec.smallest)
-
-    def _named(self, name: str) -> int:
-        folded = [c.casefold() for c in self.classes]
-        if name.casefold() not in folded:
-            raise DataError(f"There is no frame class {name!r}.", f"The gate tells {', '.join(self.classes)} apart.")
-        return folded.index(name.casefold())
+        return kind_shown(self.spec, self.members, case)
 
     def answer_names(self) -> list[str]:
         return self.classes
@@ -144,35 +133,39 @@ class GateLearner(Learner):
     def calibrate(self, cases: Sequence[Prepared]) -> dict[str, float]:
         return self.calibrate_by([self.judged(cases)]) if cases else {}
 
-    def judged(self, cases: Sequence[Prepared]) -> Judged:
-        """Logits of whole cases as they are, in float32 as they are applied everywhere, and their targets."""
+    def judged(self, cases: Sequence[Prepared]) -> GateScores:
+        """What it says of whole cases as they are, in float32 as it is applied everywhere."""
         stage = self.applied()
         assert isinstance(stage, GateStage)
-        return np.stack([stage.logits(case) for case in cases]), np.array([self.target(case) for case in cases])
+        subjects = [case.subject or f"unknown {number}" for number, case in enumerate(cases)]
+        targets = np.array([self.target(case) for case in cases])
+        return GateScores(np.array(subjects, dtype=str), targets, np.stack([stage.logits(case) for case in cases]))
 
-    def calibrate_by(self, judged: Sequence[Judged]) -> dict[str, float]:
+    def calibrate_by(self, judged: Sequence[GateScores]) -> dict[str, float]:
         """Choose temperature and threshold by what was said of cases that were not learned from.
 
         Returns:
-            ``temperature``, ``threshold``, and at that threshold ``recall`` and ``false_alarm_rate`` on these cases.
+            The figures of `gracile.trust.gate_calibration.Calibration`.
         """
-        logits, targets = (np.concatenate(column) for column in zip(*judged, strict=True))
-        uniform = math.log(len(self.classes))
-        self.temperature.fill_(
-            best_temperature(torch.from_numpy(logits) + self.log_prior.cpu() + uniform, torch.from_numpy(targets))
-        )
         stage = self.applied()
         assert isinstance(stage, GateStage)
-        presence = stage.presence(stage.probabilities(logits)).astype(np.float32)
-        open_for = [self.classes.index(name) for name in self.spec.present or [PRESENT]]
-        positive = np.isin(targets, open_for)
-        figures = {"temperature": float(self.temperature), "calibrated_on": float(len(targets))}
-        if positive.any():
-            self.threshold.fill_(operating_point(torch.from_numpy(presence[positive]), self.spec.recall))
-            figures["recall"] = float((presence[positive] >= float(self.threshold)).mean())
-        if not positive.all():
-            figures["false_alarm_rate"] = float((presence[~positive] >= float(self.threshold)).mean())
-        return {**figures, "threshold": float(self.threshold)}
+        chosen = calibrated(
+            [stage], [GateScores.joined(judged)], Wish(self.spec.recall, self.spec.promise, self.spec.confidence)
+        )
+        self.temperature.fill_(chosen.temperatures[0])
+        self.threshold.fill_(chosen.threshold)
+        self.calibration = chosen
+        for sentence in chosen.sentences if not chosen.is_promised else chosen.sentences[1:]:
+            log.warning("The gate %r: %s", self.name, sentence)
+        return chosen.figures
+
+    def told(self) -> dict[str, Any]:
+        if self.calibration is None:
+            return {}
+        return {
+            GATE_PROMISES: self.calibration.as_card(),
+            GATE_SCORES: self.calibration.scores[0].as_card(self.classes),
+        }
 
 
 def framed(images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -226,26 +219,3 @@ class GateSamples(Dataset[Batch]):
         there = truth[self.members].sum(dim=0, keepdim=True)
         known = truth.sum(dim=0, keepdim=True) > 0.5  # what is ignored is of no class
         return {"truth": torch.cat([1.0 - there, there]), "region": region * known}
-
-
-def best_temperature(logits: Tensor, targets: Tensor) -> float:
-    """The temperature from 0.05 to 20 with the smallest cross-entropy on ``(cases, classes)`` logits.
-
-    The cross-entropy is convex in the inverse temperature; a fine logarithmic grid is exact enough and cannot diverge.
-    """
-    grid = torch.logspace(math.log10(0.05), math.log10(20), 400)
-    entropies = torch.stack([functional.cross_entropy(logits / temperature, targets) for temperature in grid])
-    return float(grid[int(entropies.argmin())])
-
-
-def operating_point(presence: Tensor, recall: float) -> float:
-    """The highest threshold at which at least the stated share of present frames passes.
-
-    Args:
-        presence: ``(frames,)`` probabilities of frames in which the structures are there.
-        recall: Share that must pass.
-    """
-    ordered = presence.sort().values
-    missed = math.floor((1.0 - recall) * len(ordered) + 1e-9)
-    # A little below the frame that must pass: rounding differs between machines.
-    return float(ordered[missed]) * (1.0 - 1e-3)

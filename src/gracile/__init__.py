@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Answer,
         Model,
         Options,
+        calibrate,
         compare,
         evaluate,
         explain,
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
 
 _PLACES = {
     **dict.fromkeys(
-        ("Answer", "Model", "Options", "compare", "evaluate", "explain", "export", "few_shot", "gate_value", "load",
-         "merge", "plan", "predict", "table", "train", "tune"),
+        ("Answer", "Model", "Options", "calibrate", "compare", "evaluate", "explain", "export", "few_shot",
+         "gate_value", "load", "merge", "plan", "predict", "table", "train", "tune"),
         "gracile.api",
     ),
     "Case": "gracile.case",
@@ -59,8 +60,8 @@ _PLACES = {
 
 __all__ = [
     "Answer", "Case", "Client", "GracileError", "Model", "Options", "Recipe", "Result", "__version__",
-    "compare", "evaluate", "explain", "export", "few_shot", "gate_value", "load", "merge", "plan", "predict",
-    "read_recipe", "table", "train", "tune",
+    "calibrate", "compare", "evaluate", "explain", "export", "few_shot", "gate_value", "load", "merge", "plan",
+    "predict", "read_recipe", "table", "train", "tune",
 ]  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gracile.api.answer import Answer as Answer
 from gracile.api.arguments import checked
+from gracile.api.calibrating import Calibrated as Calibrated
+from gracile.api.calibrating import calibrate as calibrate
 from gracile.api.checking import check_data as check_data
 from gracile.api.checking import check_recipe as check_recipe
 from gracile.api.experiments import compare as compare

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from gracile.cli import data, experiments, exporting, models, service, training
+from gracile.cli import calibrating, data, experiments, exporting, models, service, training
 from gracile.cli.options import (
     EXIT_CODES,
     AsJson,
@@ -50,6 +50,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(training.app)
+app.add_typer(calibrating.app)
 app.add_typer(experiments.app)
 app.add_typer(exporting.app)
 app.add_typer(service.app)

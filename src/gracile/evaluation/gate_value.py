@@ -22,9 +22,11 @@ class GateValue:
         rows: Per score ``score``, ``gated``, ``ungated`` (means, None where undefined), ``difference`` (gated minus
             ungated) and ``interval95`` of the difference, by resampling the cases in which both are defined; None
             where the two are defined in different cases, as with the area of false alarms.
+        digits: Behind the point in tables.
     """
 
     rows: list[dict[str, Any]]
+    digits: int = 4
 
     def table(self) -> "Table":
         """The rows as a table for the terminal."""
@@ -33,23 +35,24 @@ class GateValue:
         table = Table(title="With and without the gate")
         for index, title in enumerate(("score", *_COLUMNS, "95 % interval")):
             table.add_column(title, justify="right" if index else "left")
-        for row in self._texts():
+        for row in self.texts():
             table.add_row(*row)
         return table
 
     def markdown(self) -> str:
         """The rows as a table for a document."""
         head = f"| score | {' | '.join(_COLUMNS)} | 95 % interval |\n|---|{'--:|' * (len(_COLUMNS) + 1)}\n"
-        return head + "".join(f"| {' | '.join(row)} |\n" for row in self._texts())
+        return head + "".join(f"| {' | '.join(row)} |\n" for row in self.texts())
 
-    def _texts(self) -> list[tuple[str, ...]]:
-        texts = []
+    def texts(self) -> list[list[str]]:
+        """The rows as tables show them."""
+        texts, digits = [], self.digits
         for row in self.rows:
             ends = row["interval95"]
-            interval = "-" if ends is None else f"{ends[0]:+.4f} to {ends[1]:+.4f}"
-            plain = ["-" if row[name] is None else f"{row[name]:.4f}" for name in _COLUMNS[:2]]
-            difference = "-" if row["difference"] is None else f"{row['difference']:+.4f}"
-            texts.append((row["score"], *plain, difference, interval))
+            interval = "-" if ends is None else f"{ends[0]:+.{digits}f} to {ends[1]:+.{digits}f}"
+            plain = ["-" if row[name] is None else f"{row[name]:.{digits}f}" for name in _COLUMNS[:2]]
+            difference = "-" if row["difference"] is None else f"{row['difference']:+.{digits}f}"
+            texts.append([row["score"], *plain, difference, interval])
         return texts
 
 

@@ -13,7 +13,10 @@ GATE_PROMISES = "gate_promises"
 GATE_SCORES = "gate_scores"
 """Under this a card has what each gate said of the people it was calibrated on, by `gracile.trust.GateScores`."""
 
-_FOR_MACHINES = (LEARNED_FROM, GATE_SCORES)
+CALIBRATED_ON = "calibrated_on"
+"""Under this a card has the checksums of the images that a site calibrated it on; as `LEARNED_FROM`."""
+
+_FOR_MACHINES = (LEARNED_FROM, GATE_SCORES, CALIBRATED_ON)
 
 
 def card_text(recipe: Recipe, card: dict[str, Any]) -> str:

@@ -82,3 +82,22 @@ def stored_weights(content: bytes) -> dict[str, Stored]:
             begin, end = entry["data_offsets"]
             found[name] = Stored(entry["dtype"], tuple(entry["shape"]), start + begin, end - begin)
     return found
+
+
+def with_numbers(content: bytes, numbers: Mapping[str, float]) -> bytes:
+    """A safetensors file in which some weights that are one float32 each have other values, and all else its place.
+
+    Args:
+        content: The file, which `read_weights` has read before.
+        numbers: The values by name.
+
+    Raises:
+        DataError: There is no such weight, or it is more than one number.
+    """
+    stored, changed = stored_weights(content), bytearray(content)
+    for name, number in numbers.items():
+        place = stored.get(name)
+        if place is None or place.dtype != "F32" or place.length != 4:
+            raise DataError(f"The weights have no single number {name!r}.", "Use the bundle of another model.")
+        changed[place.offset : place.offset + place.length] = np.float32(number).astype("<f4").tobytes()
+    return bytes(changed)

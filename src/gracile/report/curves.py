@@ -28,6 +28,7 @@ class Curve:
         y: From 0 to 1.
         mark: A point on it that is drawn, such as where a decision was made; None draws none.
         note: What stands behind the name, such as the area below.
+        band: Lower and upper ends of y, shaded; None shades nothing.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Curve:
     y: Sequence[float]
     mark: tuple[float, float] | None = None
     note: str = ""
+    band: tuple[Sequence[float], Sequence[float]] | None = None
 
 
 def curve_chart(
@@ -58,7 +60,7 @@ def curve_chart(
         parts.append(f'<path class="diagonal" d="M{_x(0):.1f} {_y(0):.1f}L{_x(1):.1f} {_y(1):.1f}"/>')
     height = _HEIGHT + KEY * len(curves)
     for index, curve in enumerate(curves):
-        drawn = _line(curve, steps)
+        drawn = _band(curve) + _line(curve, steps)
         if curve.mark is not None:
             drawn += f'<circle class="mark" cx="{_x(curve.mark[0]):.1f}" cy="{_y(curve.mark[1]):.1f}" r="4.5"/>'
         parts.append(keyed(index, curve, drawn))
@@ -169,6 +171,13 @@ def _line(curve: Curve, steps: bool) -> str:
     for (_, _), (x, y) in pairwise(places):
         d += f"V{y:.1f}H{x:.1f}" if steps else f"L{x:.1f} {y:.1f}"
     return f'<path class="line" d="{d}"/>'
+
+
+def _band(curve: Curve) -> str:
+    if curve.band is None:
+        return ""
+    low, high = ([f"{_x(x):.1f} {_y(y):.1f}" for x, y in zip(curve.x, some, strict=True)] for some in curve.band)
+    return f'<path class="band" d="M{"L".join([*low, *reversed(high)])}Z"/>'
 
 
 def _x(value: float) -> float:

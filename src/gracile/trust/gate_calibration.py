@@ -8,7 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from gracile.trust.gate_scores import GateScores
-from gracile.trust.promise import MEASURED, Promise, Wish, promised
+from gracile.trust.promise import MEASURED, Promise, Wish, left_out_thresholds, promised
+
+_MOST_LEFT_OUT = 200
+"""People up to whom each is judged by the others' threshold."""
 
 LONE_FRAMES = (
     "the data names nobody for more than one frame, so that each counts as a person: where some are of one person, "
@@ -82,6 +85,23 @@ class Calibration:
         stays = "No frame shows the structures: the threshold stays as it was, and nothing is promised."
         first = stays if self.promise is None else self.promise.sentence
         return [first, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)]
+
+    def left_out(self, wish: Wish) -> tuple[float, float | None] | None:
+        """Recall and false alarm rate were each person judged by the threshold that the others give.
+
+        None where nobody else shows the structures, or where so many people are there that it says nothing new.
+        """
+        people = np.unique(self.subjects)
+        if len(people) > _MOST_LEFT_OUT or not self.positive.any():
+            return None
+        thresholds = left_out_thresholds(self.presence, self.positive, self.subjects, wish)
+        if not thresholds:
+            return None
+        passed = self.presence >= np.array([thresholds[person] for person in self.subjects])
+        recalls = [passed[own & self.positive].mean() for own in (self.subjects == person for person in people)
+                   if (own & self.positive).any()]  # fmt: skip
+        alarms = None if self.positive.all() else float(passed[~self.positive].mean())
+        return float(np.mean(recalls)), alarms
 
     @property
     def is_promised(self) -> bool:

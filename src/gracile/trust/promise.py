@@ -211,3 +211,19 @@ def promised(presence: np.ndarray, positive: np.ndarray, subjects: np.ndarray, w
         wish.confidence if wish.form == "confidence" else None, len(people), needed, threshold,
         1.0 - float(losses_at(people, threshold).mean()),
     )  # fmt: skip
+
+
+def left_out_thresholds(
+    presence: np.ndarray, positive: np.ndarray, subjects: np.ndarray, wish: Wish
+) -> dict[str, float]:  # fmt: skip
+    """For each person the threshold that the others give, so that a person is judged by what it had no part in.
+
+    Arguments as of `promised`; empty where none of the others show the structures.
+    """
+    thresholds = {}
+    for person in np.unique(subjects):
+        others = subjects != person
+        if not (positive & others).any():
+            return {}
+        thresholds[person] = promised(presence[others], positive[others], subjects[others], wish).threshold
+    return thresholds

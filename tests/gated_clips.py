@@ -30,8 +30,10 @@ def draw_frame(seed: int, there: bool) -> tuple[np.ndarray, np.ndarray]:
     return (image + random.uniform(5, 40) * mask).clip(0, 255).astype(np.uint8), mask.astype(np.uint8)
 
 
-def write_clips(folder: Path, people: int, frames: int = 6, *, first: int = 0, shown: str = "half") -> Path:
-    """A CSV of frames with masks and a subject each.
+def write_clips(
+    folder: Path, people: int, frames: int = 6, *, first: int = 0, shown: str = "half", classes: bool = False
+) -> Path:
+    """A CSV of frames with a mask and a subject each.
 
     Args:
         folder: Where they are written.
@@ -39,6 +41,7 @@ def write_clips(folder: Path, people: int, frames: int = 6, *, first: int = 0, s
         frames: Of each.
         first: Seed of the first person.
         shown: ``half`` of a clip's frames show it, ``all`` or ``none``.
+        classes: ``present`` or ``absent`` instead of masks.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -49,9 +52,10 @@ def write_clips(folder: Path, people: int, frames: int = 6, *, first: int = 0, s
             name = f"p{person:03d}_{number:03d}"
             Image.fromarray(image).save(folder / f"{name}.png")
             Image.fromarray(mask).save(folder / f"{name}_mask.png")
-            rows.append({"image": f"{name}.png", "label": f"{name}_mask.png", "subject": f"p{person:03d}"})
+            told = {"class": ("absent", "present")[there]} if classes else {"label": f"{name}_mask.png"}
+            rows.append({"image": f"{name}.png", **told, "subject": f"p{person:03d}"})
     with (folder / "frames.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, ["image", "label", "subject"])
+        table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
     return folder / "frames.csv"

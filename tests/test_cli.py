@@ -83,13 +83,14 @@ def test_every_command_is_in_the_help(gracile):
         "merge",
         "table",
         "compare",
+        "calibrate",
         "tune",
         "study",
     ):
         assert command in out
 
 
-@pytest.mark.parametrize("command", [(), ("predict",), ("evaluate",), ("explain",)])
+@pytest.mark.parametrize("command", [(), ("predict",), ("evaluate",), ("explain",), ("calibrate",)])
 def test_the_help_tells_the_exit_codes(gracile, command):
     code, out, _ = gracile(*command, "--help")
     assert code == 0
@@ -146,6 +147,10 @@ def test_a_command_that_makes_no_sense_exits_2(gracile, arguments):
         (["tune", "surgery", "{data}", "--recipe", "retina-av", "--out", "{out}"], 2, "--from"),
         (["tune", "patch-overlap", "{data}", "--recipe", "retina-av", "--out", "{out}"], 2, "overlap"),
         (["train", "retina-av", "{data}", "--out", "{out}", "--cases", "77"], 1, "77"),
+        (["calibrate", "{bundle}", "{data}", "--out", "{out}/new"], 2, "has no gate"),
+        (["calibrate", "retina-aw", "{data}", "--out", "{out}/new"], 1, "retina-av"),
+        (["calibrate", "surgical-tool", "{data}", "--out", "{out}/new", "--form", "sure"], 2, "'average'"),
+        (["calibrate", "surgical-tool", "{data}", "--out", "{out}/new", "--recall", "95"], 2, "0.95"),
     ],
 )
 def test_an_error_is_one_sentence_with_the_remedy_and_a_code(gracile, tiny_bundle, fundus_folder, tmp_path, arguments, code, said):  # fmt: skip  # noqa: E501

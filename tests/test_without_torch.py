@@ -12,6 +12,7 @@ import pytest
 from gracile.learning.graphs import upgrade_bundle
 from gracile.names import MODELS, demo_folder
 from gracile.recipe import read_recipe
+from tests.gated_clips import write_clips
 from tests.stages.test_landmark_windows import head
 from tests.stages.test_windows import write_windows
 
@@ -112,6 +113,16 @@ def test_what_needs_it_says_in_one_sentence_what_to_install(arguments, said, tmp
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_is_calibrated(tmp_path):
+    clips = write_clips(tmp_path / "clips", people=2, frames=2, classes=True)
+    done = gracile_without_torch("calibrate", "surgical-tool", clips, "--out", tmp_path / "new", "--clips")
+    assert done.returncode == 0, done.stderr
+    assert "A measured trade, nothing is promised: a recall of 0.99 on average needs 99 people" in done.stdout
+    assert (tmp_path / "calibration.html").stat().st_size > 10_000
+    again = gracile_without_torch("predict", tmp_path / "new", clips.parent / "p000_000.png", "--out", tmp_path / "out")
+    assert again.returncode == 0, again.stderr
 
 
 def test_a_recipe_is_checked_as_far_as_it_can_be(tmp_path):

@@ -75,6 +75,14 @@ def test_people_count_once_however_many_frames_they_have():
     assert found.measured == pytest.approx(0.95)
 
 
+def test_a_threshold_lies_a_little_below_the_frame_that_must_pass_also_where_all_are_sure():
+    for value in (1e-6, 0.3, 0.999, 0.99999):
+        threshold = promised(np.full(3, value), np.ones(3, bool), np.arange(3), Wish()).threshold
+        assert threshold < value
+        assert threshold / (1 - threshold) == pytest.approx(0.999 * value / (1 - value))
+    assert promised(np.ones(3), np.ones(3, bool), np.arange(3), Wish()).threshold == 1 - 1e-6
+
+
 def test_who_has_no_frame_with_the_structures_counts_for_nothing():
     presence, positive, subjects = frames_of(20)
     empty = [np.full(500, 0.99), np.zeros(500, bool), np.arange(1000, 1500)]

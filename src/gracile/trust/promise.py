@@ -26,8 +26,9 @@ MEASURED: Literal["measured"] = "measured"
 _TINY = 1e-9
 """By which sums of rounded numbers may miss what they must reach."""
 
-_BELOW = 1e-3
-"""Share by which a threshold lies below the frame that must pass: rounding differs between machines."""
+_BELOW, _HIGHEST = 1e-3, 1 - 1e-6
+"""Share by which a threshold's odds lie below those of the frame that must pass, as rounding differs between machines;
+and where a threshold ends, as a probability of 1 may come out a little lower."""
 
 Keeps = Callable[[np.ndarray], bool]
 """Whether ``(people,)`` losses are small enough; where they are, smaller ones are too."""
@@ -205,7 +206,8 @@ def promised(presence: np.ndarray, positive: np.ndarray, subjects: np.ndarray, w
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if keeps(losses_at(people, tried[middle])) else (low, middle - 1)
-    threshold = float(tried[low]) * (1.0 - _BELOW)
+    passes = float(tried[low])
+    threshold = min(passes * (1.0 - _BELOW) / (1.0 - passes * _BELOW), _HIGHEST)
     return Promise(
         wish.form if carried else MEASURED, wish.form, wish.recall,
         wish.confidence if wish.form == "confidence" else None, len(people), needed, threshold,

@@ -215,12 +215,19 @@ def applied(trial: Trial) -> None:
     )  # fmt: skip
     trial.gracile("compare", "retina-av", "retina-av", "data", "--out", "compared", "--protocol", "segmentation")
     trial.gracile("table", "one", "parts", says="retina-av")
+    trial.gracile("calibrate", "surgical-tool", frames_of(trial), "--out", "calibrated", says="nothing is promised")
     trial.gracile("data export-rle", "parts", "rle.csv", "--structure", "vein", "--recipe", "retina-av")
     size = trial.python(
         "the size of a mask", "from PIL import Image; print(*Image.open('one/05_h.png').size[::-1], sep=',')"
     )
     trial.gracile("data import-rle", "rle.csv", "--size", size.strip(), "--out", "rle")
-    for page in ("demo/retina-av/report/index.html", "one/report/index.html", "s.html", "compared/index.html"):
+    for page in (
+        "demo/retina-av/report/index.html",
+        "one/report/index.html",
+        "s.html",
+        "compared/index.html",
+        "calibration.html",
+    ):
         trial.note(
             (work / page).is_file() and (work / page).stat().st_size > 10_000, f"the page {page}", "it is not there"
         )
@@ -228,6 +235,17 @@ def applied(trial: Trial) -> None:
     trial.python("from Python", IN_PYTHON)
     serving(trial, "serve", "retina-av")
     serving(trial, "view", "one")
+
+
+def frames_of(trial: Trial) -> str:
+    """A list of pictures with a kind each, as of two clips."""
+    pictures = trial.python(
+        "pictures of clips", "from gracile.names import demo_folder; print(demo_folder('ultrasound'))"
+    ).strip()  # fmt: skip
+    files = sorted(Path(pictures).glob("*.png"))
+    rows = [f"{file},{('absent', 'present')[n % 2]},person{n // 3}" for n, file in enumerate(files)]
+    (trial.environment.work / "frames.csv").write_text("\n".join(["image,class,subject", *rows]), encoding="utf-8")
+    return "frames.csv"
 
 
 def serving(trial: Trial, command: str, *arguments: str) -> None:

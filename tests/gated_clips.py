@@ -51,7 +51,8 @@ def write_clips(
             image, mask = draw_frame(1000 * person + number, there)
             name = f"p{person:03d}_{number:03d}"
             Image.fromarray(image).save(folder / f"{name}.png")
-            Image.fromarray(mask).save(folder / f"{name}_mask.png")
+            if not classes:
+                Image.fromarray(mask).save(folder / f"{name}_mask.png")
             told = {"class": ("absent", "present")[there]} if classes else {"label": f"{name}_mask.png"}
             rows.append({"image": f"{name}.png", **told, "subject": f"p{person:03d}"})
     with (folder / "frames.csv").open("w", newline="", encoding="utf-8") as file:

@@ -23,7 +23,9 @@ from gracile.recipe import read_recipe
 from gracile.serve.app import create_app
 from gracile.serve.jobs import JobStore
 from gracile.serve.settings import ServeSettings
+from gracile.trust import Wish
 from tests.conftest import TINY
+from tests.gated_clips import write_clips
 from tests.installed import PLUGIN, install, plugin_paths
 from tests.serve.conftest import listening
 from tests.two_channels import random_bundle, write_data
@@ -205,6 +207,26 @@ def test_a_package_of_ones_own_goes_as_its_page_says(tmp_path: Path, monkeypatch
         outcome = CliRunner().invoke(app, [*command, *settings])
         assert outcome.exit_code == 0, (command, outcome.output, outcome.exception)
     assert "largest_island" in Path("predictions/measurements.csv").read_text(encoding="utf-8")
+
+
+def test_gates_are_calibrated_as_their_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_clips(Path("my-clips"), people=2, frames=2, classes=True)
+    write_clips(Path("more-clips"), people=1, frames=2, first=50, classes=True)
+    run_page("gates.md")
+    (table,) = blocks("gates.md", "csv")
+    assert set(table.splitlines()) <= set(Path("my-clips/frames.csv").read_text(encoding="utf-8").splitlines())
+    (example,) = blocks("gates.md", "python")
+    exec(compile(example, "gates.md", "exec"), {})
+    for page in ("calibration", "strict", "larger", "another"):
+        assert Path(f"{page}.html").stat().st_size > 10_000
+    rows = re.findall(
+        r"^\| (0\.\d+) \| (\d+) \| (\d+) \| (\d+) \|$", (DOCS / "gates.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert len(rows) == 4
+    for recall, *needed in rows:
+        wishes = [Wish(float(recall)), *(Wish(float(recall), "confidence", share) for share in (0.90, 0.95))]
+        assert [wish.people_needed for wish in wishes] == [int(count) for count in needed], recall
 
 
 def test_every_page_that_a_message_names_is_there() -> None:

@@ -186,6 +186,9 @@ def test_where_nothing_is_held_back_the_gate_is_calibrated_on_frames_that_others
     assert list(card)[-2:] == ["limits", "ordinary"]
     kept = GateScores.from_card(card["gate_scores"]["presence"], ["absent", "present"])
     assert (kept.frames, kept.targets.sum()) == (24, 16)
+    page = (tmp_path / "run" / "calibration.html").read_text()
+    assert "Recall against false alarms" in page
+    assert "A measured trade" in page
     text = (bundle / "card.md").read_text()
     assert "A measured trade, nothing is promised" in text
     assert "logit of present" not in text

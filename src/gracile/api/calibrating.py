@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -177,7 +177,7 @@ def _calibrated(
         raise DataError(f"No case says what the gate {name!r} is asked.", "Give each frame a mask or a class.")
     chosen = calibrated(answers.gate, scores, wish)
     frames = answers.frames(chosen)
-    return CalibratedGate(name, chosen, wish, None if frames is None else gate_savings(frames, clips=clips))
+    return CalibratedGate(name, chosen, None if frames is None else gate_savings(frames, clips=clips))
 
 
 def _calibrated_on(bundle: Bundle, images: Sequence[str], join: bool) -> list[str]:
@@ -203,14 +203,11 @@ def _write(
 
 def _settings(gates: Sequence[CalibratedGate]) -> dict[str, Any]:
     """What gates were asked for, as settings of the recipe."""
+    keys = ("recall", "promise", "confidence")
     return {
         f"stages.{gate.name}.{key}": value
         for gate in gates
-        for key, value in (
-            ("recall", gate.wish.recall),
-            ("promise", gate.wish.form),
-            ("confidence", gate.wish.confidence),
-        )
+        for key, value in zip(keys, astuple(gate.calibration.wish), strict=True)
     }
 
 

@@ -29,7 +29,7 @@ from gracile.learning.record import (
 )
 from gracile.learning.sampling import prepared_case
 from gracile.learning.time_budget import TimeBudget
-from gracile.learning.training_page import close_page
+from gracile.learning.training_page import close_page, write_gates_page
 from gracile.learning.transfer import Transfer, begin_from
 from gracile.recipe import Recipe, StageSpec, TrainSpec, TransferSpec
 from gracile.recipe.training import UNTIL_THE_CLOCK
@@ -114,6 +114,7 @@ def train(
         add_told(card, taught)
         _write_bundle(trained, taught, card, learned, out / "bundle", budget)
         close_page(out, recipe)
+        write_gates_page(out, trained, taught)
     return out / "bundle"
 
 

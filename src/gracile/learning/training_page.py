@@ -21,11 +21,17 @@ from gracile.learning.learners.base import Batch
 from gracile.learning.module import StageModule
 from gracile.learning.sample_pictures import draw_sample
 from gracile.pages.course import Course, Row, State
+from gracile.pages.gate_calibration import PAGE, CalibratedGate, write_calibration_page
 from gracile.pages.training import RENEWED_SECONDS, SAMPLES, keep_samples, write_training_page
 from gracile.recipe import Recipe, TrainSpec
 from gracile.report import ReportCase
 
 log = logging.getLogger(__name__)
+
+SEEN_BY_OTHERS = (
+    "These people were held back from the gate that judged them: the held-back ones of the training, which may have "
+    "chosen its weights, or those of its parts, each judged by a gate that was trained without them."
+)
 
 SHARE = 0.02
 """Share of a training's time that its page may take, its first and its last version apart."""
@@ -219,6 +225,18 @@ def close_page(run: Path, recipe: Recipe) -> None:
     """Write the page of a run that has ended, which browsers need not load anew; without a word where they cannot."""
     with suppress(DataError):
         write_training_page(run, recipe, running=False)
+
+
+def write_gates_page(run: Path, recipe: Recipe, stages: Sequence[Learner]) -> None:
+    """Write the page of the gates that a run has calibrated, if any; what goes wrong costs the page alone."""
+    gates = [CalibratedGate(stage.name, stage.calibration) for stage in stages if stage.calibration is not None]
+    if not gates:
+        return
+    try:
+        settings = {"recipe": recipe.name, "wishes": {gate.name: vars(gate.calibration.wish) for gate in gates}}
+        write_calibration_page(run / PAGE, recipe.title or recipe.name, gates, settings, [SEEN_BY_OTHERS])
+    except Exception as error:
+        log.warning("The page of the gates is not written: %s", error)
 
 
 def _spread(count: int) -> Sequence[int]:

@@ -14,7 +14,7 @@ from gracile.evaluation.gate_trade import COLUMNS
 from gracile.pages.case_page import CasePage, counted
 from gracile.report import Curve, ReportTable, curve_chart, reliability_chart
 from gracile.report.wording import NOTHING, number
-from gracile.trust import Calibration, Wish
+from gracile.trust import Calibration
 
 PAGE = "calibration.html"
 
@@ -32,13 +32,11 @@ class CalibratedGate:
     Args:
         name: Of its stage.
         calibration: What was chosen, and by what.
-        wish: What was asked for.
         savings: What it buys on the frames that were also looked at without it; None where none were.
     """
 
     name: str
     calibration: Calibration
-    wish: Wish
     savings: GateValue | None = None
 
     @cached_property
@@ -52,7 +50,7 @@ class CalibratedGate:
     @cached_property
     def sentences(self) -> list[str]:
         """What is promised, what more there is to know, and how people fare whom the threshold was not chosen by."""
-        said, left_out = self.calibration.sentences, self.calibration.left_out(self.wish)
+        said, left_out = self.calibration.sentences, self.calibration.left_out()
         if left_out is not None:
             recall, alarms = left_out
             alarmed = "" if alarms is None else f", and {alarms:.3f} of the frames without the structures pass"

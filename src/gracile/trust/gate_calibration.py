@@ -46,6 +46,7 @@ class Calibration:
         temperatures: By which each member's logits are divided.
         threshold: Probability from which on the gate is open.
         promise: What is promised of the threshold; None where no frame shows the structures, so that it stayed.
+        wish: What the threshold shall be good for.
         scores: What each member said of the same frames.
         presence: ``(frames,)`` calibrated probabilities that the structures are there.
         positive: ``(frames,)`` bool: they are.
@@ -55,6 +56,7 @@ class Calibration:
     temperatures: list[float]
     threshold: float
     promise: Promise | None
+    wish: Wish
     scores: list[GateScores]
     presence: np.ndarray
     positive: np.ndarray
@@ -86,7 +88,7 @@ class Calibration:
         first = stays if self.promise is None else self.promise.sentence
         return [first, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)]
 
-    def left_out(self, wish: Wish) -> tuple[float, float | None] | None:
+    def left_out(self) -> tuple[float, float | None] | None:
         """Recall and false alarm rate were each person judged by the threshold that the others give.
 
         None where nobody else shows the structures, or where so many people are there that it says nothing new.
@@ -94,7 +96,7 @@ class Calibration:
         people = np.unique(self.subjects)
         if len(people) > _MOST_LEFT_OUT or not self.positive.any():
             return None
-        thresholds = left_out_thresholds(self.presence, self.positive, self.subjects, wish)
+        thresholds = left_out_thresholds(self.presence, self.positive, self.subjects, self.wish)
         if not thresholds:
             return None
         passed = self.presence >= np.array([thresholds[person] for person in self.subjects])
@@ -145,7 +147,7 @@ def calibrated(gates: Sequence[Gate], scores: Sequence[GateScores], wish: Wish) 
     if positive.all():
         notes.append("every frame shows the structures: of false alarms nothing is known")
     threshold = gates[0].threshold if promise is None else promise.threshold
-    return Calibration(temperatures, threshold, promise, list(scores), presence, positive, notes)
+    return Calibration(temperatures, threshold, promise, wish, list(scores), presence, positive, notes)
 
 
 def best_temperature(logits: np.ndarray, targets: np.ndarray) -> float:

@@ -22,6 +22,7 @@ from gracile.runners.base import Computed, Runner
 from gracile.samples.patches import WholeSamples
 from gracile.stages import STAGES, Stage, build_stage
 from gracile.transforms import Prepared
+from gracile.trust import Calibration
 
 Batch = dict[str, Tensor]
 
@@ -57,6 +58,9 @@ class Learner(nn.Module, ABC):
     network: nn.Module
     choosing: tuple[str, Literal["min", "max"]] = ("validation_dice", "max")
     """The validation score by which weights are chosen, and which way is better."""
+
+    calibration: Calibration | None = None
+    """How a gate was calibrated; None of other stages, and before."""
 
     takes_turns = False
     """Whether two players learn in turns, each against the other."""

@@ -24,7 +24,7 @@ from gracile.samples.randomness import sample_generator
 from gracile.stages.gate import GateStage, kind_shown
 from gracile.transforms import Prepared
 from gracile.transforms.frames import Frame
-from gracile.trust import Calibration, GateScores, Wish, calibrated
+from gracile.trust import GateScores, Wish, calibrated
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +36,6 @@ class GateLearner(Learner):
     prior. Probabilities are calibrated by one temperature (Guo et al., On Calibration of Modern Neural Networks,
     ICML 2017), and the operating point is the highest threshold that keeps what the recipe wishes to promise, see
     `gracile.trust.promise`; both are chosen on people that were held back and stored with the weights.
-
-    Attributes:
-        calibration: How they were chosen; None before.
     """
 
     choosing = ("validation_loss", "min")
@@ -61,7 +58,6 @@ class GateLearner(Learner):
         self.log_prior: Tensor
         self.temperature: Tensor
         self.threshold: Tensor
-        self.calibration: Calibration | None = None
 
     @property
     def taught(self) -> MapClassifier | None:

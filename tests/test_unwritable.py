@@ -24,6 +24,8 @@ COMMANDS: dict[str, list[str]] = {
     "explain": ["explain", "surgical-tool", PICTURES, "--out", "{out}"],
     "export": ["export", "surgical-tool", "--to", "onnx", "--out", "{out}"],
     "demo": ["demo", "--model", "nerve-ultrasound", "--out", "{out}"],
+    "calibrate": ["calibrate", "surgical-tool", "{data}", "--out", "{out}"],
+    "calibrate --page": ["calibrate", "surgical-tool", "{data}", "--out", "{labels}/new", "--page", "{out}/a.html"],
     "compare": ["compare", "retina-av", "retina-av", "{data}", "--out", "{out}"],
     "tune": ["tune", "learning-rate", "{data}", "--recipe", "retina-av", "--out", "{out}"],
     "few-shot": ["few-shot", "retina-av", "{data}", "--out", "{out}", "--test", "00", "--shots", "1"],
@@ -63,7 +65,12 @@ def places(fundus_folder: Path, tmp_path: Path) -> dict[str, str]:
 def refusal(command: str, out: Path, places: dict[str, str]) -> str:
     """What a command says that ends before it reads a case."""
     with pytest.MonkeyPatch.context() as patch:
-        for place in ("training.find_cases", "find_inputs", "load"):  # nothing is looked at, and no model loaded
+        for place in (
+            "training.find_cases",
+            "calibrating.find_cases",
+            "find_inputs",
+            "load",
+        ):  # nothing is looked at, and no model loaded
             patch.setattr(f"gracile.api.{place}", unexpected)
         outcome = CliRunner().invoke(app, [part.format(out=out, **places) for part in COMMANDS[command]])
     assert outcome.exit_code != 0
@@ -103,6 +110,7 @@ def test_a_full_disk_and_missing_rights_are_told_at_once(
 
 def test_a_folder_where_a_file_will_be_is_told_at_once(places: dict[str, str], tmp_path: Path) -> None:
     files = {"predict": "predictions.json", "train": "recipe.yaml", "explain": "index.html", "export": "parity.json",
+             "calibrate": "bundle.json", "calibrate --page": "a.html",
              "tune": "best.yaml", "few-shot": "few_shot.json", "evaluate --json": "a.json"}  # fmt: skip
     for command, name in files.items():
         (tmp_path / command / name).mkdir(parents=True)

@@ -83,35 +83,46 @@ def calibrate(
     """
     source, target = bundle_folder(str(model)), Path(out)
     path = target.resolve().parent / PAGE if page is None else Path(page)
+    require_apart(source, target)
+    require_writable(target, "bundle.json")
+    require_writable_file(path)
     bundle = read_bundle(source)
     if not bundle.recipe.gates:
         why = f": {bundle.recipe.ungated}" if bundle.recipe.ungated else ""
         raise UsageError(f"{model} has no gate to calibrate{why}.", "Name a model that looks first.")
     wishes = {gate.name: _wish(gate, recall, form, confidence) for gate in bundle.recipe.gates}
-    require_apart(source, target)
-    require_writable(target, "bundle.json")
-    require_writable_file(path)
+    kept = {gate.name: _kept(bundle, gate) if join else [] for gate in bundle.recipe.gates}
     found = labeled(select(find_cases(data, bundle.recipe), include=cases, exclude=exclude))
     chosen, images = _unseen(found, bundle, join=join)
-    kept = {gate.name: _kept(bundle, gate) if join else [] for gate in bundle.recipe.gates}
     said = answer_gates(bundle, chosen, device, progress)
     gates = [_calibrated(said[name], kept[name], wish, name, clips=clips) for name, wish in wishes.items()]
-    # Predicted quality is learned anew from the same answers here, once a model has any: each by a function of its own.
-    shown = ", ".join(gate.label for gate in bundle.recipe.gates)
+    _require_shown(bundle, gates)
+    # What else a site may learn anew of its own cases, such as predicted quality, is another function beside these,
+    # which gives sections of the card.
+    told = _told(chosen, images, join=join)
+    _write(source, target, bundle, gates, {"calibration": told, CALIBRATED_ON: _calibrated_on(bundle, images, join)})
+    settings = {"model": str(model), **told, "wishes": {name: vars(wish) for name, wish in wishes.items()}}
+    write_calibration_page(path, Path(model).name, gates, settings)
+    return Calibrated(target, path, gates)
+
+
+def _told(cases: Sequence[CaseFiles], images: Sequence[str], *, join: bool) -> dict[str, Any]:
+    """When, by what and on how many people, for the card."""
+    return {
+        "on": date.today().isoformat(), "by": f"gracile {VERSION}", "cases": len(images),
+        "people": len({files.subject for files in cases}), "the model's own scores": "joined" if join else "not used",
+        "sha256": sha256(" ".join(sorted(images)).encode()).hexdigest(),
+        "metrics": "those of this card are of the thresholds before",
+    }  # fmt: skip
+
+
+def _require_shown(bundle: Bundle, gates: Sequence[CalibratedGate]) -> None:
+    """Raise DataError where no gate has a frame to choose a threshold by."""
     if all(gate.calibration.promise is None for gate in gates):
+        shown = ", ".join(gate.label for gate in bundle.recipe.gates)
         raise DataError(
             f"No frame shows {shown}, and a threshold is chosen on frames that do.", "Add clips of people that show it."
         )
-    when = {
-        "on": date.today().isoformat(), "by": f"gracile {VERSION}", "cases": len(images),
-        "people": len({files.subject for files in chosen}), "model's own scores": "joined" if join else "not used",
-        "sha256": sha256(" ".join(sorted(images)).encode()).hexdigest(),
-        "figures": "those of this card that are not under Gate promises are of the thresholds before",
-    }  # fmt: skip
-    _write(source, target, bundle, gates, {"calibration": when, CALIBRATED_ON: _calibrated_on(bundle, images, join)})
-    settings = {"model": str(model), **when, "wishes": {name: vars(wish) for name, wish in wishes.items()}}
-    write_calibration_page(path, Path(model).name, gates, settings)
-    return Calibrated(target, path, gates)
 
 
 def _wish(gate: GateSpec, recall: float | None, form: Any, confidence: float | None) -> Wish:

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save
 
 from gracile.errors import DataError
-from gracile.io.weights import read_weights, stored_weights, weights_content
+from gracile.io.weights import read_weights, stored_weights, weights_content, with_values
 
 WEIGHTS = {
     "norm.num_batches_tracked": np.array(2**40 + 1, dtype=np.int64),
@@ -59,3 +59,20 @@ def test_damaged_files_are_refused(content):
 def test_a_format_that_numpy_lacks_is_named():
     with pytest.raises(DataError, match="w is stored as F8"):
         read_weights(save({"w": torch.zeros(3).to(torch.float8_e4m3fn)}))
+
+
+def test_some_values_change_in_place_and_nothing_else():
+    content = weights_content({**WEIGHTS, "threshold": np.float32(0.5), "memory": np.zeros(3, np.float32)})
+    changed = with_values(content, {"threshold": 0.25, "memory": np.array([1.0, 2.0, 3.0])})
+    assert stored_weights(changed) == stored_weights(content)
+    after = read_weights(changed)
+    assert float(after.pop("threshold")) == 0.25
+    assert after.pop("memory").tolist() == [1, 2, 3]
+    for name, value in WEIGHTS.items():
+        np.testing.assert_array_equal(after[name], value)
+
+
+@pytest.mark.parametrize("values", [{"absent": 1.0}, {"b.weight": 1.0}, {"half": np.zeros(5)}])
+def test_values_of_another_size_or_kind_are_refused(values):
+    with pytest.raises(DataError, match="of that size"):
+        with_values(weights_content(WEIGHTS), values)

@@ -15,7 +15,7 @@ from gracile.bundle import Bundle, bundle_folder, read_bundle
 from gracile.data import CaseFiles, find_cases, image_checksum, labeled, select
 from gracile.errors import BundleError, DataError, UsageError
 from gracile.evaluation import gate_savings
-from gracile.inference.changed_bundle import Change, copy_changed, require_apart
+from gracile.inference.changed_bundle import Change, Numbers, copy_changed, require_apart
 from gracile.inference.gate_answers import GateAnswers, Progress, answer_gates
 from gracile.io.atomic import require_writable, require_writable_file
 from gracile.io.model_card import CALIBRATED_ON, GATE_PROMISES, GATE_SCORES, LEARNED_FROM
@@ -231,7 +231,8 @@ def _part(part: Bundle, gates: Sequence[CalibratedGate], places: Sequence[int]) 
         places: Which of each gate's members it is.
     """
     kinds = {gate.name: gate.kinds for gate in part.recipe.gates}
-    numbers, scores, figures = {}, {}, dict(part.card.get("validation", {}))
+    numbers: dict[str, Numbers] = {}
+    scores, figures = {}, dict(part.card.get("validation", {}))
     for gate, place in zip(gates, places, strict=True):
         chosen = gate.calibration
         numbers[gate.name] = {"temperature": chosen.temperatures[place], "threshold": chosen.threshold}

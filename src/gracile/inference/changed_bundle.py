@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gracile.bundle import Manifest, read_bundle, read_manifest, write_manifest
 from gracile.ensemble import renew_members
 from gracile.errors import BundleError, DataError, UsageError
 from gracile.io.atomic import write_bytes, write_text
 from gracile.io.model_card import card_text
-from gracile.io.weights import with_numbers
+from gracile.io.weights import with_values
 from gracile.recipe import recipe_from, recipe_with
+
+Numbers = Mapping[str, float | np.ndarray]
+"""Weights by name."""
 
 _WRITTEN = ("bundle.json", "card.md")
 
@@ -22,12 +27,12 @@ class Change:
     """What is another in a bundle.
 
     Args:
-        numbers: Weights that are one number, by stage and name.
+        numbers: Weights such as thresholds, by stage and name; of the same size as before.
         settings: Values of the recipe, by dotted name.
         card: Sections of the card.
     """
 
-    numbers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    numbers: Mapping[str, Numbers] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
 
@@ -84,8 +89,8 @@ def _copy(source: Path, out: Path, manifest: Manifest, change: Change) -> None:
     write_manifest(out, manifest)
 
 
-def _changed(content: bytes, numbers: Mapping[str, float], path: Path) -> bytes:
+def _changed(content: bytes, numbers: Numbers, path: Path) -> bytes:
     try:
-        return with_numbers(content, numbers)
+        return with_values(content, numbers)
     except DataError as error:
         raise BundleError(f"{path}: {error.message}", error.remedy) from None

@@ -84,20 +84,20 @@ def stored_weights(content: bytes) -> dict[str, Stored]:
     return found
 
 
-def with_numbers(content: bytes, numbers: Mapping[str, float]) -> bytes:
-    """A safetensors file in which some weights that are one float32 each have other values, and all else its place.
+def with_values(content: bytes, values: Mapping[str, float | np.ndarray]) -> bytes:
+    """A safetensors file in which some weights have other values, and all keep their place.
 
     Args:
         content: The file, which `read_weights` has read before.
-        numbers: The values by name.
+        values: By name, of the same number and kind as before: float32.
 
     Raises:
-        DataError: There is no such weight, or it is more than one number.
+        DataError: There is no such weight, or it is another number of values.
     """
     stored, changed = stored_weights(content), bytearray(content)
-    for name, number in numbers.items():
-        place = stored.get(name)
-        if place is None or place.dtype != "F32" or place.length != 4:
-            raise DataError(f"The weights have no single number {name!r}.", "Use the bundle of another model.")
-        changed[place.offset : place.offset + place.length] = np.float32(number).astype("<f4").tobytes()
+    for name, value in values.items():
+        place, written = stored.get(name), np.asarray(value, dtype="<f4").tobytes()
+        if place is None or place.dtype != "F32" or place.length != len(written):
+            raise DataError(f"The weights have no {name!r} of that size.", "Use the bundle of another model.")
+        changed[place.offset : place.offset + place.length] = written
     return bytes(changed)

@@ -174,8 +174,7 @@ def _kept(bundle: Bundle, gate: GateSpec) -> list[GateScores]:
             f"Each member of the ensemble keeps scores of the gate {gate.name!r} for other people.",
             "Leave --join out, or take one of its members.",
         )
-    return [GateScores(np.array([f"of the model {one}" for one in part.subjects]), part.targets, part.logits)
-            for part in kept]  # fmt: skip
+    return [replace(part, subjects=np.array([f"of the model {one}" for one in part.subjects])) for part in kept]
 
 
 def _calibrated(

@@ -14,6 +14,27 @@ IGNORED = 255
 """In truths: what is neither learned from nor scored, whatever value the labels' file has for it."""
 
 
+@dataclass(frozen=True)
+class Moment:
+    """Where a frame stands in its clip, who said what it shows, and how much of it is learned from.
+
+    Args:
+        clip: Name of the clip, which is one person's.
+        order: What the frames of a clip are ordered by: their times or, where these are not known, their numbers.
+        time_s: Seconds since the clip's first frame, or any other moment of the clip; None where that is not known.
+        source: Who or what made its label, by the data's own word, such as a reader or a tracker; empty when not said.
+        weight: How often it is drawn in learning, beside 1 of others.
+        contradicts: Why its label contradicts the frames before and after; empty where it does not.
+    """
+
+    clip: str
+    order: float
+    time_s: float | None = None
+    source: str = ""
+    weight: float = 1.0
+    contradicts: str = ""
+
+
 @dataclass
 class Case:
     """One image, volume or clip as it came in.

@@ -206,6 +206,7 @@ RECIPES: dict[str, str] = {
     "retina-av": "arteries and veins in fundus photographs: refining U-Net",
     "retina-av-fusion": "arteries and veins in fundus photographs: adversarial branches, fused (Zhou et al. 2021)",
     "nerve-ultrasound": "nerves and vessels in ultrasound: gate, then refining U-Net",
+    "brachial-plexus": "trunks of the brachial plexus in ultrasound video: gate with a memory, then their place",
     "nerve-video": "stage of the operation, then nerve, in surgical video: small networks that keep up with a camera",
     "nerve-video-published": "the published pair for surgical video: DenseNet201, then DoubleU-Net",
     "surgical-tool": "tools in endoscopic video: presence gate, then light U-Net",

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from gracile.case import Case
+from gracile.case import Case, Moment
 from gracile.data.case_points import read_case_points
 from gracile.errors import DataError, nearest
 from gracile.io import (
@@ -41,6 +41,7 @@ class CaseFiles:
         frame_class: What kind of frame it is: the CSV's ``class`` or the name of its class folder; else empty.
         points: Files of its named points, for recipes with landmarks.
         channels: Files of the image's further channels, in the recipe's order.
+        moment: Of a frame whose table says so: where it stands in its clip.
     """
 
     id: str
@@ -51,6 +52,7 @@ class CaseFiles:
     frame_class: str = ""
     points: tuple[Path, ...] = ()
     channels: tuple[Path, ...] = ()
+    moment: Moment | None = None
 
     @property
     def key(self) -> tuple[Path, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gracile.case import IGNORED
 from gracile.data.case_files import CaseFiles, CaseParts, add_lesson_faults, labeled, read_parts, size_text, unique_ids
+from gracile.data.contradictions import Seen, contradictions, seen
 from gracile.data.layouts import list_files, sources
 from gracile.data.near_duplicates import PARTED_REMEDY, parted_pairs, thumbnail
 from gracile.data.splits import load_split
@@ -148,6 +149,7 @@ class _Checking:
         self.by_content: dict[str, list[str]] = defaultdict(list)
         self.thumbnails: dict[str, np.ndarray] = {}
         self.unknown: dict[int, UnknownLabels] = {}
+        self.frames: list[Seen] = []
 
     def add(self, severity: Severity, file: str | Path, message: str, remedy: str = "") -> None:
         self.problems.append(Problem(severity, str(file), message, remedy))
@@ -176,6 +178,7 @@ class _Checking:
             if count == 0:
                 remedy = "It cannot be learned from this data."
                 self.add("warning", self.place, f"The class {name} never occurs.", remedy)
+        self.check_frames(usable)
         sides = {} if split is None else self.sides_of(Path(split), usable)
         self.check_duplicates(usable, sides)
         for case, message in parted_pairs(usable, self.thumbnails, sides):
@@ -232,6 +235,8 @@ class _Checking:
             self.add("warning", files.image, "The image has no field of view file, others have.", remedy)
         if parts.case is not None:
             self._note_image(files, parts)
+        frame = seen(files, parts.truth) if parts.truth is None or parts.truth.ndim == 2 else None
+        self.frames += [frame] if frame is not None else []
         if parts.truth is None or any(path == files.label for path, _ in parts.faults):
             return
         assert files.label is not None
@@ -272,6 +277,17 @@ class _Checking:
         elif not self.recipe.gates:  # a gate learns from frames without the structure
             remedy = "It is learned from as a case without the structure: label it, where that was forgotten."
             self.add("warning", path, "The label is empty: all background.", remedy)
+
+    def check_frames(self, cases: list[CaseFiles]) -> None:
+        """Note frames of clips whose label contradicts their neighbors, or what their table says of them."""
+        images = {case.id: case.image for case in cases}
+        for id, reason in contradictions(self.frames).items():
+            remedy = "Look at it; with train.contradicting_weight=0 nothing is learned from it."
+            self.add("warning", images[id], f"The label contradicts its neighbors: {reason}.", remedy)
+        for frame in self.frames:
+            if frame.masked and frame.present != (frame.box is not None):
+                said = "present, and its mask is empty" if frame.present else "absent, and its mask is not empty"
+                self.add("warning", images[frame.id], f"The table says {said}.", "Correct one of them.")
 
     def sides_of(self, path: Path, cases: list[CaseFiles]) -> dict[str, str]:
         """The side of each case in a split; notes why a training would refuse it."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gracile.data.case_files import CaseFiles
 from gracile.data.listing import Listing
+from gracile.data.moments import MOMENT_COLUMNS, moment_of
 from gracile.errors import DataError
 from gracile.io import stem
 from gracile.io.naming import channel_of
@@ -24,7 +25,7 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """How what Excel calls Unicode text begins."""
 _CSV_REMEDY = (
     f"The header is image (or image_NAME for each channel), label, points or class, and, as needed, "
-    f"{', '.join(CSV_COLUMNS[2:6])}; paths are relative to the CSV."
+    f"{', '.join(CSV_COLUMNS[2:6])}, of frames also {', '.join(MOMENT_COLUMNS)}; paths are relative to the CSV."
 )
 
 
@@ -105,7 +106,8 @@ def _rows_of(source: Path, rows: "csv.DictReader[str]", skipped: int) -> Iterato
 
 
 def _require_columns(source: Path, columns: list[str], *, unlabeled: bool) -> None:
-    unknown = [name for name in columns if name not in CSV_COLUMNS and not name.startswith(CHANNEL_COLUMN)]
+    known = (*CSV_COLUMNS, *MOMENT_COLUMNS)
+    unknown = [name for name in columns if name not in known and not name.startswith(CHANNEL_COLUMN)]
     has_image = any(name == "image" or name.startswith(CHANNEL_COLUMN) for name in columns)
     if unknown or not has_image or not (unlabeled or {"label", "points", "class"} & set(columns)):
         # A mistyped "subject" that is passed over would put one person on both sides of a split.
@@ -187,4 +189,5 @@ def _csv_case(source: Path, line: int, row: Row, columns: list[str], wanted: Inp
         raise DataError(f"{source}, line {line}: the id {id!r} cannot name a file.", "Use letters, digits, _ and -.")
     found = (points,) if points else ()
     subject, further = cells["subject"] or id, tuple(images[1:])
-    return CaseFiles(id, images[0], label, region, subject, cells["class"], found, further)
+    moment = moment_of(f"{source}, line {line}", row, subject)
+    return CaseFiles(id, images[0], label, region, subject, cells["class"], found, further, moment)

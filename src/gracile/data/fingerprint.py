@@ -61,6 +61,9 @@ def _case_checksum(case: CaseFiles, of_volumes: bool) -> str:
     for role, path in (*images, *others):
         parts = [] if path is None else volume_parts(path) if of_volumes and role != "points" else [path]
         digest.update(f"{role} {' '.join(map(file_checksum, parts)) or '-'}\n".encode())
+    if case.moment is not None:  # what a table says of a frame
+        own = case.moment
+        digest.update(f"{case.frame_class} {own.clip} {own.order} {own.source} {own.weight}\n".encode())
     return digest.hexdigest()
 
 

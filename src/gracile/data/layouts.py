@@ -8,6 +8,7 @@ from gracile.data.case_files import CaseFiles, unique_ids
 from gracile.data.channel_table import channel_fault, declared_channels
 from gracile.data.csv_paths import csv_of_paths
 from gracile.data.declared_classes import class_fault
+from gracile.data.frame_table import TABLE, add_frame_table
 from gracile.data.kaggle import cases_beside_masks
 from gracile.data.listing import (
     TRAINING_FOLDERS,
@@ -53,8 +54,8 @@ def find_cases(source: str | Path | Sequence[str | Path], recipe: Recipe) -> lis
     label are kept with ``label=None`` (see `labeled`); labels without an image are left to `check_data`. A data-set
     folder with ``training/`` (or ``train/``) and other parts stands for its training part only: a test part is used
     when it is named itself.
-    The subject is the CSV's, else the id, so that every image counts as another person; where all names are two
-    numbers, as ``1_1`` and ``1_2``, the first is the subject.
+    The subject is the table's, else the id, so that every image counts as another person; where all names are two
+    numbers, as ``1_1`` and ``1_2``, the first is the subject. Frames of clips are in order where a table tells times.
 
     Args:
         source: A folder or CSV file, or several; equal ids of several are told apart by the folder in front.
@@ -194,6 +195,7 @@ def _folders(source: Path, recipe: Recipe) -> Listing | None:
         path, *channels = files.paths
         region, subject = region_of.get(path), subjects[files.name]
         listing.cases.append(CaseFiles(files.name, path, label_of.get(path), region, subject, channels=tuple(channels)))
+    add_frame_table(source, recipe, listing)
     return listing
 
 
@@ -247,7 +249,7 @@ def _beside(source: Path, recipe: Recipe) -> Listing | None:
 LAYOUTS: dict[str, Finder] = {
     "a CSV file with the columns image,label": csv_of_paths,
     "nnU-Net (imagesTr/, labelsTr/)": _nnunet,
-    f"images/ with {'/, '.join(LABEL_FOLDERS)}/ and optionally fov/ or mask/": _folders,
+    f"images/ with {'/, '.join(LABEL_FOLDERS)}/ and optionally fov/ or mask/, and {TABLE} of frames": _folders,
     "a folder for each kind of frame that the recipe's gate tells apart": _class_folders,
     "such a folder as training/ or train/ inside": _training_part,
     "one folder of pictures and their masks (1_1.tif, 1_1_mask.tif)": _beside,

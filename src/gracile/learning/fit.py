@@ -27,6 +27,7 @@ from gracile.learning.module import StageModule
 from gracile.learning.sampling import EpochSampler
 from gracile.learning.training_page import follow_on_page
 from gracile.recipe import TrainerSpec, TrainSpec
+from gracile.samples.weights import weighted
 from gracile.transforms import Prepared
 
 Observe = Callable[[int, dict[str, float]], None]
@@ -64,7 +65,7 @@ def fit_stage(
     in_fast_layout(stage)
     kind = AdversarialModule if stage.takes_turns else StageModule
     module = kind(stage, spec, learning)  # type: ignore[arg-type]
-    samples = stage.samples(training, spec.seed)
+    samples = stage.samples(weighted(training, spec), spec.seed)
     validation_loader = DataLoader(stage.held_back(validation), batch_size=1) if validation else None
     last = out / "last.ckpt"
     done = _epochs_done(stage, last)

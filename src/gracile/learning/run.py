@@ -11,6 +11,7 @@ import torch
 
 from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.data import CaseFiles, labeled, save_split
+from gracile.data.contradictions import marked
 from gracile.errors import BundleError, DataError, UsageError
 from gracile.learning.engine_table import add_engine_table
 from gracile.learning.fit import fit_stage
@@ -86,6 +87,8 @@ def train(
         require_sound(cases, recipe, split)
     elif resume and is_first():
         require_same_data(usable, recipe, out / "data.json")
+    if any(recipe.train_of(spec).contradicting_weight != 1 for spec in recipe.stages):
+        usable = marked(usable, recipe)
     training, validation = sides_of(usable, recipe, out / "split.json" if resume else split)
     if is_first():
         save_split(out / "split.json", training, validation, recipe.train.seed)

@@ -72,7 +72,7 @@ def prepared_case(files: CaseFiles, recipe: Recipe, cache: Path) -> Prepared:
         arrays[name] = np.array(arrays[name])
     points = dict(zip(recipe.landmark_names, arrays.pop("points", []), strict=False))
     return Prepared(
-        placement=None, subject=files.subject, frame_class=files.frame_class, points=points,
+        placement=None, subject=files.subject, frame_class=files.frame_class, moment=files.moment, points=points,
         keep=partial(kept, folder), **arrays,
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """How stages learn: networks, losses, samples, schedules."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -142,6 +142,13 @@ class TrainSpec(Spec):
     validate_every: int = Field(5, ge=1, description="epochs between validations")
     seed: int = 0
     minutes: float = Field(0, ge=0, description="end a stage's training after this time; 0 sets no limit")
+    source_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="how often frames are drawn, by the word of their table's `source`; others 1, 0 leaves them out",
+    )
+    contradicting_weight: float = Field(
+        1.0, ge=0, description="the same of frames whose label contradicts the frames before and after; never of scores"
+    )
     phases: list[PhaseSpec] = Field(default_factory=list, description="which layers learn when; empty: all, always")
     transfer: TransferSpec = TransferSpec()
 

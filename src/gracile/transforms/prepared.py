@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gracile.case import Moment
 from gracile.transforms.column import Box
 from gracile.transforms.placement import Placement
 from gracile.transforms.stored import Array, Keep, keep_nothing
@@ -24,6 +25,8 @@ class Prepared:
         flags: What a person should look at in this case.
         subject: Person that it belongs to, where the data say.
         frame_class: What kind of frame it is, by the data's own word; empty when that was not said.
+        moment: Of a frame whose table says so: where it stands in its clip.
+        weight: How often it is drawn in learning, beside 1 of others.
         affine: (4, 4) from voxels of the prepared volume to RAS+ mm; None for pictures.
         points: The recipe's landmarks by name, ``(3,)`` voxels of the prepared volume; empty when they are not known.
         start: ``(3,)`` voxels near the landmarks, where the user gave such a point.
@@ -38,6 +41,8 @@ class Prepared:
     flags: list[str] | None = None
     subject: str = ""
     frame_class: str = ""
+    moment: Moment | None = None
+    weight: float = 1.0
     affine: np.ndarray | None = None
     points: dict[str, np.ndarray] = field(default_factory=dict)
     start: np.ndarray | None = None

@@ -12,6 +12,7 @@ from gracile.losses import OfRegions, build_loss
 from gracile.recipe import LossSpec, Recipe
 from gracile.samples.frames import WholeImageSamples
 from gracile.samples.patches import PatchSamples
+from gracile.samples.weights import by_weight
 from gracile.transforms import Prepared
 
 
@@ -36,11 +37,14 @@ class SegmentLearner(Learner):
 
     def samples(self, cases: Sequence[Prepared], seed: int) -> Dataset[Batch]:
         sampler = self.spec.sampler
+        samples: WholeImageSamples | PatchSamples
         if sampler.whole:
-            return WholeImageSamples(
+            samples = WholeImageSamples(
                 cases, sampler.patch, self.spec.augment, seed, sampler.per_case, self.recipe.opposites
             )
-        return PatchSamples(cases, sampler, self.spec.augment, seed, self.recipe.opposites)
+        else:
+            samples = PatchSamples(cases, sampler, self.spec.augment, seed, self.recipe.opposites)
+        return by_weight(samples, cases, seed)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         return weighted_losses(self.network(batch["image"]), batch, self.terms)

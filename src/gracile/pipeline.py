@@ -1,8 +1,9 @@
 """A pipeline: the stages of a recipe in order, from a case to a result."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -15,13 +16,36 @@ from gracile.recipe import Recipe
 from gracile.result import LandmarkMaps, Result
 from gracile.runners import Computing
 from gracile.stages import Finding, Stage, open_stage
+from gracile.stages.gate import GateStage
 from gracile.stages.joint import Joint
+from gracile.stages.memory import Memory
 from gracile.transforms import Placement, Prepared, prepare
 from gracile.transforms.volume import Orientation
 from gracile.trust import Ordinary
 
 Maps = Callable[[], np.ndarray]
 """Gives the probability maps on the input's grid when they are asked for."""
+
+
+@dataclass
+class Look:
+    """A case that was prepared and, as a frame of a clip, looked at by the gates with a memory; not yet answered.
+
+    Args:
+        case: What is looked at.
+        prepared: It on the recipe's grid.
+        region: ``(*spatial)`` bool, the part of the input that counts.
+        seconds: Wall-clock seconds by step.
+        evidence: Log likelihood ratio of there and not there, by gate; empty of a case that is no frame of a clip.
+        remembered: Probability of presence by gate, once its memory has told it.
+    """
+
+    case: Case
+    prepared: Prepared
+    region: np.ndarray
+    seconds: dict[str, float]
+    evidence: dict[str, float] = field(default_factory=dict)
+    remembered: dict[str, float] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -97,10 +121,34 @@ class Pipeline:
         Raises:
             DataError: The case cannot be used with this recipe.
         """
+        return self.answer(self._prepared(case), keep_probabilities=keep_probabilities)
+
+    @property
+    def memories(self) -> dict[str, Memory]:
+        """The memory of each gate that is on and has one."""
+        gates = (stage for stage in self.stages if isinstance(stage, GateStage) and stage.spec.enabled)
+        return {gate.name: gate.memory for gate in gates if gate.memory is not None}
+
+    def look(self, case: Case) -> Look:
+        """Look at a frame of a clip first, with the gates that have a memory. Raises DataError as calling it does."""
+        look = self._prepared(case)
+        for stage in self.stages:
+            if stage.name in self.memories:
+                assert isinstance(stage, GateStage)
+                with _timed(look.seconds, stage.name):
+                    look.evidence[stage.name] = float(stage.evidence(stage.said(look.prepared)))
+        return look
+
+    def _prepared(self, case: Case) -> Look:
         seconds: dict[str, float] = {}
         with _timed(seconds, "prepare"):
             prepared, region = prepare(case, self.recipe)
-        finding = self._found(prepared, seconds)
+        return Look(case, prepared, region, seconds)
+
+    def answer(self, look: Look, *, keep_probabilities: bool = False) -> Result:
+        """Find the recipe's structures in a case that was looked at; what the gates' memories told goes first."""
+        case, prepared, region, seconds = look.case, look.prepared, look.region, look.seconds
+        finding = self._found(prepared, seconds, look.remembered)
         line = next(reversed(finding.lines.values()), None)
         result = Result(
             case.id, "found", case.grid, self.recipe.class_names, region=region, gates=finding.gates,
@@ -116,11 +164,12 @@ class Pipeline:
                 self._restore_landmarks(result, finding, prepared, keep_probabilities)
         return result
 
-    def _found(self, prepared: Prepared, seconds: dict[str, float]) -> Finding:
+    def _found(self, prepared: Prepared, seconds: dict[str, float], remembered: Mapping[str, float]) -> Finding:
         """What the stages find; of an ensemble what its members find together, who look one after the other."""
+        finding = Finding(remembered=remembered)
         if len(self.members) == 1:
-            return self._looked(self.stages, prepared, Finding(), seconds)
-        finding = self._looked([stage for stage in self.stages if stage.looks_first], prepared, Finding(), seconds)
+            return self._looked(self.stages, prepared, finding, seconds)
+        finding = self._looked([stage for stage in self.stages if stage.looks_first], prepared, finding, seconds)
         if self._is_over(finding):
             return finding
         joint = Joint(self.recipe, prepared.image.shape[1:], self.decide)

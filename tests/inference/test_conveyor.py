@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from gracile.inference.conveyor import Conveyor
+from gracile.inference.conveyor import Conveyor, HoldingStep
 
 
 def test_items_come_out_in_order_through_all_steps():
@@ -94,3 +94,40 @@ def test_ending_the_source_lets_what_is_under_way_come_out():
         rest = list(line)
     assert first + rest == list(range(3 + len(rest)))
     assert len(rest) < 100
+
+
+class Pairs(HoldingStep):
+    """Gives items on two at a time."""
+
+    def __init__(self) -> None:
+        self.held: list[int] = []
+
+    def __call__(self, item: int) -> list[int]:
+        self.held.append(item)
+        return self.rest() if len(self.held) == 2 else []
+
+    def rest(self) -> list[int]:
+        held, self.held = self.held, []
+        return held
+
+
+def test_a_step_may_hold_items_back_and_gives_the_rest_at_the_end():
+    with Conveyor[int](range(7), [Pairs(), lambda n: n * 2]) as line:
+        assert list(line) == [0, 2, 4, 6, 8, 10, 12]
+
+
+def test_what_was_held_when_a_source_fails_comes_out_before_the_error():
+    def source():
+        yield from range(3)
+        raise OSError("cut off")
+
+    with Conveyor[int](source(), [Pairs()]) as line:
+        assert [next(line) for _ in range(3)] == [0, 1, 2]
+        with pytest.raises(OSError, match="cut off"):
+            next(line)
+
+
+def test_leaving_while_a_step_holds_items_ends_it():
+    with Conveyor[int](range(10**9), [Pairs()], limit=1) as line:
+        assert next(line) == 0
+    assert not any(thread.is_alive() for thread in line._threads[1:])

@@ -1,5 +1,6 @@
 """Steps in threads of their own, joined by queues of limited length: each core is busy, and memory stays bounded."""
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from threading import Condition, Event, Thread
@@ -9,6 +10,10 @@ T = TypeVar("T")
 
 _SOURCE_SECONDS = 5.0
 """That a source which waits for a device is waited for; its thread ends with the program."""
+
+
+_END = object()
+"""In place of an item: there are no more."""
 
 
 class _Closed(Exception):
@@ -60,6 +65,18 @@ class _Channel:
             self._changed.notify_all()
 
 
+class HoldingStep(ABC):
+    """A step that holds items back until it has seen later ones, and gives them on in their order."""
+
+    @abstractmethod
+    def __call__(self, item: Any) -> Sequence[Any]:
+        """Take an item; gives those that are ready now."""
+
+    @abstractmethod
+    def rest(self) -> Sequence[Any]:
+        """Those that it still holds, once no more come."""
+
+
 class Conveyor(Generic[T]):
     """Sends items through steps in order, each step in a thread of its own; a context manager and an iterator.
 
@@ -69,11 +86,14 @@ class Conveyor(Generic[T]):
 
     Args:
         source: Where items come from; gone through in a thread of its own.
-        steps: Each takes an item and gives what goes to the next.
-        limit: Items that may wait between two steps. At most ``(steps + 1) * (limit + 1)`` are under way.
+        steps: Each takes an item and gives what goes to the next, or holds some back.
+        limit: Items that may wait between two steps. At most ``(steps + 1) * (limit + 1)`` are under way, besides those
+            that are held back.
     """
 
-    def __init__(self, source: Iterable[Any], steps: Sequence[Callable[[Any], Any]], limit: int = 3) -> None:
+    def __init__(
+        self, source: Iterable[Any], steps: Sequence[Callable[[Any], Any] | HoldingStep], limit: int = 3
+    ) -> None:
         self._source = source
         self._steps = list(steps)
         self._channels = [_Channel(limit) for _ in range(len(self._steps) + 1)]
@@ -124,13 +144,30 @@ class Conveyor(Generic[T]):
             first.finish(error)
         first.finish()
 
-    def _work(self, number: int, step: Callable[[Any], Any]) -> None:
+    def _work(self, number: int, step: Callable[[Any], Any] | HoldingStep) -> None:
         inlet, outlet = self._channels[number : number + 2]
+        error: BaseException | None = None
         try:
-            while True:
-                outlet.put(step(inlet.get()))
+            try:
+                while (item := self._next_of(inlet)) is not _END:
+                    for given in step(item) if isinstance(step, HoldingStep) else (step(item),):
+                        outlet.put(given)
+            except _Closed:
+                raise
+            except BaseException as fault:
+                error = fault  # what is held came before it
+            for given in step.rest() if isinstance(step, HoldingStep) else ():
+                outlet.put(given)
         except _Closed:
-            outlet.finish()
-        except BaseException as error:
-            outlet.finish(error)
+            pass
+        except BaseException as fault:
+            error = error or fault
+        outlet.finish(error)
         inlet.close()
+
+    @staticmethod
+    def _next_of(inlet: _Channel) -> Any:
+        try:
+            return inlet.get()
+        except _Closed:
+            return _END

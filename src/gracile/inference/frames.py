@@ -1,8 +1,9 @@
-"""One frame of a video on its way: looked at, smoothed over time, scored, painted."""
+"""One frame of a video on its way: looked at, remembered, smoothed over time, scored, painted."""
 
 import csv
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +14,16 @@ from gracile.case import IGNORED, Case
 from gracile.errors import DataError, GracileError
 from gracile.evaluation.metrics import dice
 from gracile.inference.answering import flag
+from gracile.inference.conveyor import HoldingStep
 from gracile.inference.smoothing import Smoother
 from gracile.io import image_files, read_labels
 from gracile.io.frames import Frame
 from gracile.io.naming import natural_order
-from gracile.pipeline import Pipeline
+from gracile.pipeline import Look, Pipeline
 from gracile.recipe import Recipe
 from gracile.report.paint import Painter, frame_colors, side_by_side, write_line
 from gracile.result import Result
+from gracile.stages.memory import Remembering
 
 _SAMPLES = 256
 
@@ -32,6 +35,7 @@ class FrameAnswer:
     Args:
         index: Its number, from 0.
         frame: The frame; None once it has been written.
+        look: What the gates with a memory saw in it; None before, after it was answered, and without such gates.
         status: ``found``, ``absent`` or ``failed``.
         reason: Why it failed.
         label: The likeliest kind of frame where a gate tells kinds apart, else the structures found, or the status.
@@ -48,6 +52,7 @@ class FrameAnswer:
 
     index: int
     frame: Frame | None
+    look: Look | None = None
     status: str = "failed"
     reason: str = ""
     label: str = "failed"
@@ -62,6 +67,57 @@ class FrameAnswer:
     flags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+
+class FirstLooker:
+    """The step that looks first, where gates have a memory: their evidence of a frame, before anything is decided."""
+
+    def __init__(self, pipeline: Pipeline, name: str, region: np.ndarray | None = None) -> None:
+        self._pipeline = pipeline
+        self._name = name
+        self._region = region
+
+    def __call__(self, answer: FrameAnswer) -> FrameAnswer:
+        """Fill in the look; a frame that the recipe refuses becomes a failed one."""
+        try:
+            answer.look = self._pipeline.look(_case(answer, self._name, self._region))
+        except GracileError as error:
+            answer.reason = str(error)
+        return answer
+
+
+class FrameRememberer(HoldingStep):
+    """The step that decides gates with a memory: it holds frames back until each of them was given its delay.
+
+    Frames keep their order. One that failed says nothing, and comes out where it belongs.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._following = {name: Remembering(memory) for name, memory in pipeline.memories.items()}
+        self._waiting: deque[FrameAnswer] = deque()
+        self._decided: dict[str, deque[float]] = {name: deque() for name in self._following}
+
+    def __call__(self, answer: FrameAnswer) -> Sequence[FrameAnswer]:
+        self._waiting.append(answer)
+        if answer.look is not None:
+            assert answer.frame is not None
+            for name, following in self._following.items():
+                self._decided[name] += following.add(answer.look.evidence[name], answer.frame.seconds)
+        return self._ready()
+
+    def rest(self) -> Sequence[FrameAnswer]:
+        for name, following in self._following.items():
+            self._decided[name] += following.rest()
+        return self._ready()
+
+    def _ready(self) -> list[FrameAnswer]:
+        ready = []
+        while self._waiting and (self._waiting[0].look is None or all(self._decided.values())):
+            answer = self._waiting.popleft()
+            if answer.look is not None:
+                answer.look.remembered = {name: told.popleft() for name, told in self._decided.items()}
+            ready.append(answer)
+        return ready
 
 
 class FrameLooker:
@@ -81,10 +137,16 @@ class FrameLooker:
     def __call__(self, answer: FrameAnswer) -> FrameAnswer:
         """Fill in everything but dice and picture; a frame that the recipe refuses becomes a failed one."""
         assert answer.frame is not None
-        case = Case.from_array(answer.frame.image, id=f"{self._name}, frame {answer.index}", region=self._region)
+        if answer.reason:
+            return answer
+        look, answer.look = answer.look, None
+        case = _case(answer, self._name, self._region) if look is None else look.case
         try:
             # Kept, not computed, for the asking: the mask was decided from them.
-            result = self._pipeline(case, keep_probabilities=True)
+            if look is None:
+                result = self._pipeline(case, keep_probabilities=True)
+            else:
+                result = self._pipeline.answer(look, keep_probabilities=True)
         except GracileError as error:
             answer.reason = str(error)
             return answer
@@ -206,6 +268,11 @@ def _listed(table: Path, files: list[Path]) -> dict[int, Path]:
             f"{table} does not say which label is of which frame.",
             "It needs the columns frame (from 0) and name, and a label beside it for each name.",
         ) from error
+
+
+def _case(answer: FrameAnswer, name: str, region: np.ndarray | None) -> Case:
+    assert answer.frame is not None
+    return Case.from_array(answer.frame.image, id=f"{name}, frame {answer.index}", region=region)
 
 
 def _area(mask: np.ndarray | None, indices: tuple[int, ...]) -> int:

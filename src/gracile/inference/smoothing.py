@@ -1,4 +1,8 @@
-"""Results smoothed over time: what flickers from frame to frame is rarely anatomy."""
+"""Results smoothed over time: what flickers from frame to frame is rarely anatomy.
+
+A gate's memory (`gracile.stages.memory`) decides whether something is there, by what was learned of how it comes and
+goes; smoothing then evens out where it is. Without a memory, smoothing does both, by means that look only back.
+"""
 
 from collections.abc import Callable
 
@@ -19,11 +23,14 @@ class Smoother:
     Args:
         half_life: Seconds after which a frame counts half.
         decide: ``(classes, height, width)`` probabilities to ``(height, width)`` uint8 class indices.
+        gated: Whether gates with a memory decide what is there: then the maps alone are smoothed, as the gates' answers
+            are weighed over time already.
     """
 
-    def __init__(self, half_life: float, decide: Callable[[np.ndarray], np.ndarray]) -> None:
+    def __init__(self, half_life: float, decide: Callable[[np.ndarray], np.ndarray], gated: bool = False) -> None:
         self._half_life = half_life
         self._decide = decide
+        self._gated = gated
         self._time: float | None = None
         self._evidence = 0.0
         self._found = False
@@ -41,12 +48,17 @@ class Smoother:
         first = self._time is None
         weight = 1.0 if self._time is None else 1 - 0.5 ** ((seconds - self._time) / self._half_life)
         self._time = seconds
-        self._evidence += weight * ((result.status == "found") - self._evidence)
-        self._found = self._evidence >= (LEAVE if self._found else ENTER)
-        for name, value in result.gates.items():
-            before = self._gates.get(name, value)
-            self._gates[name] = before + weight * (value - before)
-        result.gates = dict(self._gates)
+        if self._gated:
+            self._found = any(result.gate_decisions.values())
+            first |= self._maps is None
+            self._maps = self._maps if self._found else None  # maps from before it was closed say nothing of later ones
+        else:
+            self._evidence += weight * ((result.status == "found") - self._evidence)
+            self._found = self._evidence >= (LEAVE if self._found else ENTER)
+            for name, value in result.gates.items():
+                before = self._gates.get(name, value)
+                self._gates[name] = before + weight * (value - before)
+            result.gates = dict(self._gates)
         self._blend(result.probabilities, weight, (len(result.maps or result.classes), *result.mask.shape), first)
         result.probabilities = self._maps
         if self._maps is not None and self._found:

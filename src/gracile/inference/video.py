@@ -11,8 +11,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from gracile.errors import DataError
-from gracile.inference.conveyor import Conveyor
-from gracile.inference.frames import ClipTruth, FrameAnswer, FrameLooker, FramePainter, Step, timed
+from gracile.inference.conveyor import Conveyor, HoldingStep
+from gracile.inference.frames import (
+    ClipTruth,
+    FirstLooker,
+    FrameAnswer,
+    FrameLooker,
+    FramePainter,
+    FrameRememberer,
+    Step,
+    timed,
+)
 from gracile.inference.options import VideoOptions
 from gracile.inference.smoothing import Smoother
 from gracile.io import writing
@@ -49,7 +58,8 @@ def predict_video(
     with ExitStack() as stack:
         video = source if isinstance(source, Video) else stack.enter_context(open_video(source))
         truth = ClipTruth(options.truth, name, pipeline.recipe) if options.truth else None
-        smoother = Smoother(options.smooth, pipeline.decide) if options.smooth else None
+        remembers = bool(pipeline.memories)
+        smoother = Smoother(options.smooth, pipeline.decide, gated=remembers) if options.smooth else None
         files = {"video": f"{name}.{options.format}", "frames": f"{name}.csv"}
         size = (video.size[0], video.size[1] * (2 if truth else 1))
         totals = _Totals(pipeline.recipe.structures, truth, smoother is not None)
@@ -59,7 +69,9 @@ def predict_video(
             with write_video(out / files["video"], size, video.rate, video.time_base) as writer:
                 looking = FrameLooker(pipeline, name, smoother, video.region)
                 painting = FramePainter(pipeline.recipe, options.opacity, options.contour, truth)
-                line: list[Step] = [looking, painting, _encoder(writer)]
+                line: list[Step | HoldingStep] = [looking, painting, _encoder(writer)]
+                if remembers:
+                    line[:0] = [FirstLooker(pipeline, name, video.region), FrameRememberer(pipeline)]
                 conveyor = Conveyor[FrameAnswer](_answers(video), line, options.waiting)
                 with conveyor as answers, _ended_by_interrupt(answers, video):
                     for answer in answers:
@@ -71,6 +83,8 @@ def predict_video(
         "gates": [gate for stage in pipeline.stages if (gate := stage.gate())],
     }
     notes = [*video.notes, *writer.notes]
+    notes += [f"the gate {name} weighs frames of up to {memory.delay_s:g} s later, which it waits for"
+              for name, memory in pipeline.memories.items()]  # fmt: skip
     return {**totals.record(files, video.flaws, notes, time.perf_counter() - begun), "clip": clip}
 
 

@@ -100,6 +100,11 @@ class GateSpec(StageBase):
         description="where nothing is held back: parts of which each is judged by a gate trained "
         "without it, to calibrate on; 0 leaves the gate uncalibrated",
     )
+    memory: Literal["none", "filter"] = Field(
+        "none",
+        description="filter: on clips, frames before and a few after count in what it says of a frame",
+    )
+    memory_delay: float = Field(0.2, ge=0, le=2, description="seconds that a frame of a clip may wait for later ones")
     enabled: bool = Field(True, description="false lets every frame pass, and says so in the result")
     train: dict[str, Any] = Field(default_factory=dict, description="what differs from the recipe's `train`")
 
@@ -125,6 +130,8 @@ class GateSpec(StageBase):
             raise ValueError(f"`present` names those of the gate's `classes` in which the structures are there{hint}")
         if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
             raise ValueError("a gate tells at least two classes of different names apart")
+        if self.classes and self.memory != "none":
+            raise ValueError("a gate that tells kinds of frames apart has no `memory`: leave its `classes` out")
         return self
 
 

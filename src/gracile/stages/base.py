@@ -35,6 +35,7 @@ class Finding:
             grid; each is computed when it is asked for.
         gates: Probabilities that the gates gave, by structure or kind of frame.
         decisions: What the gates decided, by the same names.
+        remembered: Of a frame of a clip: probability of presence by the gate with a memory, its neighbors counted in.
         closed: Why a class is left empty, by the index of the class.
         agreement: How alike the masks of an ensemble's members are, from 0 to 1; None without several masks.
         flags: What a person should look at in this case.
@@ -50,6 +51,7 @@ class Finding:
     landmark_maps: Callable[[int], np.ndarray] | None = None
     gates: dict[str, float] = field(default_factory=dict)
     decisions: dict[str, bool] = field(default_factory=dict)
+    remembered: Mapping[str, float] = field(default_factory=dict)
     closed: dict[int, str] = field(default_factory=dict)
     agreement: float | None = None
     flags: list[str] = field(default_factory=list)
@@ -65,7 +67,7 @@ class Stage(ABC):
         recipe: The whole recipe.
         run: Its network as a function of arrays: prepared images ``(batch, channels, *spatial)`` float32 to logits.
             Where it has several, the first that `networks` names.
-        state: Its weights by name; of these it takes what `kept` names.
+        state: Its weights by name; of these it takes what `keeps` names.
 
     Raises:
         BundleError: A weight that it needs is not there.
@@ -85,13 +87,19 @@ class Stage(ABC):
         self.recipe = recipe
         self.run = run
         self.name: str = spec.name
-        missing = [name for name in self.kept if name not in state]
+        kept = self.keeps(spec)
+        missing = [name for name in kept if name not in state]
         if missing:
             raise BundleError(
                 f"The weights do not fit the stage {self.name!r}: {missing[0]} is missing.",
                 "Use the recipe they were trained with.",
             )
-        self.state = {name: np.asarray(state[name], dtype=np.float64) for name in self.kept}
+        self.state = {name: np.asarray(state[name], dtype=np.float64) for name in kept}
+
+    @classmethod
+    def keeps(cls, spec: Any) -> tuple[str, ...]:
+        """What it takes of its weights, as its entry in the recipe is set."""
+        return cls.kept
 
     @classmethod
     def networks(cls, spec: Any) -> tuple[str, ...]:
@@ -120,5 +128,7 @@ class Stage(ABC):
         raise NotImplementedError(f"the stage {self.name!r} does not look first")
 
     def gate(self) -> dict[str, Any] | None:
-        """Of a gate that is on: the kinds of frames that open it, the others, and the probability that they need."""
+        """Of a gate that is on, for clips: the kinds of frames that open it, the others, the probability that they need
+        and, of one with a memory, how long a frame waits.
+        """
         return None

@@ -11,9 +11,13 @@ from gracile.recipe import GateSpec, Recipe
 from gracile.recipe.stages import NO, PRESENT, YES
 from gracile.runners.base import Runner
 from gracile.stages.base import Finding, Stage, State
+from gracile.stages.memory import Memory
 from gracile.stages.views import softmax
 from gracile.transforms import Prepared
 from gracile.transforms.frames import Frame
+
+MEMORY = ("memory", "memory_threshold")
+"""What a memory keeps: how often structures appear and vanish in a second, and how long errors last; its threshold."""
 
 
 def kind_shown(spec: GateSpec, members: Sequence[int], case: Prepared) -> int | None:
@@ -50,11 +54,16 @@ class GateStage(Stage):
     """Tells kinds of frames apart, or frames with a structure from those without.
 
     Its network knows classes as equally frequent; the training frames' own shares come back in as a prior.
-    Probabilities are calibrated by one temperature, and the gate is open from the stored threshold on.
+    Probabilities are calibrated by one temperature, and the gate is open from the stored threshold on. On clips it may
+    have a memory, with a threshold of its own; a single picture is decided without.
     """
 
     kept = ("log_prior", "temperature", "threshold")
     looks_first = True
+
+    @classmethod
+    def keeps(cls, spec: Any) -> tuple[str, ...]:
+        return (*cls.kept, *MEMORY) if spec.memory != "none" else cls.kept
 
     def __init__(self, spec: Any, recipe: Recipe, run: Runner, state: State) -> None:
         super().__init__(spec, recipe, run, state)
@@ -64,11 +73,19 @@ class GateStage(Stage):
         self.temperature = float(self.state["temperature"])
         self.threshold = float(self.state["threshold"])
         self.peers: list[GateStage] = []
+        self.memory: Memory | None = None
+        self.memory_threshold = self.threshold
+        if spec.memory != "none" and self.state["memory"].any():  # zeros where no clip taught it
+            appearing, vanishing, lasting_s = map(float, self.state["memory"])
+            self.memory = Memory(appearing, vanishing, lasting_s, spec.memory_delay)
+            self.memory_threshold = float(self.state["memory_threshold"])
 
     def lead(self, peers: Sequence["GateStage"]) -> None:
-        """Mean probabilities and the mean threshold decide."""
+        """Mean probabilities and the mean threshold decide; the memory is its own."""
         self.peers = list(peers)
-        self.threshold = float(np.mean([self.threshold, *(peer.threshold for peer in peers)]))
+        every = [self, *peers]
+        self.threshold = float(np.mean([gate.threshold for gate in every]))
+        self.memory_threshold = float(np.mean([gate.memory_threshold for gate in every]))
 
     def logits(self, prepared: Prepared) -> np.ndarray:
         """``(classes,)`` of a whole prepared picture, classes equally frequent."""
@@ -87,14 +104,27 @@ class GateStage(Stage):
         """``(...,)`` probability that the structures are there."""
         return probabilities[..., self.open_for].sum(axis=-1)
 
+    def said(self, prepared: Prepared) -> np.ndarray:
+        """``(classes,)`` probabilities of a prepared picture, those of all members of an ensemble together."""
+        return np.asarray(np.mean([gate.probabilities(gate.logits(prepared)) for gate in (self, *self.peers)], axis=0))
+
+    def evidence(self, probabilities: np.ndarray) -> np.ndarray:
+        """``(...,)`` log likelihood ratio of there and not there that probabilities ``(..., classes)`` stand for."""
+        present = np.clip(self.presence(probabilities), 1e-12, 1.0 - 1e-12)
+        prior = self.presence(self.probabilities(np.zeros(len(self.classes))))
+        return np.asarray(np.log(present / (1.0 - present)) - math.log(prior / (1.0 - prior)))
+
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         if not self.spec.enabled:
             finding.notes.append(f"the gate {self.name} was switched off")
             return finding
-        each = [gate.probabilities(gate.logits(prepared)) for gate in (self, *self.peers)]
-        probabilities = np.mean(each, axis=0)
+        remembered = finding.remembered.get(self.name)
+        if remembered is None:
+            probabilities, threshold = self.said(prepared), self.threshold
+        else:
+            probabilities, threshold = np.array([1.0 - remembered, remembered]), self.memory_threshold
         present = float(self.presence(probabilities))
-        is_open = present >= self.threshold
+        is_open = present >= threshold
         if self.spec.classes:
             likeliest = int(probabilities.argmax())
             for index, name in enumerate(self.classes):
@@ -104,16 +134,18 @@ class GateStage(Stage):
             finding.gates[self.spec.label] = present
             finding.decisions[self.spec.label] = is_open
         if not is_open:
-            why = f"the gate {self.name} found it absent (probability {present:.3f}, needed {self.threshold:.3f})"
+            why = f"the gate {self.name} found it absent (probability {present:.3f}, needed {threshold:.3f})"
             finding.closed.update(dict.fromkeys(self.members, why))
         return finding
 
     def gate(self) -> dict[str, Any] | None:
         if not self.spec.enabled:
             return None
+        remembers = self.memory is not None
         return {
             "name": self.name,
             "present": list(self.spec.present) or [self.spec.label],
             "others": [kind for kind in self.spec.classes if kind not in self.spec.present],
-            "threshold": round(self.threshold, 6),
+            "threshold": round(self.memory_threshold if remembers else self.threshold, 6),
+            **({"delay_s": self.spec.memory_delay} if remembers else {}),
         }

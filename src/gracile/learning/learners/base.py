@@ -200,7 +200,7 @@ class Learner(nn.Module, ABC):
     def applied(self, precision: str = "float32") -> Stage:
         """The stage that applies what was learned until now, in the numbers of a bundle without a table of engines."""
         kind, state = STAGES[self.spec.kind], self.state_dict()
-        kept = {name: state[name].detach().cpu().numpy() for name in kind.kept}
+        kept = {name: state[name].detach().cpu().numpy() for name in kind.keeps(self.spec)}
         runs = {name: self.runner(precision, network=name) for name in kind.networks(self.spec)}
         return build_stage(self.spec, self.recipe, runs, kept)
 

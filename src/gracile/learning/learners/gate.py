@@ -21,6 +21,7 @@ from gracile.samples.frame_augment import augment_frame
 from gracile.samples.frames import WholeImageSamples
 from gracile.samples.patches import WholeSamples
 from gracile.samples.randomness import sample_generator
+from gracile.samples.weights import cumulated, drawn
 from gracile.stages.gate import GateStage, kind_shown
 from gracile.transforms import Prepared
 from gracile.transforms.frames import Frame
@@ -55,6 +56,9 @@ class GateLearner(Learner):
         self.register_buffer("log_prior", torch.full((len(self.classes),), -math.log(len(self.classes))))
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("threshold", torch.full((), 0.5))
+        if spec.memory != "none":
+            self.register_buffer("memory", torch.zeros(3))
+            self.register_buffer("memory_threshold", torch.full((), 0.5))
         self.log_prior: Tensor
         self.temperature: Tensor
         self.threshold: Tensor
@@ -185,6 +189,7 @@ class GateSamples(Dataset[Batch]):
     ) -> None:
         self.frames = WholeImageSamples(cases, spec.size, spec.augment, seed)
         self.by_class = [[i for i, target in enumerate(targets) if target == index] for index in range(classes)]
+        self.ends = [cumulated([cases[i] for i in members]) for members in self.by_class]
         self.members = members
         self.spec = spec
         self.seed = seed
@@ -197,7 +202,7 @@ class GateSamples(Dataset[Batch]):
         kinds = [kind for kind, members in enumerate(self.by_class) if members]
         target = kinds[index % len(kinds)]
         members = self.by_class[target]
-        case = members[int(torch.randint(len(members), (), generator=generator))]
+        case = members[drawn(self.ends[target], len(members), generator)]
         # An index of the frames that shows this case, with variations of its own.
         sample = self.frames[case + index * len(self.frames.cases)]
         image = augment_frame(

@@ -136,7 +136,7 @@ class Pipeline:
             if stage.name in self.memories:
                 assert isinstance(stage, GateStage)
                 with _timed(look.seconds, stage.name):
-                    look.evidence[stage.name] = float(stage.evidence(stage.said(look.prepared)))
+                    look.evidence[stage.name] = float(stage.evidence(stage.presence(stage.said(look.prepared))))
         return look
 
     def _prepared(self, case: Case) -> Look:

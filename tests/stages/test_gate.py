@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from gracile.case import Case
-from gracile.errors import DataError, RecipeError
+from gracile.errors import BundleError, DataError, RecipeError
 from gracile.learning.learners import build_learner
 from gracile.learning.learners.gate import GateSamples
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, read_recipe
 from gracile.stages import Finding
+from gracile.stages.gate import GateStage
 from gracile.transforms import Prepared
+from gracile.trust import GateScores
 
 SMALL = "{name: 'timm:resnet10t'}"
 KINDS = ["stages.presence.classes=[General, Tendon, Nerve]", "stages.presence.present=[Nerve]"]
@@ -208,3 +210,77 @@ def test_a_network_without_a_map_learns_from_the_classes_alone():
 def test_a_map_knows_two_kinds():
     with pytest.raises(RecipeError, match="absent from present"):
         gate(*MAP, *KINDS)
+
+
+REMEMBERS = ["stages.presence.memory=filter", "stages.presence.memory_delay=0.1"]
+
+
+def clip_scores(people: int, seed: int = 0, shows: bool | None = None, timed: bool = True) -> GateScores:
+    """What a gate that errs for a while said of clips of 4 s, in which the structures come into view once."""
+    random = np.random.default_rng(seed)
+    subjects, targets, logits, times = [], [], [], []
+    for person in range(people):
+        own = np.sort(random.uniform(0, 4, 20))
+        there = own > random.uniform(1, 3) if shows is None else np.full(20, shows)
+        subjects += [f"p{person}"] * 20
+        targets += there.astype(int).tolist()
+        logits += (np.where(there, 1.5, -1.5) + 1.5 * random.normal(size=20)).tolist()
+        times += own.tolist()
+    both = np.stack([np.zeros(len(logits)), logits], axis=1)
+    clips = np.array([f"{subject}/clip" for subject in subjects])
+    return GateScores(
+        np.array(subjects), np.array(targets), both, clips, np.array(times) if timed else np.full(len(logits), np.nan)
+    )
+
+
+def test_a_gates_memory_is_learned_with_a_threshold_of_its_own_and_travels_with_the_weights():
+    learner = gate(*REMEMBERS)
+    figures = learner.calibrate_by([clip_scores(20), clip_scores(15, seed=1)])
+    assert figures["false_alarm_rate_on_clips"] < figures["false_alarm_rate"]
+    assert figures["recall_on_clips"] >= 0.95
+    state = learner.bundle_state()
+    assert state["memory"].shape == (3,)
+    assert learner.told()["gate_promises"]["on_clips"]["promise"]["form"] == "average"
+    again = gate(*REMEMBERS)
+    again.load_bundle_state(state)
+    stage = again.applied()
+    assert stage.memory == learner.applied().memory
+    assert stage.memory.delay_s == 0.1
+    assert stage.memory_threshold == pytest.approx(float(learner.memory_threshold))
+
+
+def test_two_people_carry_no_promise_on_clips_either():
+    learner = gate(*REMEMBERS)
+    learner.calibrate_by([clip_scores(2)])
+    assert learner.on_clips.promise.form == "measured"
+
+
+@pytest.mark.parametrize(("scores", "remembers"), [
+    (clip_scores(12, timed=False), False), (clip_scores(12, shows=False), True), (clip_scores(12, shows=True), True),
+])  # fmt: skip
+def test_clips_without_times_teach_no_memory_and_clips_of_one_kind_do(scores, remembers):
+    learner = gate(*REMEMBERS)
+    learner.calibrate_by([scores])
+    assert (learner.applied().memory is not None) == remembers
+
+
+def test_scores_of_clips_are_kept_in_a_card_with_their_times():
+    scores = clip_scores(3)
+    again = GateScores.from_card(scores.as_card(["absent", "present"]), ["absent", "present"])
+    np.testing.assert_allclose(again.times, scores.times, atol=1e-3)
+    assert len(np.unique(again.clips)) == 3
+
+
+def test_a_gate_that_tells_kinds_apart_has_no_memory():
+    with pytest.raises(RecipeError, match="no `memory`"):
+        gate_recipe(*KINDS, *REMEMBERS)
+
+
+def test_weights_from_before_there_was_memory_are_refused_where_it_is_asked_for_and_taken_elsewhere():
+    older = {name: value.numpy() for name, value in gate().bundle_state().items()}
+    spec = gate_recipe(*REMEMBERS)
+    with pytest.raises(BundleError, match="memory is missing"):
+        GateStage(spec.stages[0], spec, lambda image: image, older)
+    newer = {name: value.numpy() for name, value in gate(*REMEMBERS).bundle_state().items()}
+    plain = gate_recipe()
+    assert GateStage(plain.stages[0], plain, lambda image: image, newer).memory is None

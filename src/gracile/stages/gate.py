@@ -11,7 +11,7 @@ from gracile.recipe import GateSpec, Recipe
 from gracile.recipe.stages import NO, PRESENT, YES
 from gracile.runners.base import Runner
 from gracile.stages.base import Finding, Stage, State
-from gracile.stages.memory import Memory
+from gracile.stages.memory import JudgedClip, Memory, learned_memory, rows_by_clip
 from gracile.stages.views import softmax
 from gracile.transforms import Prepared
 from gracile.transforms.frames import Frame
@@ -108,11 +108,45 @@ class GateStage(Stage):
         """``(classes,)`` probabilities of a prepared picture, those of all members of an ensemble together."""
         return np.asarray(np.mean([gate.probabilities(gate.logits(prepared)) for gate in (self, *self.peers)], axis=0))
 
-    def evidence(self, probabilities: np.ndarray) -> np.ndarray:
-        """``(...,)`` log likelihood ratio of there and not there that probabilities ``(..., classes)`` stand for."""
-        present = np.clip(self.presence(probabilities), 1e-12, 1.0 - 1e-12)
-        prior = self.presence(self.probabilities(np.zeros(len(self.classes))))
-        return np.asarray(np.log(present / (1.0 - present)) - math.log(prior / (1.0 - prior)))
+    def evidence(self, presence: np.ndarray, temperature: float | None = None) -> np.ndarray:
+        """``(...,)`` log likelihood ratios of there and not there that probabilities of presence stand for.
+
+        Args:
+            presence: ``(...,)``, as calibrated by ``temperature``.
+            temperature: Another one than its own.
+        """
+        prior = self.presence(self.probabilities(np.zeros(len(self.classes)), temperature))
+        present = np.clip(presence, 1e-12, 1.0 - 1e-12)
+        return np.asarray(np.log(present / (1.0 - present)) - np.log(prior / (1.0 - prior)))
+
+    def learned_memory(
+        self, presence: np.ndarray, positive: np.ndarray, clips: np.ndarray, times: np.ndarray, subjects: np.ndarray,
+        temperature: float | None = None,
+    ) -> tuple[np.ndarray, np.ndarray] | None:  # fmt: skip
+        """The numbers of the memory that labeled clips teach, and what it then says of their frames.
+
+        Args:
+            presence: ``(frames,)`` probabilities, as calibrated by ``temperature``, of people that it had not seen.
+            positive: ``(frames,)`` bool: the structures are there.
+            clips: ``(frames,)`` names of clips, no two people's alike.
+            times: ``(frames,)`` seconds; NaN where not known.
+            subjects: ``(frames,)`` names of people.
+            temperature: Another one than its own.
+
+        Returns:
+            ``(3,)`` numbers as `MEMORY` has them, and ``(frames,)`` probabilities, NaN for frames of no clip; None
+            where it has no memory, or no clip of several frames teaches it.
+        """
+        rows = rows_by_clip(clips, times) if self.spec.memory != "none" else []
+        evidence = self.evidence(presence, temperature)
+        judged = [JudgedClip(evidence[own], positive[own], times[own], str(subjects[own[0]])) for own in rows]
+        memory = learned_memory(judged, self.spec.memory_delay)
+        if memory is None:
+            return None
+        told = np.full(len(presence), np.nan)
+        for own, clip in zip(rows, judged, strict=True):
+            told[own] = memory.of_clip(clip.evidence, clip.times)
+        return np.array([memory.appearing, memory.vanishing, memory.lasting_s]), told
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         if not self.spec.enabled:

@@ -2,6 +2,7 @@
 
 from gracile.trust.case_flags import case_figures, case_flags
 from gracile.trust.gate_calibration import Calibration, calibrated
+from gracile.trust.gate_on_clips import OnClips, calibrated_on_clips
 from gracile.trust.gate_scores import GateScores
 from gracile.trust.ordinary import Ordinary, Range
 from gracile.trust.promise import Promise, Wish, promised
@@ -9,11 +10,13 @@ from gracile.trust.promise import Promise, Wish, promised
 __all__ = [
     "Calibration",
     "GateScores",
+    "OnClips",
     "Ordinary",
     "Promise",
     "Range",
     "Wish",
     "calibrated",
+    "calibrated_on_clips",
     "case_figures",
     "case_flags",
     "promised",

@@ -25,7 +25,7 @@ from gracile.samples.weights import cumulated, drawn
 from gracile.stages.gate import GateStage, kind_shown
 from gracile.transforms import Prepared
 from gracile.transforms.frames import Frame
-from gracile.trust import GateScores, Wish, calibrated
+from gracile.trust import Calibration, GateScores, OnClips, Wish, calibrated, calibrated_on_clips
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,9 @@ class GateLearner(Learner):
     prior. Probabilities are calibrated by one temperature (Guo et al., On Calibration of Modern Neural Networks,
     ICML 2017), and the operating point is the highest threshold that keeps what the recipe wishes to promise, see
     `gracile.trust.promise`; both are chosen on people that were held back and stored with the weights.
+
+    Attributes:
+        on_clips: How its memory was chosen; None before, and of a gate without one.
     """
 
     choosing = ("validation_loss", "min")
@@ -59,9 +62,12 @@ class GateLearner(Learner):
         if spec.memory != "none":
             self.register_buffer("memory", torch.zeros(3))
             self.register_buffer("memory_threshold", torch.full((), 0.5))
+            self.memory: Tensor
+            self.memory_threshold: Tensor
         self.log_prior: Tensor
         self.temperature: Tensor
         self.threshold: Tensor
+        self.on_clips: OnClips | None = None
 
     @property
     def taught(self) -> MapClassifier | None:
@@ -139,7 +145,9 @@ class GateLearner(Learner):
         assert isinstance(stage, GateStage)
         subjects = [case.subject or f"unknown {number}" for number, case in enumerate(cases)]
         targets = np.array([self.target(case) for case in cases])
-        return GateScores(np.array(subjects, dtype=str), targets, np.stack([stage.logits(case) for case in cases]))
+        logits = np.stack([stage.logits(case) for case in cases])
+        clips, times = _moments(cases, subjects)
+        return GateScores(np.array(subjects, dtype=str), targets, logits, clips, times)
 
     def calibrate_by(self, judged: Sequence[GateScores]) -> dict[str, float]:
         """Choose temperature and threshold by what was said of cases that were not learned from.
@@ -149,23 +157,48 @@ class GateLearner(Learner):
         """
         stage = self.applied()
         assert isinstance(stage, GateStage)
-        chosen = calibrated(
-            [stage], [GateScores.joined(judged)], Wish(self.spec.recall, self.spec.promise, self.spec.confidence)
-        )
+        wish = Wish(self.spec.recall, self.spec.promise, self.spec.confidence)
+        chosen = calibrated([stage], [GateScores.joined(judged)], wish)
         self.temperature.fill_(chosen.temperatures[0])
         self.threshold.fill_(chosen.threshold)
         self.calibration = chosen
         for sentence in chosen.sentences if not chosen.is_promised else chosen.sentences[1:]:
             log.warning("The gate %r: %s", self.name, sentence)
-        return chosen.figures
+        return {**chosen.figures, **self._remember(stage, chosen, wish)}
+
+    def _remember(self, stage: GateStage, chosen: Calibration, wish: Wish) -> dict[str, float]:
+        """Choose what the memory needs, where it has one; gives its recall and false alarms on these clips."""
+        if self.spec.memory == "none":
+            return {}
+        self.on_clips = on_clips = calibrated_on_clips(stage, chosen, wish)
+        if on_clips is None:
+            log.warning("The gate %r has no memory: no clip of several frames with times taught it.", self.name)
+            return {}
+        threshold = chosen.threshold if on_clips.promise is None else on_clips.promise.threshold
+        self.memory.copy_(torch.from_numpy(on_clips.numbers))
+        self.memory_threshold.fill_(threshold)
+        empty = on_clips.presence[np.isfinite(on_clips.presence) & ~chosen.positive]
+        figures = {} if on_clips.promise is None else {"recall_on_clips": on_clips.promise.measured}
+        if empty.size:
+            figures["false_alarm_rate_on_clips"] = float((empty >= threshold).mean())
+        return figures
 
     def told(self) -> dict[str, Any]:
         if self.calibration is None:
             return {}
+        on_clips = {} if self.on_clips is None else {"on_clips": self.on_clips.as_card()}
         return {
-            GATE_PROMISES: self.calibration.as_card(),
+            GATE_PROMISES: {**self.calibration.as_card(), **on_clips},
             GATE_SCORES: self.calibration.scores[0].as_card(self.classes),
         }
+
+
+def _moments(cases: Sequence[Prepared], subjects: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Names of clips, each one person's, and times in them; empty and NaN for cases that are no frame of a clip."""
+    moments = [case.moment for case in cases]
+    clips = [f"{subject}/{moment.clip}" if moment else "" for subject, moment in zip(subjects, moments, strict=True)]
+    times = [np.nan if moment is None or moment.time_s is None else moment.time_s for moment in moments]
+    return np.array(clips, dtype=str), np.array(times, dtype=np.float64)
 
 
 def framed(images: Tensor, size: tuple[int, int]) -> Tensor:

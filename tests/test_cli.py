@@ -15,6 +15,18 @@ from PIL import Image
 from gracile import cli
 from gracile.io import write_labels
 from gracile.names import MODELS, MONAI_NETWORKS, NETWORKS, PROTOCOLS, RECIPES, VERSION, WINDOW_NETWORKS
+
+
+from gracile.names import (
+    MODELS,
+    MONAI_NETWORKS,
+    NETWORKS,
+    PROTOCOLS,
+    RECIPES,
+    VERSION,
+    WINDOW_NETWORKS,
+    ShippedModel,
+)
 from gracile.recipe import read_recipe
 from tests.conftest import write_fundus_folder
 from tests.evaluation.predicted_qualities import quality, write_records
@@ -393,3 +405,23 @@ def test_a_command_as_a_process_ends_with_its_exit_code_and_all_that_it_said(tmp
     assert json.loads(listing.stdout)["models"]
     assert subprocess.run([*command, "predict"], capture_output=True).returncode == 2
     assert subprocess.run([*command, "merge", str(tmp_path)], capture_output=True).returncode == 1
+
+
+def test_the_listing_says_what_each_model_may_be_used_for(gracile):
+    _, out, _ = gracile("models")
+    for model in MODELS.values():
+        (line,) = [
+            line for line in out.splitlines() if line.strip().startswith(f"{model.name} ") and model.summary in line
+        ]
+        assert line.endswith(model.licence)
+
+
+def test_a_model_of_which_nothing_may_be_passed_on_has_no_demo_and_says_why(gracile, monkeypatch, tmp_path):
+    model = ShippedModel(
+        "secret", "brachial-plexus", "clips", "Research use only", "", "its clips may not be passed on."
+    )
+    monkeypatch.setitem(MODELS, "secret", model)
+    code, out, _ = gracile("demo", "--model", "secret", "--out", tmp_path / "out")
+    assert code == 0
+    assert "It is not shown: its clips may not be passed on." in out
+    assert not (tmp_path / "out").exists()

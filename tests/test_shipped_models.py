@@ -26,6 +26,13 @@ def test_it_is_small_safe_and_has_a_card(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_what_it_may_be_used_for_is_said_alike_everywhere_and_a_demo_is_there_or_why_not(name: str) -> None:
+    model = MODELS[name]
+    assert read_bundle(name).card["licence"].startswith(model.licence)
+    assert demo_folder(model.demo).is_dir() if model.demo else model.why_no_demo
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_its_card_says_what_ordinary_inputs_and_answers_are(name: str) -> None:
     ordinary = Ordinary.from_card(read_bundle(name).card)
     assert {("input", "brightness"), ("input", "fineness"), ("input", "clipped_high")} <= set(ordinary.ranges)

@@ -70,7 +70,7 @@ def test_every_room_that_applies_is_imported():
     assert json.loads(done.stdout.splitlines()[-1]) == []
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.demo])
 def test_every_shipped_model_answers(name, tmp_path):
     folder = demo_folder(MODELS[name].demo)
     source = next(path for path in sorted(folder.iterdir()) if path.suffix in (".jpg", ".png", ".gz", ".avi"))

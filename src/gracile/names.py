@@ -235,29 +235,47 @@ STUDIES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class ShippedModel:
-    """A trained bundle that comes with Gracile."""
+    """A trained bundle that comes with Gracile.
+
+    Args:
+        name: Its folder.
+        recipe: By which it was trained.
+        summary: One line for help and tables.
+        licence: What its weights may be used for, as its card begins to say it.
+        demo: Folder of its demo pictures; empty where nothing of its kind may be passed on.
+        why_no_demo: Why there is none.
+    """
 
     name: str
     recipe: str
     summary: str
+    licence: str
     demo: str
+    why_no_demo: str = ""
 
 
-MODELS: dict[str, ShippedModel] = {
-    "retina-av": ShippedModel("retina-av", "retina-av", "arteries and veins in color fundus photographs", "retina"),
-    "nerve-ultrasound": ShippedModel(
-        "nerve-ultrasound", "nerve-ultrasound", "nerves and vessels in ultrasound of regional anesthesia", "ultrasound"
+_SHIPPED = (
+    ShippedModel(
+        "retina-av", "retina-av", "arteries and veins in color fundus photographs", "Weights for research", "retina"
     ),
-    "surgical-tool": ShippedModel(
-        "surgical-tool", "surgical-tool", "tools in endoscopic video of the larynx, standing in for nerves", "surgery"
+    ShippedModel(
+        "nerve-ultrasound", "nerve-ultrasound", "nerves and vessels in ultrasound of regional anesthesia", "CC BY 4.0",
+        "ultrasound",
     ),
-    "spinal-cord": ShippedModel(
-        "spinal-cord", "spinal-cord", "the spinal cord in T2 volumes, brainstem to upper back", "spinal-cord"
+    ShippedModel(
+        "surgical-tool", "surgical-tool", "tools in endoscopic video of the larynx, standing in for nerves",
+        "CC BY 4.0", "surgery",
     ),
-    "skull-landmarks": ShippedModel(
-        "skull-landmarks", "skull-landmarks", "45 landmarks of the mouse skull in micro-CT, in any pose", "skull"
+    ShippedModel(
+        "spinal-cord", "spinal-cord", "the spinal cord in T2 volumes, brainstem to upper back", "MIT", "spinal-cord"
     ),
-}
+    ShippedModel(
+        "skull-landmarks", "skull-landmarks", "45 landmarks of the mouse skull in micro-CT, in any pose", "GPL-3.0",
+        "skull",
+    ),
+)  # fmt: skip
+
+MODELS: dict[str, ShippedModel] = {model.name: model for model in _SHIPPED}
 
 
 def models_folder() -> Path:

@@ -308,6 +308,9 @@ def demo(
         raise UsageError(f"There is no shipped model {model!r}.", f"There are: {', '.join(MODELS)}.")
     failed = False
     for name in [model] if model else MODELS:
+        if not MODELS[name].demo:
+            typer.echo(f"{name}: {MODELS[name].summary}. It is not shown: {MODELS[name].why_no_demo}")
+            continue
         pictures = demo_folder(MODELS[name].demo)
         _, credits = (pictures / "CREDITS.md").read_text(encoding="utf-8").split("\n", 1)
         typer.echo(f"{name}: {MODELS[name].summary}")

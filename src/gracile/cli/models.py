@@ -30,8 +30,8 @@ def listing(context: typer.Context, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(content, indent=1))
         return
     for title, rows in (
-        ("Models", {m.name: m.summary for m in MODELS.values()}), ("Recipes", RECIPES), ("Networks", networks),
-        ("Losses", losses), ("Measures", measures), ("Studies", STUDIES),
+        ("Models", {m.name: f"{m.summary}; {m.licence}" for m in MODELS.values()}), ("Recipes", RECIPES),
+        ("Networks", networks), ("Losses", losses), ("Measures", measures), ("Studies", STUDIES),
     ):  # fmt: skip
         typer.echo(title)
         for name, text in rows.items():

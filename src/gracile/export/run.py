@@ -85,7 +85,7 @@ def _export_pictures(place: str, bundle: Bundle, name: str, to: str, out: Path, 
         way = _loaded(place)()
     from gracile.export.pictures import compared, read_cases
 
-    demos = [demo_folder(model.demo) for model in MODELS.values() if model.recipe == bundle.recipe.name]
+    demos = [demo_folder(model.demo) for model in MODELS.values() if model.demo and model.recipe == bundle.recipe.name]
     places = list(cases) or demos
     if not places:
         raise UsageError("There are no pictures to try the model on.", "Name some: --cases FOLDER.")

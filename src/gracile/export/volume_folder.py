@@ -116,7 +116,7 @@ def write_whole_case(bundle: Bundle, folder: Path) -> dict[str, str]:
     Returns:
         Names of the files within the folder's parent, by what they are.
     """
-    demos = [demo_folder(model.demo) for model in MODELS.values() if model.recipe == bundle.recipe.name]
+    demos = [demo_folder(model.demo) for model in MODELS.values() if model.demo and model.recipe == bundle.recipe.name]
     if not demos or not demos[0].is_dir():
         return {}
     volume = next(path for path in sorted(demos[0].iterdir()) if is_volume_file(path))

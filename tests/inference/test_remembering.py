@@ -25,7 +25,7 @@ def remembering(*settings: str, taught: bool = True) -> Pipeline:
     recipe = read_recipe("brachial-plexus", [*TINY, *settings])
     learners = [build_learner(spec, recipe) for spec in recipe.stages]
     if taught and recipe.stages[0].memory != "none":
-        learners[0].memory.copy_(learners[0].memory.new_tensor([0.2, 0.2, 0.1]))
+        learners[0].memory.copy_(learners[0].memory.new_tensor([2.0, 1.0]))
     gate, place = (learner.applied() for learner in learners)
     gate.run = lambda images: np.array([[0.0, 3.0 if images.max() > 0.6 else -3.0]])
     place.run = lambda images: np.concatenate([0.5 - images, images - 0.5], axis=1) * 10
@@ -116,7 +116,7 @@ def test_bundles_from_before_there_was_memory_load_and_one_that_lacks_it_is_name
 
 
 def test_frames_are_given_on_once_their_delay_is_over_and_failed_ones_in_their_place():
-    pipeline = remembering()
+    pipeline = remembering("stages.presence.memory_delay=0.2")
     looks, remembers = FirstLooker(pipeline, "clip"), FrameRememberer(pipeline)
     given = []
     for number in range(8):

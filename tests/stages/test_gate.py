@@ -239,7 +239,7 @@ def test_a_gates_memory_is_learned_with_a_threshold_of_its_own_and_travels_with_
     assert figures["false_alarm_rate_on_clips"] < figures["false_alarm_rate"]
     assert figures["recall_on_clips"] >= 0.95
     state = learner.bundle_state()
-    assert state["memory"].shape == (3,)
+    assert state["memory"].shape == (2,)
     assert learner.told()["gate_promises"]["on_clips"]["promise"]["form"] == "average"
     again = gate(*REMEMBERS)
     again.load_bundle_state(state)

@@ -17,7 +17,7 @@ from gracile.transforms import Prepared
 from gracile.transforms.frames import Frame
 
 MEMORY = ("memory", "memory_threshold")
-"""What a memory keeps: how often structures appear and vanish in a second, and how long errors last; its threshold."""
+"""What a memory keeps: its `wander` and `sharpness`, see `gracile.stages.memory`, and a threshold of its own."""
 
 
 def kind_shown(spec: GateSpec, members: Sequence[int], case: Prepared) -> int | None:
@@ -76,8 +76,8 @@ class GateStage(Stage):
         self.memory: Memory | None = None
         self.memory_threshold = self.threshold
         if spec.memory != "none" and self.state["memory"].any():  # zeros where no clip taught it
-            appearing, vanishing, lasting_s = map(float, self.state["memory"])
-            self.memory = Memory(appearing, vanishing, lasting_s, spec.memory_delay)
+            wander, sharpness = map(float, self.state["memory"])
+            self.memory = Memory(wander, sharpness, self.prior(), spec.memory_delay)
             self.memory_threshold = float(self.state["memory_threshold"])
 
     def lead(self, peers: Sequence["GateStage"]) -> None:
@@ -115,9 +115,13 @@ class GateStage(Stage):
             presence: ``(...,)``, as calibrated by ``temperature``.
             temperature: Another one than its own.
         """
-        prior = self.presence(self.probabilities(np.zeros(len(self.classes)), temperature))
         present = np.clip(presence, 1e-12, 1.0 - 1e-12)
-        return np.asarray(np.log(present / (1.0 - present)) - np.log(prior / (1.0 - prior)))
+        return np.asarray(np.log(present / (1.0 - present)) - self.prior(temperature))
+
+    def prior(self, temperature: float | None = None) -> float:
+        """Log odds that the structures are there, before anything is seen."""
+        share = float(self.presence(self.probabilities(np.zeros(len(self.classes)), temperature)))
+        return math.log(share / (1.0 - share))
 
     def learned_memory(
         self, presence: np.ndarray, positive: np.ndarray, clips: np.ndarray, times: np.ndarray, subjects: np.ndarray,
@@ -134,19 +138,19 @@ class GateStage(Stage):
             temperature: Another one than its own.
 
         Returns:
-            ``(3,)`` numbers as `MEMORY` has them, and ``(frames,)`` probabilities, NaN for frames of no clip; None
+            ``(2,)`` numbers as `MEMORY` has them, and ``(frames,)`` probabilities, NaN for frames of no clip; None
             where it has no memory, or no clip of several frames teaches it.
         """
         rows = rows_by_clip(clips, times) if self.spec.memory != "none" else []
         evidence = self.evidence(presence, temperature)
         judged = [JudgedClip(evidence[own], positive[own], times[own], str(subjects[own[0]])) for own in rows]
-        memory = learned_memory(judged, self.spec.memory_delay)
+        memory = learned_memory(judged, self.prior(temperature), self.spec.memory_delay)
         if memory is None:
             return None
         told = np.full(len(presence), np.nan)
         for own, clip in zip(rows, judged, strict=True):
             told[own] = memory.of_clip(clip.evidence, clip.times)
-        return np.array([memory.appearing, memory.vanishing, memory.lasting_s]), told
+        return np.array([memory.wander, memory.sharpness]), told
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         if not self.spec.enabled:

@@ -24,7 +24,7 @@ class OnClips:
     """What was chosen for clips.
 
     Args:
-        numbers: ``(3,)`` of the memory.
+        numbers: ``(2,)`` of the memory.
         promise: The threshold of remembered probabilities, and what is promised of it; None where no frame of a clip
             shows the structures, so that the threshold of single pictures holds.
         presence: ``(frames,)`` remembered probabilities; NaN for frames of no clip.
@@ -36,7 +36,7 @@ class OnClips:
 
     def as_card(self) -> dict[str, Any]:
         """Plain data for a bundle's card, beside what `Calibration.as_card` tells of single pictures."""
-        names = ("appearing_per_s", "vanishing_per_s", "errors_last_s")
+        names = ("wander", "sharpness")
         content: dict[str, Any] = {name: round(float(v), 4) for name, v in zip(names, self.numbers, strict=True)}
         return {**content, "frames": int(np.isfinite(self.presence).sum())} | (
             {} if self.promise is None else {"promise": self.promise.as_card()}
@@ -46,8 +46,8 @@ class OnClips:
 def calibrated_on_clips(gate: RememberingGate, chosen: Calibration, wish: Wish) -> OnClips | None:
     """Choose what a gate's memory needs; None of a gate without one, and where no clip teaches it.
 
-    The memory's three numbers and its threshold rest on the same people. That is no part of what the promise's proofs
-    allow; three numbers that say how all people's clips run can hardly fit some of them.
+    The memory's two numbers and its threshold rest on the same people. That is no part of what the promise's proofs
+    allow; two numbers, of a few values each, can hardly be fitted to single people.
 
     Args:
         gate: Of an ensemble, its first member.

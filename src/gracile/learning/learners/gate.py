@@ -60,7 +60,7 @@ class GateLearner(Learner):
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("threshold", torch.full((), 0.5))
         if spec.memory != "none":
-            self.register_buffer("memory", torch.zeros(3))
+            self.register_buffer("memory", torch.zeros(2))
             self.register_buffer("memory_threshold", torch.full((), 0.5))
             self.memory: Tensor
             self.memory_threshold: Tensor

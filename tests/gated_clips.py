@@ -31,8 +31,9 @@ def draw_frame(seed: int, there: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_clips(
-    folder: Path, people: int, frames: int = 6, *, first: int = 0, shown: str = "half", classes: bool = False
-) -> Path:
+    folder: Path, people: int, frames: int = 6, *, first: int = 0, shown: str = "half", classes: bool = False,
+    times: bool = False,
+) -> Path:  # fmt: skip
     """A CSV of frames with a mask and a subject each.
 
     Args:
@@ -41,6 +42,7 @@ def write_clips(
         frames: Of each.
         first: Seed of the first person.
         shown: ``half`` of a clip's frames show it, ``all`` or ``none``.
+        times: Also the seconds of each frame, ten of which are in one.
         classes: ``present`` or ``absent`` instead of masks.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +56,8 @@ def write_clips(
             if not classes:
                 Image.fromarray(mask).save(folder / f"{name}_mask.png")
             told = {"class": ("absent", "present")[there]} if classes else {"label": f"{name}_mask.png"}
-            rows.append({"image": f"{name}.png", **told, "subject": f"p{person:03d}"})
+            moment = {"time_s": f"{number / 10:.1f}"} if times else {}
+            rows.append({"image": f"{name}.png", **told, "subject": f"p{person:03d}", **moment})
     with (folder / "frames.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()

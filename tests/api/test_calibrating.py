@@ -229,3 +229,37 @@ def test_a_gate_alone_is_calibrated_too(clips, tmp_path):
     made = api.calibrate(model, clips, tmp_path / "new")
     assert made.gates[0].savings is None
     assert made.gates[0].calibration.promise.form == "average"
+
+
+REMEMBERS = "stages.presence.memory=filter"
+
+
+def test_a_gate_that_remembers_is_calibrated_on_clips_too(tmp_path):
+    model = gated_bundle(tmp_path / "model", REMEMBERS)
+    clips = write_clips(tmp_path / "clips", people=19, times=True)
+    made = api.calibrate(model, clips, tmp_path / "new")
+    (gate,) = made.gates
+    assert (gate.on_clips.promise.form, gate.on_clips.promise.people) == ("average", 19)
+    assert gate.trade_on_clips.chosen.recall == pytest.approx(gate.on_clips.promise.measured)
+    weights = read_bundle(made.bundle).weights["presence"]
+    assert weights["memory"].tolist() == pytest.approx(gate.on_clips.numbers.tolist())
+    assert float(weights["memory_threshold"]) == pytest.approx(gate.on_clips.promise.threshold)
+    loaded = api.load(made.bundle, device="cpu").pipeline.stages[0]
+    assert loaded.memory_threshold == pytest.approx(gate.on_clips.promise.threshold)
+    card = read_bundle(made.bundle).card
+    assert card[GATE_PROMISES]["presence"]["on_clips"]["promise"]["people"] == 19
+    assert card[GATE_SCORES]["presence"]["columns"][-1] == "time_s"
+    page = made.page.read_text(encoding="utf-8")
+    assert "With memory, on clips: recall and false alarms" in page
+    assert "false paint, s a minute" in page  # times are known
+    more = write_clips(tmp_path / "more", people=1, first=60, times=True)
+    again = api.calibrate(made.bundle, more, tmp_path / "again", join=True)
+    assert again.gates[0].on_clips.promise.people == 20
+
+
+def test_without_times_a_memory_stays_as_it_was_and_that_is_said(clips, tmp_path):
+    model = gated_bundle(tmp_path / "model", REMEMBERS)
+    made = api.calibrate(model, clips, tmp_path / "new")
+    assert made.gates[0].on_clips is None
+    assert any("stay as they were" in sentence for sentence in made.gates[0].sentences)
+    assert made.page.stat().st_size > 10_000

@@ -22,7 +22,7 @@ from gracile.io.model_card import CALIBRATED_ON, GATE_PROMISES, GATE_SCORES, LEA
 from gracile.names import VERSION
 from gracile.pages.gate_calibration import PAGE, CalibratedGate, write_calibration_page
 from gracile.recipe import GateSpec
-from gracile.trust import GateScores, Wish, calibrated
+from gracile.trust import GateScores, Wish, calibrated, calibrated_on_clips
 
 log = logging.getLogger(__name__)
 
@@ -186,8 +186,15 @@ def _calibrated(
     if not scores[0].frames:
         raise DataError(f"No case says what the gate {name!r} is asked.", "Give each frame a mask or a class.")
     chosen = calibrated(answers.gate, scores, wish)
-    frames = answers.frames(chosen)
-    return CalibratedGate(name, chosen, None if frames is None else gate_savings(frames, clips=clips))
+    on_clips = calibrated_on_clips(answers.gate[0], chosen, wish)
+    if on_clips is None and answers.gate[0].spec.memory != "none":
+        chosen.notes.append(
+            "no clip of several frames with times is among the cases: what the gate remembers on clips, and its "
+            "threshold there, stay as they were"
+        )
+    frames = answers.frames(chosen, on_clips)
+    savings = None if frames is None else gate_savings(frames, clips=clips or answers.timed)
+    return CalibratedGate(name, chosen, savings, on_clips)
 
 
 def _calibrated_on(bundle: Bundle, images: Sequence[str], join: bool) -> list[str]:
@@ -198,7 +205,7 @@ def _write(
     source: Path, out: Path, bundle: Bundle, gates: Sequence[CalibratedGate], told: Mapping[str, Any]
 ) -> None:  # fmt: skip
     """The bundle with the chosen numbers; what each member of an ensemble said stands in its own card."""
-    promises = {gate.name: gate.calibration.as_card() for gate in gates}
+    promises = {gate.name: gate.as_card() for gate in gates}
     whole = Change({}, _settings(gates), {**told, GATE_PROMISES: promises})
     parts, place = [], dict.fromkeys((gate.name for gate in gates), 0)
     for part in bundle.parts:
@@ -235,6 +242,12 @@ def _part(part: Bundle, gates: Sequence[CalibratedGate], places: Sequence[int]) 
     for gate, place in zip(gates, places, strict=True):
         chosen = gate.calibration
         numbers[gate.name] = {"temperature": chosen.temperatures[place], "threshold": chosen.threshold}
+        if gate.on_clips is not None and "memory" in part.weights[gate.name]:
+            remembered: dict[str, float | np.ndarray] = {
+                "memory": gate.on_clips.numbers,
+                "memory_threshold": gate.on_clips.threshold(chosen),
+            }
+            numbers[gate.name] = {**numbers[gate.name], **remembered}
         scores[gate.name] = chosen.scores[place].as_card(kinds[gate.name])
         rounded = {name: round(value, 4) for name, value in chosen.figures.items()}
         figures[gate.name] = {**figures.get(gate.name, {}), **rounded, "temperature": chosen.temperatures[place]}

@@ -61,6 +61,9 @@ def calibrate(
         typer.echo(f"Gate {gate.name}: {' '.join(gate.sentences)}")
         if (trade := gate.trade) is not None:
             console.print(trade.table())
+        if (remembering := gate.trade_on_clips) is not None:
+            typer.echo("The same with the gate's memory, on clips:")
+            console.print(remembering.table())
         if gate.savings is not None:
             console.print(gate.savings.table())
     typer.echo(f"Bundle: {made.bundle}\nPage: {made.page}")

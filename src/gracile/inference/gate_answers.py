@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gracile.bundle import Bundle
+from gracile.case import Moment
 from gracile.data import CaseFiles, read_case
 from gracile.errors import GracileError
 from gracile.evaluation import GatedFrames
@@ -18,7 +19,8 @@ from gracile.result import Result
 from gracile.runners import Computing
 from gracile.stages.gate import GateStage, kind_shown
 from gracile.transforms import Prepared, prepare
-from gracile.trust import Calibration, GateScores
+from gracile.trust import Calibration, GateScores, OnClips
+from gracile.trust.gate_scores import clips_and_times
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class GateAnswers:
     subjects: list[str] = field(default_factory=list)
     targets: list[int] = field(default_factory=list)
     logits: list[list[np.ndarray]] = field(default_factory=list)
+    moments: list[Moment | None] = field(default_factory=list)
     painted: list[bool | None] = field(default_factory=list)
     gate_seconds: list[float] = field(default_factory=list)
     other_seconds: list[float] = field(default_factory=list)
@@ -46,18 +49,27 @@ class GateAnswers:
     def scores(self) -> list[GateScores]:
         """As a calibration takes them, of each member."""
         subjects, targets = np.array(self.subjects, dtype=str), np.array(self.targets, dtype=int)
+        clips, times = clips_and_times(self.moments, self.subjects)
         kinds = len(self.gate[0].classes)
-        return [
-            GateScores(subjects, targets, np.array([said[member] for said in self.logits]).reshape(-1, kinds))
-            for member in range(len(self.gate))
+        logits = [
+            np.array([said[member] for said in self.logits]).reshape(-1, kinds) for member in range(len(self.gate))
         ]
+        return [GateScores(subjects, targets, said, clips, times) for said in logits]
 
-    def frames(self, chosen: Calibration) -> GatedFrames | None:
+    @property
+    def timed(self) -> bool:
+        """Whether all are frames of clips whose times are known."""
+        return all(moment is not None and moment.time_s is not None for moment in self.moments)
+
+    def frames(self, chosen: Calibration, on_clips: OnClips | None = None) -> GatedFrames | None:
         """These frames with what a calibration decides of them; None where the recipe paints nothing."""
         if not self.painted or None in self.painted:
             return None
         own = slice(-len(self.targets), None)  # a bundle's kept scores come first, where they are joined
         is_open = chosen.presence[own] >= chosen.threshold
+        if on_clips is not None:
+            remembered = on_clips.presence[own]
+            is_open = np.where(np.isfinite(remembered), remembered >= on_clips.threshold(chosen), is_open)
         return GatedFrames(
             np.array(self.subjects), chosen.positive[own], is_open, np.array(self.painted, dtype=bool),
             np.array(self.gate_seconds), np.array(self.other_seconds),
@@ -121,6 +133,7 @@ def _take(answers: GateAnswers, gate: GateSpec, files: CaseFiles, prepared: Prep
     answers.gate_seconds.append(time.perf_counter() - begun)
     answers.targets.append(target)
     answers.subjects.append(files.subject)
+    answers.moments.append(files.moment)
     answers.painted.append(None if result.mask is None else bool(np.isin(result.mask, first.members).any()))
     answers.other_seconds.append(_behind(result.seconds, {*(spec.name for spec in first.recipe.gates), "prepare"}))
 

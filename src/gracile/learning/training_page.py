@@ -229,7 +229,11 @@ def close_page(run: Path, recipe: Recipe) -> None:
 
 def write_gates_page(run: Path, recipe: Recipe, stages: Sequence[Learner]) -> None:
     """Write the page of the gates that a run has calibrated, if any; what goes wrong costs the page alone."""
-    gates = [CalibratedGate(stage.name, stage.calibration) for stage in stages if stage.calibration is not None]
+    gates = [
+        CalibratedGate(stage.name, stage.calibration, on_clips=stage.on_clips)
+        for stage in stages
+        if stage.calibration is not None
+    ]
     if not gates:
         return
     try:

@@ -14,7 +14,7 @@ from gracile.evaluation.gate_trade import COLUMNS
 from gracile.pages.case_page import CasePage, counted
 from gracile.report import Curve, ReportTable, curve_chart, reliability_chart
 from gracile.report.wording import NOTHING, number
-from gracile.trust import Calibration
+from gracile.trust import Calibration, OnClips
 
 PAGE = "calibration.html"
 
@@ -33,11 +33,13 @@ class CalibratedGate:
         name: Of its stage.
         calibration: What was chosen, and by what.
         savings: What it buys on the frames that were also looked at without it; None where none were.
+        on_clips: How its memory was chosen; None without one.
     """
 
     name: str
     calibration: Calibration
     savings: GateValue | None = None
+    on_clips: OnClips | None = None
 
     @cached_property
     def trade(self) -> GateTrade | None:
@@ -48,6 +50,22 @@ class CalibratedGate:
         return gate_trade(chosen.presence, chosen.positive, chosen.subjects, chosen.threshold)
 
     @cached_property
+    def trade_on_clips(self) -> GateTrade | None:
+        """The same with its memory on clips; None where it has none, or no frame of a clip shows the structures."""
+        chosen, on_clips = self.calibration, self.on_clips
+        if on_clips is None or on_clips.promise is None:
+            return None
+        rows = np.isfinite(on_clips.presence)
+        return gate_trade(
+            on_clips.presence[rows], chosen.positive[rows], chosen.subjects[rows], on_clips.promise.threshold
+        )
+
+    def as_card(self) -> dict[str, Any]:
+        """Plain data for a bundle's card."""
+        on_clips = {} if self.on_clips is None else {"on_clips": self.on_clips.as_card()}
+        return {**self.calibration.as_card(), **on_clips}
+
+    @cached_property
     def sentences(self) -> list[str]:
         """What is promised, what more there is to know, and how people fare whom the threshold was not chosen by."""
         said, left_out = self.calibration.sentences, self.calibration.left_out()
@@ -55,6 +73,8 @@ class CalibratedGate:
             recall, alarms = left_out
             alarmed = "" if alarms is None else f", and {alarms:.3f} of the frames without the structures pass"
             said.append(f"Each person judged by the threshold that the others give, recall is {recall:.3f}{alarmed}.")
+        if self.on_clips is not None and self.on_clips.promise is not None:
+            said.append(f"On clips, with its memory: {self.on_clips.promise.sentence}")
         return said
 
 
@@ -91,6 +111,10 @@ def write_calibration_page(
                     _caption(front, "recall and false alarms"), [c.capitalize() for c in COLUMNS], trade.texts()
                 )
             )
+        if (remembering := gate.trade_on_clips) is not None:
+            words = "with memory, on clips: recall and false alarms"
+            figures.append((f"{front}with memory, on clips", _trade_chart(remembering)))
+            tables.append(ReportTable(_caption(front, words), [c.capitalize() for c in COLUMNS], remembering.texts()))
         bins = _bins(gate.calibration)
         figures.append((f"{front}reliability", _reliability_chart(bins)))
         if gate.savings is not None:

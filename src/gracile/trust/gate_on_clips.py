@@ -34,6 +34,10 @@ class OnClips:
     promise: Promise | None
     presence: np.ndarray
 
+    def threshold(self, chosen: Calibration) -> float:
+        """Of remembered probabilities: that of single pictures where clips gave none."""
+        return chosen.threshold if self.promise is None else self.promise.threshold
+
     def as_card(self) -> dict[str, Any]:
         """Plain data for a bundle's card, beside what `Calibration.as_card` tells of single pictures."""
         names = ("wander", "sharpness")

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from gracile.case import Moment
 from gracile.errors import BundleError
 
 MOST = 2000
@@ -106,6 +107,13 @@ class GateScores:
         if not right or ((targets < 0) | (targets >= len(kinds))).any():
             raise BundleError("The card's scores of a gate are not its own.", "Copy the bundle again.")
         return cls(subjects, targets, logits, clips, times)
+
+
+def clips_and_times(moments: Sequence[Moment | None], subjects: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Names of clips, each one person's, and times in them; empty and NaN of cases that are no frame of a clip."""
+    clips = [f"{subject}/{moment.clip}" if moment else "" for subject, moment in zip(subjects, moments, strict=True)]
+    times = [np.nan if moment is None or moment.time_s is None else moment.time_s for moment in moments]
+    return np.array(clips, dtype=str), np.array(times, dtype=np.float64)
 
 
 def _numbered(names: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from gracile.runners.base import Computed, Runner
 from gracile.samples.patches import WholeSamples
 from gracile.stages import STAGES, Stage, build_stage
 from gracile.transforms import Prepared
-from gracile.trust import Calibration
+from gracile.trust import Calibration, OnClips
 
 Batch = dict[str, Tensor]
 
@@ -61,6 +61,9 @@ class Learner(nn.Module, ABC):
 
     calibration: Calibration | None = None
     """How a gate was calibrated; None of other stages, and before."""
+
+    on_clips: OnClips | None = None
+    """How a gate's memory was; None of one without."""
 
     takes_turns = False
     """Whether two players learn in turns, each against the other."""

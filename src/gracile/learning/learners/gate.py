@@ -25,7 +25,8 @@ from gracile.samples.weights import cumulated, drawn
 from gracile.stages.gate import GateStage, kind_shown
 from gracile.transforms import Prepared
 from gracile.transforms.frames import Frame
-from gracile.trust import Calibration, GateScores, OnClips, Wish, calibrated, calibrated_on_clips
+from gracile.trust import Calibration, GateScores, Wish, calibrated, calibrated_on_clips
+from gracile.trust.gate_scores import clips_and_times
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,6 @@ class GateLearner(Learner):
     prior. Probabilities are calibrated by one temperature (Guo et al., On Calibration of Modern Neural Networks,
     ICML 2017), and the operating point is the highest threshold that keeps what the recipe wishes to promise, see
     `gracile.trust.promise`; both are chosen on people that were held back and stored with the weights.
-
-    Attributes:
-        on_clips: How its memory was chosen; None before, and of a gate without one.
     """
 
     choosing = ("validation_loss", "min")
@@ -67,7 +65,6 @@ class GateLearner(Learner):
         self.log_prior: Tensor
         self.temperature: Tensor
         self.threshold: Tensor
-        self.on_clips: OnClips | None = None
 
     @property
     def taught(self) -> MapClassifier | None:
@@ -146,7 +143,7 @@ class GateLearner(Learner):
         subjects = [case.subject or f"unknown {number}" for number, case in enumerate(cases)]
         targets = np.array([self.target(case) for case in cases])
         logits = np.stack([stage.logits(case) for case in cases])
-        clips, times = _moments(cases, subjects)
+        clips, times = clips_and_times([case.moment for case in cases], subjects)
         return GateScores(np.array(subjects, dtype=str), targets, logits, clips, times)
 
     def calibrate_by(self, judged: Sequence[GateScores]) -> dict[str, float]:
@@ -174,7 +171,7 @@ class GateLearner(Learner):
         if on_clips is None:
             log.warning("The gate %r has no memory: no clip of several frames with times taught it.", self.name)
             return {}
-        threshold = chosen.threshold if on_clips.promise is None else on_clips.promise.threshold
+        threshold = on_clips.threshold(chosen)
         self.memory.copy_(torch.from_numpy(on_clips.numbers))
         self.memory_threshold.fill_(threshold)
         empty = on_clips.presence[np.isfinite(on_clips.presence) & ~chosen.positive]
@@ -191,14 +188,6 @@ class GateLearner(Learner):
             GATE_PROMISES: {**self.calibration.as_card(), **on_clips},
             GATE_SCORES: self.calibration.scores[0].as_card(self.classes),
         }
-
-
-def _moments(cases: Sequence[Prepared], subjects: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Names of clips, each one person's, and times in them; empty and NaN for cases that are no frame of a clip."""
-    moments = [case.moment for case in cases]
-    clips = [f"{subject}/{moment.clip}" if moment else "" for subject, moment in zip(subjects, moments, strict=True)]
-    times = [np.nan if moment is None or moment.time_s is None else moment.time_s for moment in moments]
-    return np.array(clips, dtype=str), np.array(times, dtype=np.float64)
 
 
 def framed(images: Tensor, size: tuple[int, int]) -> Tensor:

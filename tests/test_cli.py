@@ -14,9 +14,6 @@ from PIL import Image
 
 from gracile import cli
 from gracile.io import write_labels
-from gracile.names import MODELS, MONAI_NETWORKS, NETWORKS, PROTOCOLS, RECIPES, VERSION, WINDOW_NETWORKS
-
-
 from gracile.names import (
     MODELS,
     MONAI_NETWORKS,

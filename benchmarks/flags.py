@@ -57,7 +57,7 @@ def main() -> None:
         for number, fold in enumerate(every):
             bundle = read_bundle(fold.bundle)
             pipeline = Pipeline.from_bundle(bundle)
-            pipeline.ordinary = ordinary_of(pipeline, fold.training)
+            pipeline.ordinary, pipeline.unlike = ordinary_of(pipeline, fold.training)
             test = fold.test[:: max(1, len(fold.test) * len(every) // arguments.most)]
             foreign = list(strangers(name, arguments.data, arguments.development))[number :: len(every)]
             for kind in KINDS:

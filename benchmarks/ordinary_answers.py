@@ -57,25 +57,26 @@ def folds(name: str, data: Path) -> list[Fold]:
     return _FOLDS[name](data, json.loads((data / "splits.json").read_text()))
 
 
-def _file(image: Path, subject: str = "", id: str = "") -> CaseFiles:
+def file_of(image: Path, subject: str = "", id: str = "") -> CaseFiles:
+    """A picture or volume without label; its own subject where none is named."""
     name = id or image.name.partition(".")[0]
     return CaseFiles(id=name, image=image, label=None, region=None, subject=subject or name)
 
 
 def _retina(data: Path, splits: dict) -> list[Fold]:
     root = data / "retina-av"
-    training = [_file(path) for path in sorted((root / "drive-av" / "training" / "images").iterdir())]
-    test = [_file(path) for path in sorted((root / "drive-av" / "test" / "images").iterdir())]
+    training = [file_of(path) for path in sorted((root / "drive-av" / "training" / "images").iterdir())]
+    test = [file_of(path) for path in sorted((root / "drive-av" / "test" / "images").iterdir())]
     for name in ("les-av", "hrf-av"):
         held = set(splits[f"retina-av/{name}"]["test"])
         for path in sorted((root / name / "training" / "images").iterdir()):
-            (test if path.stem in held else training).append(_file(path))
+            (test if path.stem in held else training).append(file_of(path))
     return [Fold(models_folder() / "retina-av", training, test)]
 
 
 def _nerve(data: Path, splits: dict) -> list[Fold]:
     images = data / "nerve-ultrasound" / "usgra-seg" / "images"
-    parts = [[_file(images / f"{id}.png") for id in fold] for fold in splits["nerve-ultrasound/usgra-seg"]["folds"]]
+    parts = [[file_of(images / f"{id}.png") for id in fold] for fold in splits["nerve-ultrasound/usgra-seg"]["folds"]]
     return [
         Fold(
             RESULTS / "usgra" / "default" / f"fold{number}" / "bundle",
@@ -89,7 +90,7 @@ def _nerve(data: Path, splits: dict) -> list[Fold]:
 def _tool(data: Path, splits: dict) -> list[Fold]:
     source = data / "surgical-video" / "vocal-folds"
     with (source / "labels.csv").open() as file:
-        rows = [(row["patient"], _file(next((source / "images").glob(f"{row['name']}.*")), row["sequence"]))
+        rows = [(row["patient"], file_of(next((source / "images").glob(f"{row['name']}.*")), row["sequence"]))
                 for row in csv.DictReader(file)]  # fmt: skip
     return [
         Fold(
@@ -104,7 +105,7 @@ def _tool(data: Path, splits: dict) -> list[Fold]:
 def _cord(data: Path, splits: dict) -> list[Fold]:
     split = splits["spinal-cord/errsm-t2"]
     people = [*split["folds"], *split["always_train"]]
-    files = {person: _file(data / "spinal-cord" / "errsm-t2" / person / "t2.nii.gz", id=person) for person in people}
+    files = {person: file_of(data / "spinal-cord" / "errsm-t2" / person / "t2.nii.gz", id=person) for person in people}
     return [
         Fold(
             RESULTS / "cord" / held / "bundle",
@@ -118,7 +119,7 @@ def _cord(data: Path, splits: dict) -> list[Fold]:
 def _skull(data: Path, splits: dict) -> list[Fold]:
     split = splits["landmarks/mouse-skull-ct"]
     source = data / "landmarks" / "mouse-skull-ct" / "volumes"
-    training, test = ([_file(source / f"{name}.nii.gz") for name in split[part]] for part in ("train_order", "test"))
+    training, test = ([file_of(source / f"{name}.nii.gz") for name in split[part]] for part in ("train_order", "test"))
     return [Fold(models_folder() / "skull-landmarks", training, test)]
 
 

@@ -7,9 +7,13 @@ import torch
 from gracile.api import load
 from gracile.case import Case
 from gracile.errors import DataError, GracileError
+from gracile.inference.answering import answer
 from gracile.learning.learners import build_learner
 from gracile.pipeline import Pipeline
 from gracile.stages import Finding
+from gracile.trust import Unlike, sampled
+from gracile.trust.appearance import appearance
+from gracile.trust.unlike import Likeness
 from tests.conftest import draw_fundus
 
 
@@ -126,6 +130,29 @@ def test_a_picture_of_the_wrong_kind_is_refused_or_flagged(tiny_bundle):
     result = with_settings(tiny_bundle, "input.wrong_kind=flag")(noise)
     assert result.mask.shape == (90, 80)
     assert any("no fundus" in flag for flag in result.flags)
+
+
+class Far(Unlike):
+    """Takes every input for one of another kind."""
+
+    def likeness(self, samples):
+        return Likeness(9.0, True, "its colors")
+
+
+def test_a_picture_far_from_the_training_images_is_refused_where_the_recipe_refuses_other_kinds(tiny_bundle):
+    known = Unlike.of(
+        [appearance(sampled(drawn_case(100 + n, 120), None)) for n in range(5)], list("abcde"), False
+    ).known
+    refusing, flagging = with_settings(tiny_bundle), with_settings(tiny_bundle, "input.wrong_kind=flag")
+    refusing.unlike = flagging.unlike = Far(known)
+    with pytest.raises(
+        DataError, match="of another kind than the images that the model learned from: its colors"
+    ) as told:
+        refusing(drawn_case(120, 120))
+    assert "input.wrong_kind=flag" in told.value.remedy
+    result = answer(flagging, drawn_case(120, 120))
+    assert result.unlike == 9
+    assert "the input may be of another kind than the training images: its colors" in result.flags
 
 
 def test_what_the_reader_says_comes_out_with_the_result(pipeline):

@@ -10,7 +10,7 @@ import numpy as np
 
 from gracile.bundle import Bundle, network_name
 from gracile.case import Case
-from gracile.errors import BundleError
+from gracile.errors import BundleError, DataError
 from gracile.io.model_card import LEARNED_FROM
 from gracile.recipe import Recipe
 from gracile.result import LandmarkMaps, Result
@@ -20,8 +20,9 @@ from gracile.stages.gate import GateStage
 from gracile.stages.joint import Joint
 from gracile.stages.memory import Memory
 from gracile.transforms import Placement, Prepared, prepare
+from gracile.transforms.prepare import WRONG_KIND
 from gracile.transforms.volume import Orientation
-from gracile.trust import Ordinary
+from gracile.trust import Ordinary, Unlike, sampled
 
 Maps = Callable[[], np.ndarray]
 """Gives the probability maps on the input's grid when they are asked for."""
@@ -57,6 +58,7 @@ class Pipeline:
         ordinary: What is ordinary of its inputs and answers; by fixed rules alone when None.
         learned_from: Checksums of the images that it was trained on, as far as that is known.
         others: The stages of further members of an ensemble; their answers are averaged before anything is decided.
+        unlike: How unlike its training images an input is; nothing is told of that when None.
 
     Attributes:
         progress: Told the name of each stage before it looks at a case.
@@ -69,10 +71,12 @@ class Pipeline:
         ordinary: Ordinary | None = None,
         learned_from: Collection[str] = (),
         others: Sequence[Sequence[Stage]] = (),
+        unlike: Unlike | None = None,
     ) -> None:
         self.recipe = recipe
         self.stages = list(stages)
         self.ordinary = ordinary or Ordinary()
+        self.unlike = unlike or Unlike()
         self.learned_from = frozenset(learned_from)
         self.progress: Callable[[str], None] = lambda stage: None
         self.members = [self.stages, *map(list, others)]
@@ -95,6 +99,7 @@ class Pipeline:
             Ordinary.from_card(bundle.card),
             bundle.card.get(LEARNED_FROM, ()),
             [_stages(other, computing) for other in others],
+            Unlike.from_cards([part.card for part in bundle.parts]),
         )
 
     @property
@@ -119,7 +124,8 @@ class Pipeline:
             The result on the input's own grid.
 
         Raises:
-            DataError: The case cannot be used with this recipe.
+            DataError: The case cannot be used with this recipe, or is of another kind than the training images and the
+                recipe refuses such.
         """
         return self.answer(self._prepared(case), keep_probabilities=keep_probabilities)
 
@@ -143,6 +149,8 @@ class Pipeline:
         seconds: dict[str, float] = {}
         with _timed(seconds, "prepare"):
             prepared, region = prepare(case, self.recipe)
+            if self.recipe.input.refuses_wrong_kind:
+                self._require_own_kind(case, region)
         return Look(case, prepared, region, seconds)
 
     def answer(self, look: Look, *, keep_probabilities: bool = False) -> Result:
@@ -163,6 +171,15 @@ class Pipeline:
             if self.recipe.landmarks:
                 self._restore_landmarks(result, finding, prepared, keep_probabilities)
         return result
+
+    def _require_own_kind(self, case: Case, region: np.ndarray) -> None:
+        """Raise DataError where an input lies so far from the training images that it is of another kind."""
+        likeness = self.unlike.likeness(sampled(case, region)) if self.unlike.known else None
+        if likeness is not None and likeness.foreign:
+            raise DataError(
+                f"{case.id} is of another kind than the images that the model learned from: {likeness.differs}.",
+                WRONG_KIND,
+            )
 
     def _found(self, prepared: Prepared, seconds: dict[str, float], remembered: Mapping[str, float]) -> Finding:
         """What the stages find; of an ensemble what its members find together, who look one after the other."""

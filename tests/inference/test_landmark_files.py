@@ -22,7 +22,7 @@ from gracile.io.nnlandmark import read_nnlandmark
 from gracile.pages.predictions import ReportWriter
 from gracile.recipe import Recipe, read_recipe
 from gracile.result import Landmark, LandmarkMaps, Result
-from gracile.trust import Ordinary
+from gracile.trust import Ordinary, Unlike
 from tests.volumes_on_disk import write_nifti, write_series
 
 AFFINE = np.array([[-0.5, 0, 0, 20.0], [0, 0.5, 0, -30.0], [0, 0.0, 0.8, 40.0], [0, 0, 0, 1.0]])
@@ -37,7 +37,7 @@ class Knowing:
         self.recipe: Recipe = read_recipe(
             "cochlea-landmarks-published", ["landmarks=[{name: apex}, {name: deep/turn}]", "measure=[]"]
         )
-        self.ordinary = Ordinary()
+        self.ordinary, self.unlike = Ordinary(), Unlike()
         self.computed: dict[str, Any] = {}
         self.learned_from: set[str] = set()
         self.missed = missed

@@ -14,7 +14,7 @@ from gracile.inference import Options, find_inputs, predict, underway
 from gracile.inference.underway import Room
 from gracile.recipe import read_recipe
 from gracile.result import Result
-from gracile.trust import Ordinary
+from gracile.trust import Ordinary, Unlike
 
 COUNT = 12
 
@@ -23,7 +23,7 @@ class Slow:
     """A pipeline whose first picture takes until something has happened, and of which some fail."""
 
     recipe = read_recipe("surgical-tool", ["measure=[]"])
-    ordinary = Ordinary()
+    ordinary, unlike = Ordinary(), Unlike()
     learned_from: frozenset[str] = frozenset()
     computed: ClassVar[dict[str, Any]] = {}
 

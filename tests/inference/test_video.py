@@ -16,6 +16,7 @@ from gracile.inference import Options, VideoOptions, find_inputs, predict
 from gracile.inference.video import predict_video
 from gracile.learning.learners import build_learner
 from gracile.recipe import read_recipe
+from gracile.trust.unlike import Likeness
 from tests.inference.clips import SETTINGS, Bright, frame, frames_of, measured, rows_of, write_clip
 
 MODEL = {"name": "bright", "weights": {"segment": "12ab"}}
@@ -120,6 +121,17 @@ def test_a_frame_keeps_its_mask_where_its_comparison_with_ordinary_ones_fails(pi
     record = predict_video(pipeline, clip, "clip", tmp_path / "out", VideoOptions())
     assert record["status"] == "found"
     assert "the comparison with ordinary cases failed (8 of 8 frames)" in record["flags"]
+
+
+def test_a_clip_is_as_unlike_the_training_images_as_its_frames_on_average(pipeline, clip, tmp_path, monkeypatch):
+    assert predict_video(pipeline, clip, "clip", tmp_path / "out", VideoOptions())["unlike"] is None
+    values = iter(range(8))
+    monkeypatch.setattr(
+        type(pipeline.unlike), "likeness", lambda self, samples: Likeness(next(values) / 2, False, "its size")
+    )
+    record = predict_video(pipeline, clip, "clip", tmp_path / "out", VideoOptions())
+    assert record["unlike"] == pytest.approx(1.75)
+    assert "the input is unlike the training images: its size (6 of 8 frames)" in record["flags"]
 
 
 def test_a_clip_of_which_every_frame_fails_fails_with_the_reason_and_no_file(pipeline, clip, tmp_path, monkeypatch):

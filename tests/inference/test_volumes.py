@@ -17,7 +17,7 @@ from gracile.inference.predict import Summary
 from gracile.io import read_case_file
 from gracile.recipe import Recipe, recipe_from
 from gracile.result import Result
-from gracile.trust import Ordinary
+from gracile.trust import Ordinary, Unlike
 from tests.data.test_volume_layouts import volume_recipe
 from tests.volumes_on_disk import FORMATS, PATIENT, marked, write_nifti, write_series
 
@@ -31,7 +31,7 @@ class Bright:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.ordinary = Ordinary()
+        self.ordinary, self.unlike = Ordinary(), Unlike()
         self.computed: dict[str, Any] = {}
         self.learned_from: set[str] = set()
 

@@ -11,6 +11,7 @@ from gracile.recipe import read_recipe
 from gracile.result import Landmark, Result
 from gracile.trust import Ordinary, case_figures, case_flags
 from gracile.trust.figures import FIGURES
+from gracile.trust.unlike import Likeness
 
 SIDE = 200
 TOOL = read_recipe("surgical-tool", ["stages.presence.enabled=false"])
@@ -164,6 +165,16 @@ def test_every_figure_that_may_be_flagged_is_one_that_is_measured(ordinary: Ordi
 def test_flags_hold_no_numbers_so_that_they_can_be_counted(ordinary: Ordinary) -> None:
     texts = [text for figure in FIGURES.values() for text in (figure.low, figure.high)]
     assert not any(character.isdigit() for text in texts for character in text)
+
+
+def test_an_input_that_is_unlike_as_a_whole_is_flagged_once_for_it(ordinary: Ordinary) -> None:
+    case = SPOILED["the colors of the input are unlike those of ordinary ones"](texture(20))
+    result = answered(case, BOX)
+    before = case_flags(case, result, TOOL, ordinary)
+    unlike = case_flags(case, result, TOOL, ordinary, Likeness(1.3, False, "its colors"))
+    assert unlike[0] == "the input is unlike the training images: its colors"
+    assert set(before) - set(unlike) == {"the colors of the input are unlike those of ordinary ones"}
+    assert case_flags(case, result, TOOL, ordinary, Likeness(0.9, False, "its colors")) == before
 
 
 def test_only_the_region_that_was_looked_at_counts() -> None:

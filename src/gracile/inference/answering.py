@@ -6,7 +6,7 @@ from gracile.case import Case
 from gracile.measure import Settings, measure
 from gracile.pipeline import Pipeline
 from gracile.result import Result
-from gracile.trust import case_flags
+from gracile.trust import case_flags, sampled
 
 
 def answer(
@@ -50,6 +50,14 @@ def judge(pipeline: Pipeline, case: Case, result: Result, settings: Settings | N
 
 
 def flag(pipeline: Pipeline, case: Case, result: Result) -> None:
-    """Add what is unusual of a case and of what a pipeline found in it; likewise."""
+    """Add how unlike the training images a case is, and what is unusual of it and of what was found in it; likewise."""
     with result.surviving("the comparison with ordinary cases"):
-        result.flags += case_flags(case, result, pipeline.recipe, pipeline.ordinary)
+        samples = sampled(case, result.region)
+        likeness = pipeline.unlike.likeness(samples)
+        if likeness is not None:
+            result.unlike = likeness.unlike
+        elif pipeline.unlike.why_not:
+            result.notes.append(
+                f"how unlike the training images an input is was not learned: {pipeline.unlike.why_not}"
+            )
+        result.flags += case_flags(case, result, pipeline.recipe, pipeline.ordinary, likeness, samples)

@@ -46,6 +46,7 @@ class FrameAnswer:
         areas: Pixels of each structure.
         dice: Dice of each structure; empty without truth. ``unsmoothed_dice`` is that before smoothing.
         picture: What is written, ``(height, width, 3)`` uint8.
+        unlike: How unlike the model's training images it is, see `gracile.result.Result`.
         flags: What a person should look at in this frame; notes: what is true of all.
         seconds: Wall-clock seconds by step.
     """
@@ -64,6 +65,7 @@ class FrameAnswer:
     dice: dict[str, float] = field(default_factory=dict)
     unsmoothed_dice: dict[str, float] = field(default_factory=dict)
     picture: np.ndarray | None = None
+    unlike: float | None = None
     flags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -162,7 +164,7 @@ class FrameLooker:
 
     def _take(self, answer: FrameAnswer, result: Result) -> None:
         answer.status, answer.mask, answer.gates = result.status, result.mask, result.gates
-        answer.flags, answer.notes = result.flags, result.notes
+        answer.flags, answer.notes, answer.unlike = result.flags, result.notes, result.unlike
         structures = self._pipeline.recipe.structures
         answer.areas = {name: _area(result.mask, indices) for name, indices in structures.items()}
         present = [name for name, area in answer.areas.items() if area]

@@ -206,7 +206,9 @@ class _Totals:
         self._switches_before += bool(self._last_before) and before != self._last_before
         self._last, self._last_before = answer.status, before
         present = {name: float(area) for name, area in answer.areas.items() if area}
-        sums = {"gate": answer.gates, "area_mean": present, "dice": answer.dice, "before": answer.unsmoothed_dice}
+        unlike = {} if answer.unlike is None else {"": answer.unlike}
+        sums = {"gate": answer.gates, "area_mean": present, "dice": answer.dice, "before": answer.unsmoothed_dice,
+                "unlike": unlike}  # fmt: skip
         for kind, values in sums.items():
             for name, value in values.items():
                 total = self._sums[kind, name]
@@ -229,6 +231,7 @@ class _Totals:
             "status": "found" if found else "absent",
             "reason": "" if found else f"nothing was found in any of {self._frames} frames",
             "gates": {name: round(s / n, 6) for (kind, name), (s, n) in self._sums.items() if kind == "gate"},
+            "unlike": self._mean("unlike", ""),
             "measurements": [vars(measurement) for measurement in self._measurements()],
             "marks": {},
             "flags": [*flags, *self._own_flags()],

@@ -25,6 +25,8 @@ def card_text(recipe: Recipe, card: dict[str, Any]) -> str:
     for heading, content in card.items():
         if heading in _FOR_MACHINES:
             continue
+        if heading == "unlike" and isinstance(content, dict):
+            content = {name: value for name, value in content.items() if not isinstance(value, dict)}  # for people
         lines += [f"## {heading.replace('_', ' ').capitalize()}", ""]
         if isinstance(content, dict) and content and all(isinstance(row, dict) for row in content.values()):
             lines += _table(content)

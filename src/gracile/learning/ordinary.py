@@ -12,7 +12,9 @@ from gracile.errors import GracileError
 from gracile.io import read_case_file
 from gracile.pipeline import Pipeline
 from gracile.runners import Computing
-from gracile.trust import Ordinary, case_figures
+from gracile.trust import Ordinary, Unlike, case_figures, sampled
+from gracile.trust.appearance import appearance
+from gracile.trust.unlike import CARD
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +29,10 @@ FEWEST = 8
 def add_ordinary(
     folder: Path, cases: Sequence[CaseFiles], device: str = "auto", most: int = MOST, seconds: float | None = None
 ) -> Ordinary:
-    """Apply a bundle to cases like those it is for, and write the ranges of their figures into its card.
+    """Apply a bundle to cases like those it is for, and write what is ordinary of them into its card.
 
-    Flags of later cases are told by these ranges. Weights and checksums stay as they are.
+    Flags of later cases are told by the ranges of their figures, and by how unlike these cases an input is. Weights and
+    checksums stay as they are.
 
     Args:
         folder: The bundle.
@@ -39,30 +42,42 @@ def add_ordinary(
         seconds: After which no more than `FEWEST` are; None sets no limit.
 
     Returns:
-        What was written; empty, with a warning, where too few cases could be answered.
+        The ranges that were written; empty, with a warning, where too few cases could be answered.
     """
     bundle = read_bundle(folder)
-    ordinary = ordinary_of(Pipeline.from_bundle(bundle, Computing(device=device)), cases, most, seconds)
+    ordinary, unlike = ordinary_of(Pipeline.from_bundle(bundle, Computing(device=device)), cases, most, seconds)
     if not ordinary.ranges:
         log.warning("Too few cases tell what ordinary answers are: flags go by fixed rules.")
-    write_card(folder, {**bundle.card, "ordinary": ordinary.as_card()})
+    if unlike.why_not:
+        log.warning("How unlike the training images an input is cannot be told: %s.", unlike.why_not)
+    write_card(folder, {**bundle.card, "ordinary": ordinary.as_card(), CARD: unlike.as_card()})
     return ordinary
 
 
 def ordinary_of(
     pipeline: Pipeline, cases: Sequence[CaseFiles], most: int = MOST, seconds: float | None = None
-) -> Ordinary:
-    """The ranges of the figures of cases, at most so many of them; empty where too few could be answered."""
-    figures, subjects, start = [], set(), time.monotonic()
+) -> tuple[Ordinary, Unlike]:
+    """What is ordinary of cases, at most so many of them.
+
+    Returns:
+        The ranges of their figures, empty where too few could be answered; and what tells how unlike them an input is.
+    """
+    figures, looks, subjects, start = [], [], [], time.monotonic()
+    pipeline.unlike = Unlike()  # what is learned from is not refused by what was learned before
     for number, files in enumerate(spread(cases)[:most]):
         if seconds is not None and number >= FEWEST and time.monotonic() - start > seconds:
             break
         try:
             wanted = pipeline.recipe.input
             case = read_case_file(files.image, files.id, wanted, channels=files.channels)  # alone, as it is predicted
-            figures.append(case_figures(case, pipeline(case), pipeline.recipe))
+            result = pipeline(case)
         except GracileError as error:
             log.warning("%s tells nothing of ordinary answers: %s", files.id, error)
             continue
-        subjects.add(files.subject)
-    return Ordinary.of(figures, len(subjects))
+        samples = sampled(case, result.region)
+        figures.append(case_figures(case, result, pipeline.recipe, samples))
+        if samples is not None:
+            looks.append(appearance(samples))
+            subjects.append(files.subject)
+    unlike = Unlike.of(looks, subjects, pipeline.recipe.input.kind == "volume")
+    return Ordinary.of(figures, len(set(subjects))), unlike

@@ -61,7 +61,7 @@ class InputSpec(Spec):
     shown: int | str = Field(1, description="the channel that reports and viewers show: its number from 1, or its name")
     region: Literal["fundus", "scan", "whole"] = "whole"
     wrong_kind: Literal["auto", "refuse", "flag"] = Field(
-        "auto", description="auto refuses where the region is fundus and flags where it is scan"
+        "auto", description="an input of another kind; auto refuses where the region is fundus and flags elsewhere"
     )
 
     fourth_axis: Literal["refuse", "first", "mean", "channels"] = Field(

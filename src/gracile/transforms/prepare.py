@@ -16,6 +16,9 @@ from gracile.transforms.separable import resized
 from gracile.transforms.standardizing import standardized
 from gracile.transforms.volume import Orientation
 
+WRONG_KIND = "To predict it all the same, and have it flagged: --set input.wrong_kind=flag."
+"""What helps where a picture of another kind is refused."""
+
 
 @dataclass(frozen=True)
 class _Kind:
@@ -58,7 +61,7 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
         if reason and recipe.input.refuses_wrong_kind:
             raise DataError(
                 f"{case.id} is no {kind.name}: {reason}.",
-                "To predict it all the same, and have it flagged: --set input.wrong_kind=flag.",
+                WRONG_KIND,
             )
         if reason:
             flags.append(f"may be no {kind.name}: {reason}")

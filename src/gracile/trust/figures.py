@@ -46,8 +46,8 @@ class Figure:
         return math.exp(value) if self.scale == "log" else 1.0 / (1.0 + math.exp(-value))
 
 
-_COLORS = "the colors of the input are unlike those of ordinary ones"
-_TEXTURE = "the texture of the input is unlike that of ordinary ones"
+COLORS = "the colors of the input are unlike those of ordinary ones"
+TEXTURE = "the texture of the input is unlike that of ordinary ones"
 
 FIGURES: dict[str, Figure] = {
     "brightness": Figure("the input is dark", "the input is bright", "logit", 1e-3, fixed=(0.02, 0.95)),
@@ -58,10 +58,10 @@ FIGURES: dict[str, Figure] = {
     "clipped_high": Figure(high="much of the input is clipped at its bright end", scale="logit", slack=0.5,
                            fixed=(-math.inf, 0.3)),
     "fineness": Figure("the input is blurred", "the input is noisy", fixed=(0.27, math.inf)),
-    "coarseness": Figure(_TEXTURE, _TEXTURE),
-    "red": Figure(_COLORS, _COLORS, "logit"),
-    "blue": Figure(_COLORS, _COLORS, "logit"),
-    "color": Figure(_COLORS, _COLORS, "logit", 3e-3),
+    "coarseness": Figure(TEXTURE, TEXTURE),
+    "red": Figure(COLORS, COLORS, "logit"),
+    "blue": Figure(COLORS, COLORS, "logit"),
+    "color": Figure(COLORS, COLORS, "logit", 3e-3),
     "extent_mm": Figure("the input shows a far smaller part of a body than ordinary ones",
                         "the input shows a far larger part of a body than ordinary ones", slack=1.1),
     "found": Figure("nothing of it was found", scale="yes", fixed=(1.0, math.inf)),

@@ -12,8 +12,9 @@ along each axis; a model of volumes is not given pictures, as it refuses them an
 foreign against own images.
 
 ``--ship`` writes what was learned into the cards of ``models`` and of the bundles of ``benchmarks/results`` that are
-named below; recipes, weights and checksums stay. ``--spread`` shows how much the means of sources of one kind differ,
-which the spreads in `gracile.trust.appearance` were rounded from; without images that ``splits.json`` holds back.
+named below; recipes, weights and checksums stay. ``--spread`` shows how much images of one kind differ over its
+sources, which the spreads in `gracile.trust.appearance` were rounded from; without images that ``splits.json`` holds
+back of all trainings.
 
 Appearances are kept in ``OUT/appearances.json``, so that a second run reads no image; delete it where they are computed
 in another way. Writes ``OUT/unlike.json``.
@@ -54,6 +55,9 @@ KINDS = {
     "skull-landmarks": "skull",
 }
 """Which kind of input a shipped model takes."""
+
+
+FAR = "so far that a recipe may refuse it"
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ def main() -> None:
         show_spread(sources, looks, arguments.data)
         looks.save()
         return
+    print(HEAD)
     rows = [asked for asked in every_model(arguments.data) if not arguments.only or asked.name in arguments.only]
     for asked in rows:
         for fold in asked.folds:
@@ -128,7 +133,7 @@ def main() -> None:
     looks.save()
     own, foreign = ([one.unlike for asked in rows for one in part(asked)] for part in (lambda a: a.own, strangers))
     pairs = sum(len(asked.foreign) for asked in rows)
-    print(f"All: AUROC {auroc(own, foreign):.4f}, {len(own)} own and {len(foreign)} foreign images, "
+    print(f"All: AUROC {down(auroc(own, foreign))}, {len(own)} own and {len(foreign)} foreign images, "
           f"{pairs} pairs of a model and a foreign source")  # fmt: skip
     table = {asked.name: figures(asked) for asked in rows}
     content = {"auroc": auroc(own, foreign), "own": len(own), "foreign": len(foreign), "pairs": pairs, "models": table}
@@ -283,31 +288,68 @@ def counts(some: list[Likeness]) -> dict[str, Any]:
         "images": len(some),
         "flagged": sum(value >= 1 for value in values),
         "another kind": sum(one.foreign for one in some),
+        FAR: sum(one.refused for one in some),
         "least, middle, most": [round(float(q), 3) for q in np.percentile(values, (0, 50, 100))],
     }
 
 
+COLUMNS = (
+    "model",
+    "AUROC",
+    "own flagged",
+    "foreign flagged",
+    "called another kind",
+    "far enough to refuse",
+    "unseen flagged",
+)
+HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
+
+
 def line(asked: Asked) -> str:
     row = figures(asked)
-    unseen = "; ".join(f"{name} {part['flagged']}/{part['images']}, another kind {part['another kind']}"
-                       for name, part in row["unseen"].items())  # fmt: skip
+    unseen = "; ".join(
+        f"{name} {part['flagged']} of {part['images']}"
+        + (f", {part['another kind']} called another kind" if part["another kind"] else "")
+        + (f", {part[FAR]} far enough to refuse" if part[FAR] else "")
+        for name, part in row["unseen"].items()
+    )
     own, foreign = row["own"], row["foreign"]
-    return (f"| {asked.name} | {row['auroc']:.4f} | {own['flagged']} of {own['images']} | "
-            f"{foreign['flagged']} of {foreign['images']} | {foreign['another kind']} | {unseen or '-'} |")  # fmt: skip
+    return (f"| {asked.name} | {down(row['auroc'])} | {own['flagged']} of {own['images']} | {foreign['flagged']} of "
+            f"{foreign['images']} | {foreign['another kind']} | {foreign[FAR]} | {unseen or '-'} |")  # fmt: skip
+
+
+def down(value: float) -> str:
+    """Four digits, never rounded up."""
+    return f"{np.floor(value * 1e4) / 1e4:.4f}"
 
 
 def show_spread(sources: list[Source], looks: Appearances, data: Path) -> None:
-    """The standard deviation of the means of sources of one kind, trait by trait."""
-    for kind, region in (("fundus", "fundus"), ("ultrasound", "scan"), ("cord", "whole"), ("skull", "whole")):
-        some = [source for source in sources if source.kind == kind]
-        means = []
-        for source in some:
-            cases = [case for case in source.cases if not is_held_back(case, data)]
-            each = [looks.of(case, region, False)[0] for case in spread(cases)[:20]]
-            means.append({name: float(np.mean([look[name] for look in each])) for name in each[0]})
-        print(f"{kind}: {', '.join(source.name for source in some)}")
-        for name, trait in traits_of(kind in ("cord", "skull")).items():
-            print(f"  {name:16} {np.std([mean[name] for mean in means], ddof=1):6.2f} taken {trait.spread}")
+    """The standard deviation over images of one kind from several sources, trait by trait; and the largest."""
+    groups = {kind: [s.cases for s in sources if s.kind == kind] for kind in ("fundus", "ultrasound", "cord", "skull")}
+    groups["endoscopy"] = [fold.test for fold in folds("surgical-tool", data)]  # two patients
+    regions = {"fundus": "fundus", "ultrasound": "scan"}
+    for kinds in (("fundus", "ultrasound", "endoscopy"), ("cord", "skull")):
+        volume = "cord" in kinds
+        found = {kind: spread_of(groups[kind], looks, regions.get(kind, "whole"), volume, data) for kind in kinds}
+        print(f"{'':16} {' '.join(f'{kind:>10}' for kind in kinds)}      taken")
+        for name, trait in traits_of(volume).items():
+            each = [found[kind][name] for kind in kinds]
+            print(f"{name:16} {' '.join(f'{value:10.2f}' for value in each)} {trait.spread:10.2f}")
+
+
+def spread_of(
+    groups: list[list[CaseFiles]], looks: Appearances, region: str, volume: bool, data: Path
+) -> dict[str, float]:
+    """Of the means of sources and within them: the root of the sum of the variances."""
+    means, within = [], []
+    for cases in groups:
+        kept = spread([case for case in cases if not is_held_back(case, data)])[:40]
+        each = [looks.of(case, region, not volume)[0] for case in kept]
+        values = np.array([[look[name] for name in traits_of(volume)] for look in each])
+        means.append(values.mean(axis=0))
+        within += [values.var(axis=0, ddof=1)] if len(values) > 1 else []
+    total = np.sqrt(np.var(means, axis=0, ddof=1) + np.mean(within, axis=0))
+    return {name: float(value) for name, value in zip(traits_of(volume), total, strict=True)}
 
 
 def is_held_back(files: CaseFiles, data: Path) -> bool:

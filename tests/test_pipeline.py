@@ -136,7 +136,7 @@ class Far(Unlike):
     """Takes every input for one of another kind."""
 
     def likeness(self, samples):
-        return Likeness(9.0, True, "its colors")
+        return Likeness(9.0, True, True, "its colors")
 
 
 def test_a_picture_far_from_the_training_images_is_refused_where_the_recipe_refuses_other_kinds(tiny_bundle):

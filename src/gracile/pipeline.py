@@ -175,7 +175,7 @@ class Pipeline:
     def _require_own_kind(self, case: Case, region: np.ndarray) -> None:
         """Raise DataError where an input lies so far from the training images that it is of another kind."""
         likeness = self.unlike.likeness(sampled(case, region)) if self.unlike.known else None
-        if likeness is not None and likeness.foreign:
+        if likeness is not None and likeness.refused:
             raise DataError(
                 f"{case.id} is of another kind than the images that the model learned from: {likeness.differs}.",
                 WRONG_KIND,

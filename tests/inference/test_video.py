@@ -127,7 +127,7 @@ def test_a_clip_is_as_unlike_the_training_images_as_its_frames_on_average(pipeli
     assert predict_video(pipeline, clip, "clip", tmp_path / "out", VideoOptions())["unlike"] is None
     values = iter(range(8))
     monkeypatch.setattr(
-        type(pipeline.unlike), "likeness", lambda self, samples: Likeness(next(values) / 2, False, "its size")
+        type(pipeline.unlike), "likeness", lambda self, samples: Likeness(next(values) / 2, False, False, "its size")
     )
     record = predict_video(pipeline, clip, "clip", tmp_path / "out", VideoOptions())
     assert record["unlike"] == pytest.approx(1.75)

@@ -171,10 +171,10 @@ def test_an_input_that_is_unlike_as_a_whole_is_flagged_once_for_it(ordinary: Ord
     case = SPOILED["the colors of the input are unlike those of ordinary ones"](texture(20))
     result = answered(case, BOX)
     before = case_flags(case, result, TOOL, ordinary)
-    unlike = case_flags(case, result, TOOL, ordinary, Likeness(1.3, False, "its colors"))
+    unlike = case_flags(case, result, TOOL, ordinary, Likeness(1.3, False, False, "its colors"))
     assert unlike[0] == "the input is unlike the training images: its colors"
     assert set(before) - set(unlike) == {"the colors of the input are unlike those of ordinary ones"}
-    assert case_flags(case, result, TOOL, ordinary, Likeness(0.9, False, "its colors")) == before
+    assert case_flags(case, result, TOOL, ordinary, Likeness(0.9, False, False, "its colors")) == before
 
 
 def test_only_the_region_that_was_looked_at_counts() -> None:

@@ -59,7 +59,7 @@ def test_farther_away_is_another_kind_and_says_so_in_a_stronger_word(measure: Un
     assert near.unlike < far.unlike
     assert far.foreign
     assert far.flag.startswith("the input may be of another kind than the training images: ")
-    assert Likeness(1.2, False, "its size").flag == "the input is unlike the training images: its size"
+    assert Likeness(1.2, False, False, "its size").flag == "the input is unlike the training images: its size"
     assert not any(character.isdigit() for character in near.flag + far.flag)
 
 

@@ -19,9 +19,9 @@ class Trait:
 
     Args:
         words: What differs where it does.
-        spread: How much it differs between devices and sites that take the same kind of input: the standard deviation
-            of their means, over the sources of fundus photographs, ultrasound, endoscopy and MR that it was looked at
-            in (`benchmarks/unlike.py --spread`), rounded.
+        spread: How much it differs between images of one kind that were taken on different devices: the standard
+            deviation over the sources of a kind, that within a source included, of the kind where it is largest
+            (`benchmarks/unlike.py --spread`, rounded; where one kind alone was looked at, by judgment).
     """
 
     words: str
@@ -29,36 +29,38 @@ class Trait:
 
 
 PICTURE_TRAITS: dict[str, Trait] = {
-    "size": Trait(SIZE, 0.7), "aspect": Trait(SHAPE, 0.25), "filled": Trait(SHAPE, 0.5), "cover": Trait(SHAPE, 1.5),
-    "brightness": Trait(BRIGHTNESS, 0.5), "black": Trait(BRIGHTNESS, 1.3), "white": Trait(BRIGHTNESS, 0.9),
-    "contrast": Trait(CONTRAST, 0.3), "low": Trait(CONTRAST, 0.2), "high": Trait(CONTRAST, 0.2),
-    "lowest": Trait(CONTRAST, 0.7), "highest": Trait(CONTRAST, 0.5),
-    "down": Trait(LAYOUT, 0.15), "across": Trait(LAYOUT, 0.35), "outward": Trait(LAYOUT, 0.2),
-    "detail 1": Trait(TEXTURE, 0.12), "detail 2": Trait(TEXTURE, 0.08), "detail 4": Trait(TEXTURE, 0.07),
-    "detail 8": Trait(TEXTURE, 0.06), "detail 16": Trait(TEXTURE, 0.06),
-    "grain 1": Trait(TEXTURE, 0.35), "grain 4": Trait(TEXTURE, 0.2), "grain 16": Trait(TEXTURE, 0.12),
-    "edges 1": Trait(TEXTURE, 0.13), "edges 8": Trait(TEXTURE, 0.11),
-    "red": Trait(COLORS, 0.3), "blue": Trait(COLORS, 0.3), "color": Trait(COLORS, 0.5), "colors": Trait(COLORS, 0.35),
-    "red to green": Trait(COLORS, 0.55), "blue to green": Trait(COLORS, 0.45),
+    "size": Trait(SIZE, 0.9), "aspect": Trait(SHAPE, 0.2), "filled": Trait(SHAPE, 0.6), "cover": Trait(SHAPE, 1.9),
+    "brightness": Trait(BRIGHTNESS, 0.6), "black": Trait(BRIGHTNESS, 1.6), "white": Trait(BRIGHTNESS, 1.1),
+    "contrast": Trait(CONTRAST, 0.3), "low": Trait(CONTRAST, 0.3), "high": Trait(CONTRAST, 0.25),
+    "lowest": Trait(CONTRAST, 0.8), "highest": Trait(CONTRAST, 0.6),
+    "down": Trait(LAYOUT, 0.2), "across": Trait(LAYOUT, 0.45),
+    "outward": Trait(LAYOUT, 0.22), "corners": Trait(LAYOUT, 0.25),
+    "detail 1": Trait(TEXTURE, 0.1), "detail 2": Trait(TEXTURE, 0.09), "detail 4": Trait(TEXTURE, 0.08),
+    "detail 8": Trait(TEXTURE, 0.06), "detail 16": Trait(TEXTURE, 0.07),
+    "grain 1": Trait(TEXTURE, 0.35), "grain 4": Trait(TEXTURE, 0.23), "grain 16": Trait(TEXTURE, 0.15),
+    "edges 1": Trait(TEXTURE, 0.15), "edges 8": Trait(TEXTURE, 0.12),
+    "red": Trait(COLORS, 0.37), "blue": Trait(COLORS, 0.31), "color": Trait(COLORS, 0.5), "colors": Trait(COLORS, 0.36),
+    "red to green": Trait(COLORS, 0.8), "blue to green": Trait(COLORS, 0.6),
 }  # fmt: skip
 """Of pictures."""
 
 VOLUME_TRAITS: dict[str, Trait] = {
-    "right": Trait(SIZE, 0.6), "anterior": Trait(SIZE, 0.9), "superior": Trait(SIZE, 0.9),
-    "right step": Trait(VOXELS, 0.5), "anterior step": Trait(VOXELS, 0.5), "superior step": Trait(VOXELS, 1.2),
-    "brightness": Trait(BRIGHTNESS, 0.5), "black": Trait(BRIGHTNESS, 2.5), "white": Trait(BRIGHTNESS, 0.9),
-    "contrast": Trait(CONTRAST, 0.15), "low": Trait(CONTRAST, 0.5), "high": Trait(CONTRAST, 0.25),
-    "lowest": Trait(CONTRAST, 0.6), "highest": Trait(CONTRAST, 0.6),
-    "rightward": Trait(LAYOUT, 0.15), "forward": Trait(LAYOUT, 0.2), "upward": Trait(LAYOUT, 0.15),
+    "right": Trait(SIZE, 0.6), "anterior": Trait(SIZE, 0.9), "superior": Trait(SIZE, 0.8),
+    "right step": Trait(VOXELS, 0.4), "anterior step": Trait(VOXELS, 0.4), "superior step": Trait(VOXELS, 1.2),
+    "brightness": Trait(BRIGHTNESS, 0.5), "black": Trait(BRIGHTNESS, 2.5), "white": Trait(BRIGHTNESS, 0.5),
+    "contrast": Trait(CONTRAST, 0.23), "low": Trait(CONTRAST, 0.46), "high": Trait(CONTRAST, 0.28),
+    "lowest": Trait(CONTRAST, 0.5), "highest": Trait(CONTRAST, 0.7),
+    "rightward": Trait(LAYOUT, 0.12), "forward": Trait(LAYOUT, 0.2), "upward": Trait(LAYOUT, 0.1),
     "outward": Trait(LAYOUT, 0.2),
     "detail 1": Trait(TEXTURE, 0.1), "detail 2": Trait(TEXTURE, 0.07), "detail 4": Trait(TEXTURE, 0.05),
-    "grain right": Trait(TEXTURE, 0.45), "grain anterior": Trait(TEXTURE, 0.45),
+    "grain right": Trait(TEXTURE, 0.5), "grain anterior": Trait(TEXTURE, 0.5),
     "edges 1": Trait(TEXTURE, 0.25), "edges 4": Trait(TEXTURE, 0.25),
 }  # fmt: skip
 """Of volumes; axes are those that run nearest to the patient's."""
 
 _BLACK, _WHITE = 3 / 255, 252 / 255
-_AIR = 0.08
+_AIR = 0.08  # of a volume's range: what lies below is air, or nothing
+_CORNER = 0.85  # of the way from the middle to the border along both axes, where a corner begins
 _DIFFERENCE = 1e-4  # of the full range: differences below it are told apart from none by no trait
 
 
@@ -128,7 +130,14 @@ def _picture_form(samples: Samples) -> dict[str, float]:
         "down": _correlation(samples.gray, down),
         "across": _correlation(samples.gray, across),
         "outward": _correlation(samples.gray, down**2 + across**2),
+        "corners": _corners(samples.gray, down, across),
     }
+
+
+def _corners(gray: np.ndarray, down: np.ndarray, across: np.ndarray) -> float:
+    """Logarithm of the brightness of the corners over that of all; 0 where the region has none."""
+    corners = gray[np.minimum(np.abs(down), np.abs(across)) > _CORNER]
+    return math.log((float(corners.mean()) + 0.01) / (float(gray.mean()) + 0.01)) if corners.size else 0.0
 
 
 def _picture_detail(samples: Samples) -> dict[str, float]:

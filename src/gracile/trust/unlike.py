@@ -27,18 +27,23 @@ PARTS = 10
 """Into which subjects are parted to see how far images lie from those of others."""
 
 MARGIN = 1.2
-"""How much farther than 95 of 100 training images lie from those of other subjects an input must lie to be flagged. The
-99th percentile was 1.0 to 1.25 times the 95th one, and of a few images the latter is steadier."""
+"""How much farther than 95 of 100 training images lie from those of other subjects an input must lie to be flagged.
+The 99th percentile was 1.0 to 1.25 times the 95th one, and of a few images the latter is steadier. Few subjects say
+little of the next one: of n the distance is taken 1 + 1/n times."""
 
 CLOSEST = 0.35
 """Smallest distance that is flagged: a third of what differs between devices that take the same kind of input."""
 
-FOREIGN = 1.6
+FOREIGN = 1.5
 """Distance from which on an input may be of another kind. Images of one kind from devices that a model has not seen lay
-at 0.5 to 1.5 for the most part, those of other kinds at 0.9 to 4 (`benchmarks/unlike.py`)."""
+at 0.5 to 1.1 for the most part, those of other kinds at 0.9 to 4 (`benchmarks/unlike.py`)."""
 
-FOREIGN_FLAGS = 1.5
-"""The same, at least so many times the distance at which flags begin."""
+REFUSED = 2.0
+"""The same from which on it is refused where a recipe asks for that. Photographs of the retina from cameras that a
+model had not seen, one side of them darkened to nothing, lay at 1.8 at most."""
+
+APART = 1.5, 2.0
+"""The same two, at least so many times the distance at which flags begin."""
 
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
 
@@ -50,11 +55,13 @@ class Likeness:
     Args:
         unlike: How far it lies from them; flags begin at 1.
         foreign: Whether it may be of another kind than they are.
+        refused: Whether that is certain enough to refuse it.
         differs: What differs most, such as ``its colors``.
     """
 
     unlike: float
     foreign: bool
+    refused: bool
     differs: str
 
     @property
@@ -86,7 +93,8 @@ class Known(BaseModel):
         cases: Images that were looked at.
         subjects: Of so many subjects.
         flagged_from: Distance at which flags begin.
-        foreign_from: The same of another kind.
+        foreign_from: Distance from which on an input may be of another kind.
+        refused_from: Distance from which on it is refused where the recipe asks for that.
         traits: By name.
     """
 
@@ -96,6 +104,7 @@ class Known(BaseModel):
     subjects: Annotated[int, Field(ge=1)]
     flagged_from: Annotated[float, Field(gt=0, le=1e6)]
     foreign_from: Annotated[float, Field(gt=0, le=1e6)]
+    refused_from: Annotated[float, Field(gt=0, le=1e6)]
     traits: Annotated[dict[str, _Row], Field(min_length=1, max_length=64)]
 
     @model_validator(mode="after")
@@ -117,7 +126,9 @@ class Known(BaseModel):
         for name, part in zip(names, parts, strict=True):
             groups[words[name].words].append(float(part))
         most = max(groups, key=lambda group: sum(groups[group]) / len(groups[group]) ** 0.5)
-        return Likeness(distance / self.flagged_from, distance >= self.foreign_from, most)
+        return Likeness(
+            distance / self.flagged_from, distance >= self.foreign_from, distance >= self.refused_from, most
+        )
 
 
 class Unlike:
@@ -156,14 +167,20 @@ class Unlike:
         groups = sorted(set(subjects))
         parts = [np.isin(subjects, groups[first::PARTS]) for first in range(min(PARTS, len(groups)))]
         apart = np.concatenate([_distances(scaled[part], scaled[~part]) for part in parts])
-        flagged = max(CLOSEST, MARGIN * float(np.percentile(apart, 95)))
+        flagged = max(CLOSEST, MARGIN * (1 + 1 / len(groups)) * float(np.percentile(apart, 95)))
         along = _directions(scaled)
         rows = {
             name: _Row(mean=_rounded(mean), spread=trait.spread, along=[_rounded(number) for number in directions])
             for (name, trait), mean, directions in zip(traits.items(), values.mean(axis=0), along, strict=True)
         }
-        known = Known(cases=len(looks), subjects=len(groups), flagged_from=_rounded(flagged),
-                      foreign_from=_rounded(max(FOREIGN, FOREIGN_FLAGS * flagged)), traits=rows)  # fmt: skip
+        known = Known(
+            cases=len(looks),
+            subjects=len(groups),
+            flagged_from=_rounded(flagged),
+            foreign_from=_rounded(max(FOREIGN, APART[0] * flagged)),
+            refused_from=_rounded(max(REFUSED, APART[1] * flagged)),
+            traits=rows,
+        )
         return cls([known])
 
     @classmethod

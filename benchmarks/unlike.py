@@ -36,6 +36,7 @@ from gracile.case import Case
 from gracile.data import CaseFiles
 from gracile.data.spread import spread
 from gracile.io import read_case_file
+from gracile.io.model_card import UNLIKE
 from gracile.learning.ordinary import MOST
 from gracile.names import MODELS, models_folder
 from gracile.recipe import InputSpec
@@ -43,7 +44,7 @@ from gracile.transforms.fundus import find_field_of_view
 from gracile.transforms.scan import find_scan
 from gracile.trust import Unlike, sampled
 from gracile.trust.appearance import appearance, traits_of
-from gracile.trust.unlike import CARD, Likeness
+from gracile.trust.unlike import Likeness
 
 REGIONS = {"fundus": find_field_of_view, "scan": find_scan, "whole": lambda image: None}
 KINDS = {
@@ -369,7 +370,7 @@ def ship(data: Path, looks: Appearances) -> None:
     targets |= {fold.bundle: fold.training for _, _, fold in further(data)}
     for folder, training in targets.items():
         unlike, _, _ = learn(folder, training, looks)
-        write_card(folder, {**read_bundle(folder).card, CARD: unlike.as_card()})
+        write_card(folder, {**read_bundle(folder).card, UNLIKE: unlike.as_card()})
         print(f"{folder}: from {unlike.known[0].cases} of {len(training)} images")
 
 

@@ -16,6 +16,9 @@ GATE_SCORES = "gate_scores"
 CALIBRATED_ON = "calibrated_on"
 """Under this a card has the checksums of the images that a site calibrated it on; as `LEARNED_FROM`."""
 
+UNLIKE = "unlike"
+"""Under this a card has what the images look like that it was trained on, by `gracile.trust.Unlike`."""
+
 _FOR_MACHINES = (LEARNED_FROM, GATE_SCORES, CALIBRATED_ON)
 
 
@@ -25,7 +28,7 @@ def card_text(recipe: Recipe, card: dict[str, Any]) -> str:
     for heading, content in card.items():
         if heading in _FOR_MACHINES:
             continue
-        if heading == "unlike" and isinstance(content, dict):
+        if heading == UNLIKE and isinstance(content, dict):
             content = {name: value for name, value in content.items() if not isinstance(value, dict)}  # for people
         lines += [f"## {heading.replace('_', ' ').capitalize()}", ""]
         if isinstance(content, dict) and content and all(isinstance(row, dict) for row in content.values()):

@@ -10,11 +10,11 @@ from gracile.data import CaseFiles
 from gracile.data.spread import spread
 from gracile.errors import GracileError
 from gracile.io import read_case_file
+from gracile.io.model_card import UNLIKE
 from gracile.pipeline import Pipeline
 from gracile.runners import Computing
 from gracile.trust import Ordinary, Unlike, case_figures, sampled
 from gracile.trust.appearance import appearance
-from gracile.trust.unlike import CARD
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def add_ordinary(
         log.warning("Too few cases tell what ordinary answers are: flags go by fixed rules.")
     if unlike.why_not:
         log.warning("How unlike the training images an input is cannot be told: %s.", unlike.why_not)
-    write_card(folder, {**bundle.card, "ordinary": ordinary.as_card(), CARD: unlike.as_card()})
+    write_card(folder, {**bundle.card, "ordinary": ordinary.as_card(), UNLIKE: unlike.as_card()})
     return ordinary
 
 

@@ -9,11 +9,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gracile.errors import BundleError
+from gracile.io.model_card import UNLIKE
 from gracile.trust.appearance import Trait, appearance, traits_of
 from gracile.trust.input_samples import Samples
-
-CARD = "unlike"
-"""Under this a bundle's card has what was learned."""
 
 AGAIN = "Copy the bundle again."
 
@@ -188,14 +186,14 @@ class Unlike:
         """Read what `as_card` wrote into the cards of a bundle's members. Raises BundleError."""
         known, why_not = [], ""
         for card in cards:
-            content = card.get(CARD)
+            content = card.get(UNLIKE)
             if isinstance(content, Mapping) and set(content) == {"why_not"} and isinstance(content["why_not"], str):
                 why_not = content["why_not"]
             elif content is not None:
                 try:
                     known.append(Known.model_validate(content))
                 except ValidationError as error:
-                    raise BundleError(f"The card's {CARD} is no such measure: {error}.", AGAIN) from None
+                    raise BundleError(f"The card's {UNLIKE} is no such measure: {error}.", AGAIN) from None
         return cls(known, "" if known else why_not)
 
     def as_card(self) -> dict[str, Any]:

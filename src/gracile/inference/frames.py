@@ -105,12 +105,12 @@ class FrameRememberer(HoldingStep):
             assert answer.frame is not None
             for name, following in self._following.items():
                 levels = following.add(answer.look.evidence[name], answer.frame.seconds)
-                self._decided[name] += map(following.memory.probability, levels)
+                self._decided[name] += following.memory.probability(np.array(levels)).tolist()
         return self._ready()
 
     def rest(self) -> Sequence[FrameAnswer]:
         for name, following in self._following.items():
-            self._decided[name] += map(following.memory.probability, following.rest())
+            self._decided[name] += following.memory.probability(np.array(following.rest())).tolist()
         return self._ready()
 
     def _ready(self) -> list[FrameAnswer]:
@@ -118,7 +118,7 @@ class FrameRememberer(HoldingStep):
         while self._waiting and (self._waiting[0].look is None or all(self._decided.values())):
             answer = self._waiting.popleft()
             if answer.look is not None:
-                answer.look.remembered = {name: float(told.popleft()) for name, told in self._decided.items()}
+                answer.look.remembered = {name: told.popleft() for name, told in self._decided.items()}
             ready.append(answer)
         return ready
 

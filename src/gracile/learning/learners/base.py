@@ -82,10 +82,10 @@ class Learner(nn.Module, ABC):
         """Raise DataError when no case can teach what is to be found; cases are looked at until one does."""
         empty = False
         for case in cases:
-            if self.learns_from(case):
-                if not case.has_masks or case.shows(range(1, len(self.recipe.classes))):
-                    return
-                empty = True
+            shows = not case.has_masks or case.shows(range(1, len(self.recipe.classes)))
+            if shows and self.learns_from(case):
+                return
+            empty |= not shows
         if empty:
             raise DataError("Every mask is empty.", "A structure is learned from masks that show it.")
         raise DataError(f"No case can train the stage {self.name!r}.", "Give a source with masks or points as well.")

@@ -1,15 +1,12 @@
 """Trainings on frames of clips: the gate learns a memory, and sources and contradictions weigh what is drawn."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
-from PIL import Image
 
 from gracile.api import train
 from gracile.bundle import read_bundle
 from gracile.errors import DataError
 from gracile.pipeline import Pipeline
+from tests.frames_on_disk import write_disc_clips
 
 QUICK = [
     "prepare.diameter=48",
@@ -30,29 +27,11 @@ QUICK = [
 ]
 
 
-def clips(out: Path, people: int = 6, shows: str = "....####", source: str = "human") -> Path:
-    """A clip of each person, a frame every 0.2 s; where it shows the structure there is a bright disc."""
-    rows = ["name,subject,time_s,present,source"]
-    for part in ("images", "masks"):
-        (out / part).mkdir(parents=True)
-    for person in range(people):
-        for number, letter in enumerate(shows):
-            random = np.random.default_rng(100 * person + number)
-            image = random.normal(70, 12, (48, 48))
-            rows_, columns = np.indices(image.shape)
-            mask = (np.hypot(rows_ - random.integers(20, 28), columns - random.integers(20, 28)) < 8) & (letter == "#")
-            name = f"p{person}_{number}"
-            picture = (image + 90 * mask).clip(0, 255).astype(np.uint8)
-            Image.fromarray(picture).save(out / "images" / f"{name}.png")
-            Image.fromarray(mask.astype(np.uint8)).save(out / "masks" / f"{name}.png")
-            rows.append(f"{name},p{person},{number * 0.2:.1f},{int(letter == '#')},{source}")
-    (out / "labels.csv").write_text("\n".join(rows) + "\n")
-    return out
-
-
 @pytest.mark.slow
 def test_a_training_on_clips_teaches_the_gate_a_memory_that_its_bundle_keeps(tmp_path):
-    bundle = read_bundle(train("brachial-plexus", clips(tmp_path / "data"), tmp_path / "run", settings=QUICK))
+    bundle = read_bundle(
+        train("brachial-plexus", write_disc_clips(tmp_path / "data"), tmp_path / "run", settings=QUICK)
+    )
     on_clips = bundle.card["gate_promises"]["presence"]["on_clips"]
     assert on_clips["frames"] == 48
     assert on_clips["promise"]["form"] == "measured"  # six people carry no 0.95
@@ -63,7 +42,7 @@ def test_a_training_on_clips_teaches_the_gate_a_memory_that_its_bundle_keeps(tmp
 @pytest.mark.slow
 @pytest.mark.parametrize(("shows", "kind"), [("......", "absent"), ("######", "present")])
 def test_clips_all_of_one_kind_leave_the_gate_out_and_say_so(tmp_path, shows, kind):
-    data = clips(tmp_path / "data", shows=shows)
+    data = write_disc_clips(tmp_path / "data", shows=shows)
     if kind == "absent":
         with pytest.raises(DataError, match="Every mask is empty"):
             train("brachial-plexus", data, tmp_path / "run", settings=QUICK)
@@ -74,14 +53,14 @@ def test_clips_all_of_one_kind_leave_the_gate_out_and_say_so(tmp_path, shows, ki
 
 @pytest.mark.slow
 def test_a_training_in_which_no_frame_weighs_anything_is_refused(tmp_path):
-    data = clips(tmp_path / "data", people=2)
+    data = write_disc_clips(tmp_path / "data", people=2)
     with pytest.raises(DataError, match="weigh nothing"):
         train("brachial-plexus", data, tmp_path / "run", settings=[*QUICK, "train.source_weights={human: 0}"])
 
 
 @pytest.mark.slow
 def test_contradicting_frames_are_left_out_of_learning_and_calibrated_on(tmp_path):
-    data = clips(tmp_path / "data", people=4, shows="..#..####")
+    data = write_disc_clips(tmp_path / "data", people=4, shows="..#..####")
     settings = [*QUICK, "train.contradicting_weight=0", "stages.place.train={epochs: 1}"]
     bundle = read_bundle(train("brachial-plexus", data, tmp_path / "run", settings=settings))
     assert bundle.card["validation"]["presence"]["calibrated_on"] == 36

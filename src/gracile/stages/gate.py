@@ -75,7 +75,7 @@ class GateStage(Stage):
         self.peers: list[GateStage] = []
         self.memory: Memory | None = None
         self.memory_threshold = self.threshold
-        if spec.memory != "none" and self.state["memory"].any():  # zeros where no clip taught it
+        if spec.memory != "none" and (self.state["memory"] > 0).all():  # zeros where no clip taught it
             wander, sharpness = map(float, self.state["memory"])
             self.memory = Memory(wander, sharpness, self.prior(), spec.memory_delay)
             self.memory_threshold = float(self.state["memory_threshold"])

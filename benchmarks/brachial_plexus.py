@@ -8,7 +8,7 @@ DATA is the folder of the real data. A model is trained without each fold of peo
 minutes, and answers theirs; ``fold1/answers.json`` and so on keep what it said, ``scores.json`` all figures. What was
 trained or answered is not done again, and a training that was broken off goes on, when the command is given again.
 ``--scores`` only scores what is there. A fold's gate is calibrated by what the other folds' gates said of their people:
-temperature, memory and threshold. ``--final`` trains one more model on all people, calibrates it by what the folds'
+temperature, memory and threshold; a single fold that was answered, by its own. ``--final`` trains one more model on all people, calibrates it by what the folds'
 gates said of all of them, and writes ``final/calibrated``, for ``benchmarks/ship.py``.
 """
 
@@ -192,7 +192,7 @@ def calibrated(bundle: Bundle, scores: GateScores) -> tuple[Bundle, list[Learner
 
 def calibrated_pipelines(folds: list[Fold], rows: list[dict[str, Any]], own: Fold) -> dict[str, Pipeline]:
     """A fold's model, its gate calibrated by the other folds' people: as it is, without memory, without its gate."""
-    others = scores_of([row for row in rows if row["fold"] != own.number])
+    others = scores_of([row for row in rows if row["fold"] != own.number] or rows)  # a single fold by itself
     ways = {"gated, with memory": [], "gated": ["stages.presence.memory=none"],
             "ungated": ["stages.presence.enabled=false"]}  # fmt: skip
     bundle, _, _ = calibrated(read_bundle(own.out / "bundle"), others)

@@ -46,7 +46,7 @@ def clip_figures(ways: dict[str, Pipeline], clips: Path, name: str, out: Path) -
 def write_truth(clip: Path, labels: list[dict[str, str]], out: Path) -> Path:
     """The union of each frame's boxes as a mask, by its number."""
     with open_video(clip) as video:
-        width, height = video.size
+        height, width = video.size
     out.mkdir(parents=True, exist_ok=True)
     for label in labels:
         mask = np.zeros((height, width), np.uint8)

@@ -8,8 +8,9 @@ DATA is the folder of the real data. A model is trained without each fold of peo
 minutes, and answers theirs; ``fold1/answers.json`` and so on keep what it said, ``scores.json`` all figures. What was
 trained or answered is not done again, and a training that was broken off goes on, when the command is given again.
 ``--scores`` only scores what is there. A fold's gate is calibrated by what the other folds' gates said of their people:
-temperature, memory and threshold; a single fold that was answered, by its own. ``--final`` trains one more model on all people, calibrates it by what the folds'
-gates said of all of them, and writes ``final/calibrated``, for ``benchmarks/ship.py``.
+temperature, memory and threshold; where a single fold was answered, by its own. ``--final`` trains one more model on
+all people, calibrates it by what the folds' gates said of all of them, and writes ``final/calibrated``, for
+``benchmarks/ship.py``.
 """
 
 import argparse

@@ -102,6 +102,9 @@ def untrained(name: str) -> Bundle:
     for learner in learners:
         if hasattr(learner, "threshold"):
             learner.threshold.fill_(0.0)
+        if hasattr(learner, "memory"):
+            learner.memory.fill_(1.0)
+            learner.memory_threshold.fill_(0.0)
     folder = Path(tempfile.mkdtemp(prefix="video-"))
     weights = {learner.name: learner.bundle_state() for learner in learners}
     write_bundle(Bundle(recipe=recipe, weights=weights, card={}), folder)

@@ -16,13 +16,15 @@ from gracile.recipe import Recipe
 from gracile.result import LandmarkMaps, Result
 from gracile.runners import Computing
 from gracile.stages import Finding, Stage, open_stage
+from gracile.stages.copies import members_of
 from gracile.stages.gate import GateStage
 from gracile.stages.joint import Joint
 from gracile.stages.memory import Memory
+from gracile.stages.signs import map_signs, slice_signs
 from gracile.transforms import Placement, Prepared, prepare
 from gracile.transforms.prepare import WRONG_KIND
 from gracile.transforms.volume import Orientation
-from gracile.trust import Ordinary, Unlike, sampled
+from gracile.trust import Ordinary, QualityMap, Unlike, sampled
 
 Maps = Callable[[], np.ndarray]
 """Gives the probability maps on the input's grid when they are asked for."""
@@ -59,6 +61,7 @@ class Pipeline:
         learned_from: Checksums of the images that it was trained on, as far as that is known.
         others: The stages of further members of an ensemble; their answers are averaged before anything is decided.
         unlike: How unlike its training images an input is; nothing is told of that when None.
+        quality: From the signs of an answer to how good it is; why that was not learned; None where nobody tried.
 
     Attributes:
         progress: Told the name of each stage before it looks at a case.
@@ -72,11 +75,14 @@ class Pipeline:
         learned_from: Collection[str] = (),
         others: Sequence[Sequence[Stage]] = (),
         unlike: Unlike | None = None,
+        quality: QualityMap | str | None = None,
     ) -> None:
         self.recipe = recipe
         self.stages = list(stages)
         self.ordinary = ordinary or Ordinary()
         self.unlike = unlike or Unlike()
+        self.quality = None if isinstance(quality, str) else quality
+        self.no_quality = quality if isinstance(quality, str) else ""
         self.learned_from = frozenset(learned_from)
         self.progress: Callable[[str], None] = lambda stage: None
         self.members = [self.stages, *map(list, others)]
@@ -100,6 +106,7 @@ class Pipeline:
             bundle.card.get(LEARNED_FROM, ()),
             [_stages(other, computing) for other in others],
             Unlike.from_cards([part.card for part in bundle.parts]),
+            QualityMap.from_card(bundle.card),
         )
 
     @property
@@ -113,12 +120,13 @@ class Pipeline:
         first = each["member1"]
         return first if all(one == first for one in each.values()) else each
 
-    def __call__(self, case: Case, *, keep_probabilities: bool = False) -> Result:
+    def __call__(self, case: Case, *, keep_probabilities: bool = False, signed: bool | None = None) -> Result:
         """Find the recipe's structures in a case.
 
         Args:
             case: What to look at.
             keep_probabilities: Also give the probability maps on the input's grid.
+            signed: Whether the result has signs of how far it can be trusted; None where the model can read them.
 
         Returns:
             The result on the input's own grid.
@@ -127,7 +135,7 @@ class Pipeline:
             DataError: The case cannot be used with this recipe, or is of another kind than the training images and the
                 recipe refuses such.
         """
-        return self.answer(self._prepared(case), keep_probabilities=keep_probabilities)
+        return self.answer(self._prepared(case), keep_probabilities=keep_probabilities, signed=signed)
 
     @property
     def memories(self) -> dict[str, Memory]:
@@ -153,15 +161,17 @@ class Pipeline:
                 self._require_own_kind(case, region)
         return Look(case, prepared, region, seconds)
 
-    def answer(self, look: Look, *, keep_probabilities: bool = False) -> Result:
+    def answer(self, look: Look, *, keep_probabilities: bool = False, signed: bool | None = None) -> Result:
         """Find the recipe's structures in a case that was looked at; what the gates' memories told goes first."""
         case, prepared, region, seconds = look.case, look.prepared, look.region, look.seconds
-        finding = self._found(prepared, seconds, look.remembered)
+        wanted = self.quality is not None if signed is None else signed
+        finding = self._found(prepared, seconds, Finding(remembered=look.remembered, signed=wanted))
         line = next(reversed(finding.lines.values()), None)
         result = Result(
             case.id, "found", case.grid, self.recipe.class_names, region=region, gates=finding.gates,
             gate_decisions=finding.decisions, agreement=finding.agreement, extras=finding.extras, centerline=line,
-            landmarks=finding.landmarks,
+            landmarks=finding.landmarks, signs=finding.signs, places=finding.places, slices=finding.slices,
+            first_slice=finding.first_slice,
             flags=[*(prepared.flags or []), *finding.flags], notes=[*case.notes, *finding.notes], seconds=seconds,
         )  # fmt: skip
         if self.recipe.ungated:
@@ -181,19 +191,33 @@ class Pipeline:
                 WRONG_KIND,
             )
 
-    def _found(self, prepared: Prepared, seconds: dict[str, float], remembered: Mapping[str, float]) -> Finding:
+    def _found(self, prepared: Prepared, seconds: dict[str, float], first: Finding) -> Finding:
         """What the stages find; of an ensemble what its members find together, who look one after the other."""
-        finding = Finding(remembered=remembered)
         if len(self.members) == 1:
-            return self._looked(self.stages, prepared, finding, seconds)
-        finding = self._looked([stage for stage in self.stages if stage.looks_first], prepared, finding, seconds)
+            return self._signed(self._looked(self.stages, prepared, first, seconds), prepared, seconds)
+        finding = self._looked([stage for stage in self.stages if stage.looks_first], prepared, first, seconds)
         if self._is_over(finding):
             return finding
         joint = Joint(self.recipe, prepared.image.shape[1:], self.decide)
         for stages in self.members:
             rest = [stage for stage in stages if not stage.looks_first]
-            joint.add(self._looked(rest, prepared, Finding(closed=dict(finding.closed)), seconds))
+            own = self._looked(rest, prepared, Finding(closed=dict(finding.closed), signed=first.signed), seconds)
+            joint.add(self._signed(own, prepared, seconds))
         return joint.finding(finding)
+
+    def _signed(self, finding: Finding, prepared: Prepared, seconds: dict[str, float]) -> Finding:
+        """A finding with the signs of its maps, where they are wanted."""
+        maps = finding.probabilities
+        if not finding.signed or maps is None:
+            return finding
+        with _timed(seconds, "signs"):
+            box = finding.box or (slice(None),) * (maps.ndim - 1)
+            mask, members = self.deciding.decide(maps), members_of(self.recipe)
+            finding.signs |= map_signs(maps, mask, members, prepared.image[(slice(None), *box)])
+            if self.deciding.spec.follows_slices:
+                finding.slices = _placed(finding.slices, maps.shape[-1]) | slice_signs(maps, mask, members)
+                finding.first_slice = box[-1].start or 0
+        return finding
 
     def _looked(
         self, stages: Sequence[Stage], prepared: Prepared, finding: Finding, seconds: dict[str, float]
@@ -295,6 +319,11 @@ class Pipeline:
     def _background(self) -> tuple[float, ...]:
         """Probabilities of what no stage looked at."""
         return (1.0, *[0.0] * (len(self.recipe.maps) - 1))
+
+
+def _placed(slices: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+    """Signs by slice of a column that has the volume's own slices; none of one that has others."""
+    return {name: values for name, values in slices.items() if len(values) == count}
 
 
 def _stages(bundle: Bundle, computing: Computing) -> list[Stage]:

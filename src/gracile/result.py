@@ -108,6 +108,8 @@ class Quality:
         band: Half width of the band around the outline that holds the true outline in nine cases of ten; None where
             that was not learned.
         band_unit: ``mm`` where the case has a spacing, else ``px``.
+        parts: The same of each structure or landmark where there are several, and of a cord the error of its area as a
+            share: predicted value, lower and upper end.
     """
 
     score: str
@@ -117,6 +119,18 @@ class Quality:
     reasons: tuple[str, ...] = ()
     band: float | None = None
     band_unit: str = ""
+    parts: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+
+    @classmethod
+    def from_summary(cls, entry: Mapping[str, Any]) -> "Quality":
+        """Read back what `summary` gave."""
+        parts = {name: tuple(values) for name, values in entry.get("parts", {}).items()}
+        return cls(**{**entry, "reasons": tuple(entry["reasons"]), "parts": parts})
+
+    @property
+    def badness(self) -> float:
+        """How bad it is, from 0 on: what a share lacks to 1, or the error in mm itself."""
+        return self.predicted if self.score == "mm" else 1.0 - self.predicted
 
     def summary(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -129,7 +143,11 @@ class Quality:
                 ("band", self.band),
             )
         }
-        return {"score": self.score, **rounded, "band_unit": self.band_unit, "reasons": list(self.reasons)}
+        parts = {name: [round(value, 4) for value in values] for name, values in self.parts.items()}
+        return {
+            "score": self.score, **rounded, "band_unit": self.band_unit, "reasons": list(self.reasons),
+            **({"parts": parts} if parts else {}),
+        }  # fmt: skip
 
 
 @dataclass
@@ -158,6 +176,11 @@ class Result:
             it is looked up; there when probabilities were asked for.
         quality: How good the answer is predicted to be; None where that cannot be told, which a note says.
         unlike: How unlike the model's training images the input is, 1 where flags begin; None where that is not known.
+        signs: What the answer shows of how far it can be trusted, see `gracile.stages.signs`; empty where nobody asked.
+        places: Where a sign is worst, in words, by its name.
+        slices: Signs by slice of a structure that was followed along a line, of the slices of the prepared volume from
+            ``first_slice`` on, ``(slices,)`` each.
+        first_slice: See there.
         measurements: What was measured.
         tables: Rows of plain values by the table's name, such as a cord's sections slice by slice; each is written as
             ``NAME_TABLE.csv``.
@@ -185,6 +208,10 @@ class Result:
     landmark_maps: Mapping[str, np.ndarray] = field(default_factory=LandmarkMaps)
     quality: Quality | None = None
     unlike: float | None = None
+    signs: dict[str, float] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    slices: dict[str, np.ndarray] = field(default_factory=dict)
+    first_slice: int = 0
     measurements: list[Measurement] = field(default_factory=list)
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     marks: dict[str, Any] = field(default_factory=dict)

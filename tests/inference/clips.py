@@ -30,7 +30,7 @@ class Bright(Pipeline):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe, [build_learner(spec, recipe).applied() for spec in recipe.stages])
 
-    def __call__(self, case, *, keep_probabilities=False):
+    def __call__(self, case, *, keep_probabilities=False, signed=None):
         bright = case.image.mean(axis=0) / 255
         maps = np.stack([1 - bright, bright]).astype(np.float32)
         mask = self.stages[-1].decide(maps)

@@ -38,6 +38,7 @@ class Knowing:
             "cochlea-landmarks-published", ["landmarks=[{name: apex}, {name: deep/turn}]", "measure=[]"]
         )
         self.ordinary, self.unlike = Ordinary(), Unlike()
+        self.quality, self.no_quality = None, ""
         self.computed: dict[str, Any] = {}
         self.learned_from: set[str] = set()
         self.missed = missed

@@ -24,6 +24,7 @@ class Slow:
 
     recipe = read_recipe("surgical-tool", ["measure=[]"])
     ordinary, unlike = Ordinary(), Unlike()
+    quality, no_quality = None, ""
     learned_from: frozenset[str] = frozenset()
     computed: ClassVar[dict[str, Any]] = {}
 

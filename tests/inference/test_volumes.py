@@ -32,6 +32,7 @@ class Bright:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.ordinary, self.unlike = Ordinary(), Unlike()
+        self.quality, self.no_quality = None, ""
         self.computed: dict[str, Any] = {}
         self.learned_from: set[str] = set()
 

@@ -31,7 +31,7 @@ FRAMES, DARK, LARGEST = 30, range(10), 22
 class Bright(Pipeline):
     """Finds what is brighter than half; its gate says 0.9 where there is anything, else 0.2. No network is asked."""
 
-    def __call__(self, case, *, keep_probabilities=False):
+    def __call__(self, case, *, keep_probabilities=False, signed=None):
         bright = case.image.mean(axis=0) / 255
         mask = (bright > 0.5).astype(np.uint8)
         return Result(

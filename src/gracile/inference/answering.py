@@ -6,7 +6,8 @@ from gracile.case import Case
 from gracile.measure import Settings, measure
 from gracile.pipeline import Pipeline
 from gracile.result import Result
-from gracile.trust import case_flags, sampled
+from gracile.trust import case_figures, case_flags, sampled
+from gracile.trust.figures import Figures
 
 
 def answer(
@@ -49,8 +50,18 @@ def judge(pipeline: Pipeline, case: Case, result: Result, settings: Settings | N
     result.seconds["measure"] = time.perf_counter() - found
 
 
-def flag(pipeline: Pipeline, case: Case, result: Result) -> None:
-    """Add how unlike the training images a case is, and what is unusual of it and of what was found in it; likewise."""
+def flag(pipeline: Pipeline, case: Case, result: Result, *, predicted: bool = True) -> None:
+    """Add what is unusual of a case and its answer, how unlike the training images it is, and how good the answer is.
+
+    What fails here costs that part alone as well.
+
+    Args:
+        pipeline: What found it.
+        case: What was looked at.
+        result: Changed in place.
+        predicted: Whether its quality is predicted, where the model can: a video's frames do without.
+    """
+    figures = None
     with result.surviving("the comparison with ordinary cases"):
         samples = sampled(case, result.region)
         likeness = pipeline.unlike.likeness(samples)
@@ -60,4 +71,20 @@ def flag(pipeline: Pipeline, case: Case, result: Result) -> None:
             result.notes.append(
                 f"how unlike the training images an input is was not learned: {pipeline.unlike.why_not}"
             )
-        result.flags += case_flags(case, result, pipeline.recipe, pipeline.ordinary, likeness, samples)
+        figures = case_figures(case, result, pipeline.recipe, samples)
+        result.flags += case_flags(case, result, pipeline.recipe, pipeline.ordinary, likeness, figures)
+    if predicted and figures is not None:
+        _predict_quality(pipeline, result, figures)
+
+
+def _predict_quality(pipeline: Pipeline, result: Result, figures: Figures) -> None:
+    """Add how good an answer is predicted to be, or a note where that cannot be told."""
+    if pipeline.quality is None:
+        result.notes += [pipeline.no_quality] if pipeline.no_quality else []
+        return
+    with result.surviving("the prediction of its quality"):
+        told = pipeline.quality.judge(result, pipeline.recipe, figures)
+        if isinstance(told, str):
+            result.notes.append(told)
+        else:
+            result.quality = told

@@ -147,9 +147,9 @@ class FrameLooker:
         try:
             # Kept, not computed, for the asking: the mask was decided from them.
             if look is None:
-                result = self._pipeline(case, keep_probabilities=True)
+                result = self._pipeline(case, keep_probabilities=True, signed=False)
             else:
-                result = self._pipeline.answer(look, keep_probabilities=True)
+                result = self._pipeline.answer(look, keep_probabilities=True, signed=False)
         except GracileError as error:
             answer.reason = str(error)
             return answer
@@ -158,7 +158,7 @@ class FrameLooker:
             with timed(answer.seconds, "smooth"):
                 answer.unsmoothed = (result.mask, result.status)
                 self._smoother.smooth(result, answer.frame.seconds)
-        flag(self._pipeline, case, result)
+        flag(self._pipeline, case, result, predicted=False)
         self._take(answer, result)
         return answer
 

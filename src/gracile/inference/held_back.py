@@ -12,6 +12,7 @@ from gracile.case import Case
 from gracile.data import CaseFiles, read_case
 from gracile.errors import GracileError, WriteError
 from gracile.inference.answering import flag
+from gracile.inference.held_answers import held_answer
 from gracile.inference.inputs import Input
 from gracile.inference.records import record_of
 from gracile.inference.result_files import write_found
@@ -21,6 +22,7 @@ from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe
 from gracile.result import Result
 from gracile.transforms.volume import Orientation
+from gracile.trust import HeldAnswer
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +87,9 @@ def _span(there: np.ndarray) -> slice:
 
 
 def answer_held_back(
-    pipeline: Pipeline, cases: Sequence[CaseFiles], out: Path, kept: KeptAnswers | None = None
-) -> Iterable[Record]:
+    pipeline: Pipeline, cases: Sequence[CaseFiles], out: Path, kept: KeptAnswers | None = None,
+    held: list[HeldAnswer] | None = None,
+) -> Iterable[Record]:  # fmt: skip
     """Answer cases and write what was found to ``out``, as ``gracile predict`` does.
 
     Args:
@@ -94,6 +97,7 @@ def answer_held_back(
         cases: With their truth, which the pipeline is not shown.
         out: Folder of masks and points.
         kept: Where probabilities are kept; None keeps none.
+        held: Is given the signs and the score of each answer; None asks for none.
 
     Yields:
         The record of each case. One that fails is told in it.
@@ -106,11 +110,14 @@ def answer_held_back(
         told: dict[str, Any] = {}
         try:
             case = read_case(files, recipe)
-            result = pipeline(replace(case, truth=None, points={}), keep_probabilities=kept is not None)
-            flag(pipeline, case, result)
+            signed = held is not None
+            result = pipeline(replace(case, truth=None, points={}), keep_probabilities=kept is not None, signed=signed)
+            flag(pipeline, case, result, predicted=False)
             told = {**result.summary(), "files": write_found(result, out), "computed": pipeline.computed}
             if kept is not None:
                 kept.put(case, result, recipe)
+            if held is not None and (own := held_answer(pipeline, case, result, files.subject)) is not None:
+                held.append(own)
         except WriteError:
             raise
         except GracileError as error:

@@ -28,7 +28,7 @@ from gracile.report import (
     is_drawn,
 )
 from gracile.report.wording import number, run_notes
-from gracile.result import Landmark, Measurement, Result
+from gracile.result import Landmark, Measurement, Quality, Result
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,8 @@ class ReportWriter:
             measurements=[Measurement(**m) for m in record.get("measurements", [])],
             flags=record.get("flags", []),
             seconds=record.get("seconds", {}),
+            quality=_quality(record),
+            unlike=record.get("unlike"),
         )
         if record.get("landmarks"):
             entry.tables.append(_landmark_table(record["landmarks"]))
@@ -187,7 +189,8 @@ class ReportWriter:
             if "mask" not in files:
                 points = [Landmark.from_summary(entry) for entry in record["landmarks"]]
                 status = record["status"]
-                return case, Result(case.id, status, case.grid, self.recipe.class_names, landmarks=points)
+                names = self.recipe.class_names
+                return case, Result(case.id, status, case.grid, names, landmarks=points, quality=_quality(record))
             mask = self.out / files["mask"]
             if self.recipe.input.kind == "volume":
                 labels = read_volume_labels(mask, classes, case.grid, recoded=False).values
@@ -201,7 +204,15 @@ class ReportWriter:
             return None, None
         names, marks = self.recipe.class_names, record.get("marks", {})
         status = record["status"]
-        return case, Result(case.id, status, case.grid, names, mask=labels, centerline=line, tables=tables, marks=marks)
+        return case, Result(
+            case.id, status, case.grid, names, mask=labels, centerline=line, tables=tables, marks=marks,
+            quality=_quality(record),
+        )  # fmt: skip
+
+
+def _quality(record: Mapping[str, Any]) -> Quality | None:
+    """How good the answer of a record is predicted to be."""
+    return None if record.get("quality") is None else Quality.from_summary(record["quality"])
 
 
 def _computed(records: Iterable[dict[str, Any]]) -> list[str]:

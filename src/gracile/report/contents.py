@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gracile.result import Measurement
+from gracile.result import Measurement, Quality
 
 FAILED = ("failed", "missing")
 """Statuses of cases without an answer."""
@@ -81,6 +81,8 @@ class ReportCase:
         stills: Frames of a video.
         figures: Caption and SVG of each of its own charts, see `timeline_chart` and `profile_chart`.
         tables: Its own tables.
+        quality: How good its answer is predicted to be.
+        unlike: How unlike the training images its input is, 1 where flags begin.
     """
 
     id: str
@@ -96,6 +98,8 @@ class ReportCase:
     stills: list[ReportStill] = field(default_factory=list)
     figures: list[tuple[str, str]] = field(default_factory=list)
     tables: list[ReportTable] = field(default_factory=list)
+    quality: Quality | None = None
+    unlike: float | None = None
 
     def drop_pictures(self) -> None:
         """Keep the numbers, the flags and the links alone."""
@@ -121,7 +125,7 @@ class Report:
         notes: What a reader must know.
         credits: Who made what is shown.
         headline: Names of the scores or measurements that the table shows at first; all when empty.
-        order_by: Score by which the cases are ordered; empty orders by status and flags.
+        order_by: Score by which the cases are ordered; empty orders by predicted quality, or by status and flags.
         lower_is_better: Whether small values of that score are good.
         means: Mean and standard deviation over the cases, by score; the last rows of the table.
         intervals: 95 % interval of the mean, by score, as a text; one more such row.
@@ -158,8 +162,11 @@ def worst_first(cases: Sequence[ReportCase], score: str = "", lower_is_better: b
     """The cases in the order in which a person should look at them; equals keep their order.
 
     Failed ones come first. Then, with a score, flagged ones before the others, each the worst first and those without
-    a value last. Without one: flagged ones by the number of their flags, those with nothing found, the rest.
+    a value last. Without one, where quality is predicted: those whose quality cannot be told, or whose input is unlike
+    the training images, as nothing that was learned holds for it; then the others, the worst prediction first. Without
+    predictions: flagged ones by the number of their flags, those with nothing found, the rest.
     """
+    predicted = any(case.quality is not None for case in cases)
 
     def rank(case: ReportCase) -> tuple[float, ...]:
         if case.status in FAILED:
@@ -168,6 +175,11 @@ def worst_first(cases: Sequence[ReportCase], score: str = "", lower_is_better: b
             value = case.scores.get(score)
             worth = (1.0,) if value is None else (0.0, -value if lower_is_better else value)
             return (1, not case.flags, *worth)
+        if predicted:
+            quality = case.quality
+            if quality is None or (case.unlike or 0.0) > 1.0:
+                return (1, -len(case.flags))
+            return (2, -round(quality.badness, 6), -len(case.flags))
         return (1, -len(case.flags), case.status != "absent")
 
     return sorted(cases, key=rank)

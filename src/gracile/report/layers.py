@@ -8,10 +8,13 @@ from PIL import Image
 
 from gracile.case import Case
 from gracile.errors import DataError
+from gracile.geometry import Grid
 from gracile.io import overlay
+from gracile.report.bands import COLOR as BAND_COLOR
+from gracile.report.bands import band_around, band_layer
 from gracile.report.contents import ReportLayer
 from gracile.report.marks import RGB, mark_layers
-from gracile.result import Result
+from gracile.result import Quality, Result
 
 DIFFERENCES: dict[str, RGB] = {"wrong class": (240, 228, 66), "missed": (86, 180, 233), "false alarm": (213, 94, 0)}
 """Colors that color-blind people tell apart too (Okabe and Ito 2008); the page shows them over a gray picture."""
@@ -42,7 +45,8 @@ def result_layers(
         longest: The longer side of the picture in pixels; a smaller one keeps its size.
 
     Returns:
-        The base as JPEG and the layers, all of one size: the classes, the truth, the differences, the marks.
+        The base as JPEG and the layers, all of one size: the classes, the truth, the differences, the band that is
+        expected to hold the true outline, the marks.
 
     Raises:
         DataError: Sizes that do not fit together, a class without color, or no picture at all (a volume).
@@ -66,7 +70,21 @@ def result_layers(
     if truth is not None:
         layers += _class_layers("Truth", truth, named, size, shown=False)
         layers += _difference_layers(result.mask, truth, result.region, size)
+    if result.quality is not None and result.quality.band is not None:
+        layers.append(_band_layer(result.mask, result.quality, result.grid, size))
     return base, layers + mark_layers(result.marks, (height, width), dict(named), shown=truth is None)
+
+
+def _band_layer(mask: np.ndarray, quality: Quality, grid: Grid, size: tuple[int, int]) -> ReportLayer:
+    """The band as it is at the page's size; a class of higher index goes before others where pixels are joined."""
+    step = max(1, mask.shape[1] // size[0])
+    rows, columns = (length // step * step for length in mask.shape)
+    blocks = mask[:rows, :columns].reshape(rows // step, step, columns // step, step)
+    small = blocks.max(axis=(1, 3))
+    spacing = grid.spacing_mm if quality.band_unit == "mm" and grid.spacing_mm is not None else (1.0, 1.0)
+    sampling = tuple(float(one) * step for one in spacing)
+    member = band_around(small, quality.band or 0.0, sampling)
+    return band_layer(layer_png(member, BAND_COLOR, size))
 
 
 def draw_overlay(image: np.ndarray, mask: np.ndarray, colors: Sequence[Sequence[int]]) -> bytes:
@@ -85,7 +103,7 @@ def draw_overlay(image: np.ndarray, mask: np.ndarray, colors: Sequence[Sequence[
 
 
 def laid_over(base: bytes, layers: Sequence[ReportLayer]) -> bytes:
-    """A base with all of its raster layers laid over it, as JPEG of quality 90 with full color resolution."""
+    """A base with all of the raster layers laid over it, as JPEG of quality 90 with full color resolution."""
     picture = Image.open(BytesIO(base)).convert("RGBA")
     for layer in layers:
         picture.alpha_composite(Image.open(BytesIO(layer.png)).convert("RGBA"))

@@ -18,7 +18,7 @@ from gracile.names import cache_root
 from gracile.report.contents import FAILED, Report, ReportCase, ReportLayer, worst_first
 from gracile.report.gallery import FEW, first_pictures
 from gracile.report.layers import visible_color
-from gracile.report.wording import NOTICE, decimals, label, number, unit_text
+from gracile.report.wording import NOTICE, band_words, decimals, label, number, quality_words, unit_text
 from gracile.result import Measurement
 
 _FOLDER = Path(__file__).parent
@@ -67,6 +67,7 @@ def write_report(report: Report, path: Path | str) -> Path:
         spans=_spans(columns),
         flags=Counter(flag for case in cases for flag in case.flags).most_common(),
         flagged=any(case.flags for case in cases),
+        predicted=next((case.quality.score for case in cases if case.quality is not None), ""),
         statuses=not report.order_by or len({case.status for case in cases}) > 1,
         failed=[(index, case) for index, case in enumerate(cases, start=1) if case.status in FAILED],
         switches=_switches(cases),
@@ -91,7 +92,8 @@ def _environment() -> Environment:
         lstrip_blocks=True, bytecode_cache=_compiled_pages(),
     )  # fmt: skip
     environment.filters |= {
-        "label": label, "number": number, "unit": unit_text, "jpeg": _jpeg, "png": _png, "grouped": _grouped
+        "label": label, "number": number, "unit": unit_text, "jpeg": _jpeg, "png": _png, "grouped": _grouped,
+        "quality": quality_words, "band": band_words,
     }  # fmt: skip
     return environment
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gracile.case import Case
+from gracile.report.bands import GROUP as PREDICTED
 from gracile.report.contents import ReportLayer
 from gracile.report.landmark_sheet import landmark_layers
 from gracile.report.layers import draw_overlay, laid_over, result_layers
@@ -42,7 +43,8 @@ def case_overlay(
         drawn: Its layers, where they were drawn already.
     """
     if _is_of_landmarks(result) or _is_volume(case) or result.mask is None:
-        return laid_over(*(drawn or case_layers(case, result, colors)))
+        base, layers = drawn or case_layers(case, result, colors)
+        return laid_over(base, [layer for layer in layers if layer.group != PREDICTED])
     return draw_overlay(case.looked_at, result.mask, colors)
 
 

@@ -10,6 +10,8 @@ from scipy import ndimage
 from gracile.case import Case
 from gracile.errors import DataError
 from gracile.geometry import Slices, axial_slices
+from gracile.report.bands import COLOR as BAND_COLOR
+from gracile.report.bands import band_around, band_layer
 from gracile.report.contents import ReportLayer
 from gracile.report.layers import DIFFERENCES, jpeg, layer_png, visible_color
 from gracile.report.marks import RGB
@@ -67,7 +69,8 @@ def volume_layers(
         axial_mm: Side of each.
 
     Returns:
-        The base as JPEG and the layers, all of one size: outlines of the classes, of the truth, and the line, if any.
+        The base as JPEG and the layers, all of one size: outlines of the classes, of the truth, the band that is
+        expected to hold the true outline, and the line, as far as they are known.
 
     Raises:
         DataError: Sizes that do not fit together, no affine, or a class without color.
@@ -87,6 +90,10 @@ def volume_layers(
             width = 2 if group == "Found" else 1  # so that both are seen where they are the same
             outline = _assembled(sheet, [_outline(panel.labels(labels) == index, width) for panel in sheet.panels])
             layers.append(ReportLayer(name, color, png=layer_png(outline, color, size), group=group))
+    if found is not None and result.quality is not None and result.quality.band is not None:
+        reach = result.quality.band
+        band = _assembled(sheet, [_band(panel, panel.labels(found), reach) for panel in sheet.panels])
+        layers.append(band_layer(layer_png(band, BAND_COLOR, size)))
     if result.centerline is None:
         return base, layers
     line = _assembled(sheet, [_line_drawn(panel) for panel in sheet.panels])
@@ -249,6 +256,11 @@ def _assembled(sheet: _Sheet, pictures: list[np.ndarray]) -> np.ndarray:
 def _outline(member: np.ndarray, width: int) -> np.ndarray:
     """The outermost pixels of a region; one at the view's border is closed there."""
     return member & ~ndimage.binary_erosion(member, structure=np.ones((3, 3)), iterations=width)
+
+
+def _band(panel: Panel, labels: np.ndarray, width_mm: float) -> np.ndarray:
+    """What lies within a width of the outline as the view shows it."""
+    return band_around(labels, width_mm, panel.mm_per_pixel)
 
 
 def _line_drawn(panel: Panel) -> np.ndarray:

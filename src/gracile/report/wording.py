@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gracile.result import Quality
+
 _SPELLED = {
     "ap": "AP", "auc": "AUC", "av": "A/V", "b": "B", "avr": "AVR", "cldice": "clDice",
     "crae": "CRAE", "crve": "CRVE", "csa": "CSA", "f1": "F1", "hd95": "HD95", "iou": "IoU", "mse": "MSE", "nbr": "NBR",
@@ -47,6 +49,21 @@ def number(value: float | None, digits: int | None = None) -> str:
         return NOTHING
     text = f"{value:,.{decimals([value]) if digits is None else digits}f}"
     return text.replace(",", "\u202f").replace("-", "\u2212")
+
+
+def quality_words(quality: Quality) -> str:
+    """``predicted Dice 0.83, 0.71 to 0.92``; errors in mm."""
+    name, unit, digits = ("error", "\u2009mm", 2) if quality.score == "mm" else (label(quality.score), "", 2)
+    low, high = (number(value, digits) for value in (quality.low, quality.high))
+    return f"predicted {name} {number(quality.predicted, digits)}{unit}, {low} to {high}{unit}"
+
+
+def band_words(quality: Quality) -> str:
+    """What the band around the outline says; empty without one."""
+    if quality.band is None:
+        return ""
+    width = number(quality.band, decimals([quality.band]) if quality.band < 10 else 0)
+    return f"the true outline is expected within {width}\u2009{quality.band_unit} of the one shown"
 
 
 def run_notes(records: Sequence[Mapping[str, Any]]) -> list[str]:

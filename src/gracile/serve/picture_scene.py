@@ -14,7 +14,7 @@ from gracile.io.images import write_png
 from gracile.io.masks import read_labels
 from gracile.io.pictures import read_picture
 from gracile.report.layers import result_layers, visible_color
-from gracile.result import Result
+from gracile.result import Quality, Result
 from gracile.serve.scene import CaseFiles, Scene, begin_scene
 
 LONGEST = 2048
@@ -35,7 +35,9 @@ def picture_scene(case: CaseFiles) -> Scene:
         scene.content["flags"].append("the mask has another size than the picture, so it is not shown")
         mask = None
     truth = _truth(case, scene, picture.grid.shape)
-    result = Result(picture.id, case.record["status"], picture.grid, names, mask=mask)
+    told = case.record.get("quality")
+    quality = None if told is None else Quality.from_summary(told)
+    result = Result(picture.id, case.record["status"], picture.grid, names, mask=mask, quality=quality)
     base, layers = result_layers(picture, result, colors, truth, longest=LONGEST)
     height, width = picture.grid.shape
     scene.content["picture"] = {"width": width, "height": height, "base": "base"}

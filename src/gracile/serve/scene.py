@@ -19,7 +19,8 @@ from gracile.io.predictions_file import channels_of
 from gracile.plain_data import FileName, Text, read_json
 from gracile.recipe import ClassSpec, InputSpec
 from gracile.report.layers import visible_color
-from gracile.report.wording import decimals, label, number, unit_text
+from gracile.report.wording import band_words, decimals, label, number, quality_words, unit_text
+from gracile.result import Quality
 
 _TYPES = {
     ".png": "image/png", ".jpg": "image/jpeg", ".json": "application/json", ".csv": "text/csv; charset=utf-8",
@@ -144,6 +145,7 @@ def begin_scene(case: CaseFiles, kind: str) -> Scene:
         "decisions": record.get("gate_decisions", {}),
         "seconds": record.get("seconds", {}),
         "measurements": measurement_rows(record.get("measurements", [])),
+        "quality": quality_said(record.get("quality")),
         "classes": [{"name": spec.name, "color": visible_color(spec.color)} for spec in case.classes],
         "layers": [],
         "downloads": [],
@@ -168,6 +170,14 @@ def measurement_rows(measurements: Sequence[Mapping[str, Any]]) -> list[dict[str
         }
         for m in measurements
     ]
+
+
+def quality_said(entry: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """How good an answer is predicted to be, in words."""
+    if entry is None:
+        return None
+    quality = Quality.from_summary(entry)
+    return {"text": quality_words(quality), "band": band_words(quality), "reasons": list(quality.reasons)}
 
 
 def suffix_of(path: Path) -> str:

@@ -10,6 +10,8 @@ import numpy as np
 from gracile.errors import GracileError
 from gracile.geometry import PointList
 from gracile.io import read_points, read_table, read_volume_labels, write_mask
+from gracile.report.bands import NAME as BAND
+from gracile.report.bands import band_around
 from gracile.report.wording import label, number
 from gracile.result import Landmark
 from gracile.serve.scene import CaseFiles, Scene, begin_scene
@@ -30,6 +32,7 @@ def volume_scene(case: CaseFiles) -> Scene:
         volume["image"] = _tried(scene, "the scan", lambda: _scan(case, scene))
     if case.truth is not None:
         volume["truth"] = _tried(scene, "the truth", lambda: _truth(case, scene))
+    _add_band(case, scene)
     landmarks = [Landmark.from_summary(entry) for entry in case.record.get("landmarks", [])]
     likely = {f"probability of {part.name}": part.name for part in landmarks}
     choices = []
@@ -57,6 +60,24 @@ def volume_scene(case: CaseFiles) -> Scene:
     volume["findings"] += [finding for group in volume["points"] for finding in _places(group)]
     volume["points"] += _landmark_groups(landmarks, case.true_points)
     return scene
+
+
+def _add_band(case: CaseFiles, scene: Scene) -> None:
+    """The band that is expected to hold the true outline, as a volume that can be switched on."""
+    told, mask = case.record.get("quality"), case.path("mask")
+    if told is None or told.get("band") is None or mask is None:
+        return
+
+    def draw() -> str:
+        labels = read_volume_labels(mask, case.classes, recoded=False)
+        assert labels.grid.spacing_mm is not None
+        band = band_around(labels.values, float(told["band"]), labels.grid.spacing_mm)
+        write_mask(case.cache / "band.nii.gz", band.astype(np.uint8), labels.grid)
+        return scene.add("band", case.cache / "band.nii.gz")
+
+    key = _tried(scene, "the band of the true outline", draw)
+    if key is not None:
+        scene.content["volume"]["maps"].append({"key": key, "name": BAND, "frames": 1})
 
 
 def _landmark_groups(landmarks: Sequence[Landmark], truth: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:

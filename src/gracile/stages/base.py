@@ -41,6 +41,11 @@ class Finding:
         flags: What a person should look at in this case.
         notes: What is true of every case of the run, such as that a gate is switched off.
         extras: Further maps by name that a stage was asked to keep, such as those of the network's own size.
+        signed: Whether stages shall leave signs, which cost a little.
+        signs: What the answer shows of how far it can be trusted, as ``nerve: agreement``, see `gracile.stages.signs`.
+        places: Where a sign is worst, in words, by its name; where that can be told.
+        slices: Of a stage that follows a line, signs by slice of the prepared volume, ``(slices,)`` each.
+        first_slice: The first of these slices.
     """
 
     probabilities: np.ndarray | None = None
@@ -57,6 +62,17 @@ class Finding:
     flags: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     extras: dict[str, np.ndarray] = field(default_factory=dict)
+    signed: bool = False
+    signs: dict[str, float] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    slices: dict[str, np.ndarray] = field(default_factory=dict)
+    first_slice: int = 0
+
+    def take_copies(self, signs: Mapping[str, float], place: str) -> None:
+        """Take the signs of copies of the case, and where these disagree."""
+        self.signs |= signs
+        if place:
+            self.places |= dict.fromkeys(signs, place)
 
 
 class Stage(ABC):

@@ -11,6 +11,7 @@ from gracile.geometry.slices import axial_slices
 from gracile.recipe import Recipe
 from gracile.runners.base import Runner
 from gracile.stages.base import Finding, Stage, State
+from gracile.stages.signs import line_signs
 from gracile.stages.views import sigmoid, tiled
 from gracile.transforms import Prepared
 
@@ -72,6 +73,8 @@ class CenterlineStage(Stage):
             why = f"no line of {names} was found in the volume (largest heat {heat.max():.2f})"
             finding.closed.update(dict.fromkeys(self.members, why))
         else:
+            if finding.signed:
+                finding.signs |= line_signs(self.name, line, self.spec.stiffness)
             # The coarse copy may end up to a step of its own before the volume does.
             slices = axial_slices(np.asarray(prepared.image)[0], prepared.affine)
             _, finding.lines[self.name] = line.on_slices(slices, beyond_mm=self.spec.spacing_mm[2])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gracile.stages.base import Finding, Stage
+from gracile.stages.copies import Copies, ends_of, members_of
 from gracile.stages.decisions import decide, tidy
 from gracile.stages.segment import delineated
 from gracile.transforms import Prepared
@@ -21,7 +22,10 @@ class FuseStage(Stage):
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         frame = Frame.around(prepared.region.shape, self.spec.size)
         image = frame.place(np.asarray(prepared.image, dtype=np.float32))
-        probabilities = delineated(self.run, image, self.recipe.opposites, self.spec.flips)
+        copies = Copies(self.decide)
+        each = copies.take if finding.signed and self.spec.flips else None
+        probabilities = delineated(self.run, image, self.recipe.opposites, self.spec.flips, each=each)
+        finding.take_copies(copies.signs(members_of(self.recipe)), copies.place(ends_of()))
         if self.spec.keep_network_size:
             finding.extras[NETWORK_SIZE] = probabilities
         finding.probabilities = frame.restore(probabilities)

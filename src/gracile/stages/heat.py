@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gracile.geometry.similarity import Similarity
 from gracile.recipe import Recipe
 from gracile.runners.base import Runner
-from gracile.stages.base import Stage, State
+from gracile.stages.base import Finding, Stage, State
 from gracile.stages.configuration import Configuration
 
 REACH = 2.5
@@ -25,6 +26,24 @@ class HeatStage(Stage):
     def __init__(self, spec: Any, recipe: Recipe, run: Runner, state: State) -> None:
         super().__init__(spec, recipe, run, state)
         self.configuration = Configuration(self.state[MEAN], self.state[STRAY])
+
+    def leave_strays(self, finding: Finding, points_mm: np.ndarray, pose: Similarity | None, error_mm: float) -> None:
+        """Leave as signs how far landmarks lie from where the mean shape has them, ``NAME: off``.
+
+        Args:
+            finding: Where they are left.
+            points_mm: ``(landmarks, 3)``; NaN where one was not found.
+            pose: Of the mean shape in the case; None where it was not told.
+            error_mm: Deviation along an axis with which points are found. A sign counts in deviations: of this error
+                and of how far the landmark strays in training cases.
+        """
+        if pose is None or not finding.signed or not self.configuration.tells_pose:
+            return
+        off = np.linalg.norm(points_mm - pose.apply(self.configuration.mean), axis=1)
+        deviations = off / np.sqrt(3 * ((pose.scale * self.configuration.stray) ** 2 + error_mm**2))
+        for name, value in zip(self.recipe.landmark_names, deviations, strict=True):
+            if np.isfinite(value):
+                finding.signs[f"{name}: off"] = float(value)
 
 
 @dataclass(frozen=True)

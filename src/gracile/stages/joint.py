@@ -9,6 +9,7 @@ import numpy as np
 from gracile.recipe import Recipe
 from gracile.result import Landmark
 from gracile.stages.base import Finding
+from gracile.stages.signs import joined_signs
 
 DISAGREE_MM = 3.0
 """Distance in mm of a member's point from the mean of all above which a person should look."""
@@ -108,6 +109,10 @@ class Joint:
         joint.flags += dict.fromkeys(flag for own in members for flag in own.flags)
         joint.notes += dict.fromkeys(note for own in members for note in own.notes)
         joint.agreement = self._agreement()
+        joint.signs |= joined_signs([own.signs for own in members])
+        for own in members:
+            joint.places |= {name: place for name, place in own.places.items() if name not in joint.places}
+        joint.slices, joint.first_slice = members[0].slices, members[0].first_slice
         self._add_landmarks(joint)
         return joint
 

@@ -72,6 +72,8 @@ class LandmarkHeatStage(HeatStage):
         finding.landmarks = self.landmarks(
             heat, apart * prepared.spacing_mm, bounds_mm(shape, prepared.spacing_mm), prepared.to_patient
         )
+        if finding.signed:
+            self._leave_signs(finding, heat, prepared.to_patient)
 
         def map_of(number: int) -> np.ndarray:
             # A sample's heat is a share of 1; a voxel's is that of its own size.
@@ -80,6 +82,15 @@ class LandmarkHeatStage(HeatStage):
 
         finding.landmark_maps = map_of
         return finding
+
+    def _leave_signs(self, finding: Finding, heat: np.ndarray, to_patient: np.ndarray) -> None:
+        """How much heat each landmark has in all, and how far it lies from where the mean shape has it."""
+        for name, own in zip(self.recipe.landmark_names, heat, strict=True):
+            finding.signs[f"{name}: heat"] = float(own.sum())
+        points, error_mm = in_volume(finding.landmarks, to_patient), self.spec.width_mm / 2
+        weights = np.array([landmark.probability for landmark in finding.landmarks])
+        pose, _ = self.configuration.pose(points, weights, error_mm)
+        self.leave_strays(finding, points, pose, error_mm)
 
     def landmarks(
         self, heat: np.ndarray, apart_mm: np.ndarray, bounds: np.ndarray, to_patient: np.ndarray
@@ -125,6 +136,16 @@ class LandmarkHeatStage(HeatStage):
             else:
                 found.append(Landmark(name, _in_patient(point, to_patient), peak.mass, spread, note))
         return found
+
+
+def in_volume(landmarks: Sequence[Landmark], to_patient: np.ndarray) -> np.ndarray:
+    """``(landmarks, 3)`` mm along a volume's axes; NaN where one was not found."""
+    from_patient = np.linalg.inv(to_patient)
+    points = np.full((len(landmarks), 3), np.nan)
+    for number, landmark in enumerate(landmarks):
+        if landmark.point_mm is not None:
+            points[number] = from_patient[:3, :3] @ landmark.point_mm + from_patient[:3, 3]
+    return points
 
 
 def _in_patient(point_mm: np.ndarray, to_patient: np.ndarray) -> np.ndarray:

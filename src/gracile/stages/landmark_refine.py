@@ -12,6 +12,7 @@ from gracile.result import Landmark
 from gracile.runners.base import Runner
 from gracile.stages.base import Finding, State
 from gracile.stages.heat import HeatStage
+from gracile.stages.landmark_heat import in_volume
 from gracile.stages.views import softmax
 from gracile.transforms import Prepared
 from gracile.transforms.posed import MarkedVolume, SampledVolume, cut_in_pose, mirrored_points
@@ -40,11 +41,8 @@ class LandmarkRefineStage(HeatStage):
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         found = finding.landmarks
-        from_patient = np.linalg.inv(prepared.to_patient)
-        points = np.full((len(self.recipe.landmarks), 3), np.nan)
-        for number, landmark in enumerate(found):
-            if landmark.point_mm is not None:
-                points[number] = from_patient[:3, :3] @ landmark.point_mm + from_patient[:3, 3]
+        points = in_volume(found, prepared.to_patient)
+        before = points.copy()
         known = np.isfinite(points).all(axis=1)
         volume, weights = sampled(prepared, self.spec), np.array([landmark.probability for landmark in found])
         error: float = self.spec.error_mm
@@ -57,8 +55,11 @@ class LandmarkRefineStage(HeatStage):
             points[known] = look.points[known]
             error = min(error, self.spec.width_mm)
         assert look is not None  # there is one pass at least
+        alone = look
         if self.spec.augment.flip:
             look = self._with_mirror_image(look, volume, points, weights, error)
+        if finding.signed:
+            self._leave_signs(finding, alone, look, np.where(known[:, None], before, np.nan))
         places = look.points @ prepared.to_patient[:3, :3].T + prepared.to_patient[:3, 3]
         finding.landmarks = [
             replace(landmark, point_mm=place, uncertainty_mm=float(spread), note=self._note(landmark, spread))
@@ -70,6 +71,18 @@ class LandmarkRefineStage(HeatStage):
             _map_of, look, known, self.spec.spacing_mm, prepared.image.shape[1:], prepared.spacing_mm
         )
         return finding
+
+    def _leave_signs(self, finding: Finding, alone: "_Look", look: "_Look", before: np.ndarray) -> None:
+        """How far each landmark ``moved`` from where it was found first, in mm; half of how far from it the
+        ``mirrored`` volume shows it; and how far it lies from where the mean shape has it.
+        """
+        moved = np.linalg.norm(look.points - before, axis=1)
+        mirrored = np.linalg.norm(look.points - alone.points, axis=1)
+        for name, far, apart in zip(self.recipe.landmark_names, moved, mirrored, strict=True):
+            if np.isfinite(far):
+                finding.signs |= {f"{name}: moved": float(far), f"{name}: mirrored": float(apart)}
+        error_mm = float(self.spec.width_mm)
+        self.leave_strays(finding, np.where(np.isfinite(before), look.points, np.nan), look.pose, error_mm)
 
     def _note(self, landmark: Landmark, spread_mm: float) -> str:
         """What the stage before noted, unless the patch showed the landmark after all.

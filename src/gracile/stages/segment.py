@@ -7,8 +7,9 @@ import numpy as np
 
 from gracile.runners.base import Runner
 from gracile.stages.base import Finding, Stage
+from gracile.stages.copies import Copies, ends_of, members_of
 from gracile.stages.decisions import decide, tidy
-from gracile.stages.views import in_views, overlapping, softmax, tiled
+from gracile.stages.views import Answered, in_views, overlapping, softmax, tiled
 from gracile.transforms import Prepared
 
 Flips = bool | Literal["horizontal"]
@@ -19,10 +20,12 @@ class SegmentStage(Stage):
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         image, recipe = np.asarray(prepared.image, dtype=np.float32), self.recipe
+        copies = Copies(self.decide)
         finding.probabilities = delineated(
             self.run, image, recipe.map_opposites, self.spec.flips, self.spec.largest_input,
-            overlapping if recipe.regions else softmax,
+            overlapping if recipe.regions else softmax, copies.take if finding.signed and self.spec.flips else None,
         )  # fmt: skip
+        finding.take_copies(copies.signs(members_of(recipe)), copies.place(ends_of()))
         return finding
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
@@ -39,6 +42,7 @@ def delineated(
     flips: Flips = False,
     largest_input: int = 4_000_000,
     shares: Callable[[np.ndarray], np.ndarray] = softmax,
+    each: Answered | None = None,
 ) -> np.ndarray:
     """Probabilities of a picture's classes, averaged over mirrored views.
 
@@ -49,6 +53,7 @@ def delineated(
         flips: Whether answers to all four mirrored views are averaged, or to the left-right ones.
         largest_input: Pixels above which the picture is predicted in overlapping tiles with Gaussian weights.
         shares: From logits to probabilities, their maps along the first axis.
+        each: Told the probabilities of each view.
 
     Returns:
         ``(maps, height, width)`` float32.
@@ -60,4 +65,5 @@ def delineated(
         return shares(run(view[None])[0] if whole else tiled(run, view, (side, side), 0.25))
 
     views: list[tuple[int, ...]] = [(), (1,), (0,), (0, 1)]
-    return in_views(answer, image, views[:2] if flips == "horizontal" else views if flips else views[:1], (), opposites)
+    chosen = views[:2] if flips == "horizontal" else views if flips else views[:1]
+    return in_views(answer, image, chosen, (), opposites, each=each)

@@ -5,8 +5,9 @@ from scipy import ndimage
 
 from gracile.geometry.boxes import box_of_islands, widened
 from gracile.stages.base import Finding, Stage
+from gracile.stages.copies import Copies, ends_of, members_of
 from gracile.stages.decisions import decide, tidy
-from gracile.stages.views import in_views, overlapping, softmax, tiled
+from gracile.stages.views import Answered, in_views, overlapping, softmax, tiled
 from gracile.transforms import Prepared
 from gracile.transforms.column import Box
 from gracile.transforms.evening import column_of, evened
@@ -25,8 +26,8 @@ class SegmentVolumeStage(Stage):
     smoothed along the volume's third axis.
     """
 
-    def predict(self, image: np.ndarray) -> np.ndarray:
-        """Probabilities ``(maps, x, y, z)`` of ``(channels, x, y, z)``."""
+    def predict(self, image: np.ndarray, each: Answered | None = None) -> np.ndarray:
+        """Probabilities ``(maps, x, y, z)`` of ``(channels, x, y, z)``; ``each`` is told those of each copy."""
         spec, recipe = self.spec, self.recipe
         shares = overlapping if recipe.regions else softmax
 
@@ -35,8 +36,19 @@ class SegmentVolumeStage(Stage):
             return tiled(lambda parts: shares(self.run(parts), axis=1), view, patch, spec.overlap, AT_ONCE)
 
         return in_views(
-            answer, image, spec.mirrorings, spec.turns, recipe.map_opposites, recipe.prepare.left_right
+            answer, image, spec.mirrorings, spec.turns, recipe.map_opposites, recipe.prepare.left_right, each
         )  # fmt: skip
+
+    def _predicted(self, image: np.ndarray, finding: Finding) -> np.ndarray:
+        """What `predict` gives; how alike the copies are is left as signs."""
+        copies = Copies(self.decide)
+        several = len(self.spec.mirrorings) + len(self.spec.turns) > 1
+        found = self.predict(image, copies.take if finding.signed and several else None)
+        members = members_of(self.recipe)
+        finding.take_copies(copies.signs(members), copies.place(ends_of(self.recipe.prepare.orientation)))
+        if self.spec.follows_slices:
+            finding.slices |= copies.by_slice(members)
+        return found
 
     def find(self, prepared: Prepared, finding: Finding) -> Finding:
         outside = (1.0, *[0.0] * (len(self.recipe.maps) - 1))
@@ -52,12 +64,12 @@ class SegmentVolumeStage(Stage):
             return finding
         elif not self.spec.along:
             coarse, steps = prepared.at_spacing(self.spec.spacing_mm)
-            found = self.predict(np.asarray(coarse, dtype=np.float32))
+            found = self._predicted(np.asarray(coarse, dtype=np.float32), finding)
             finding.probabilities = restore_spacing(found, steps, prepared.image.shape[1:], outside)
             finding.box = None
         elif self.spec.along in finding.lines:
             column = column_of(prepared, finding.lines[self.spec.along], self.spec)
-            found = self.predict(evened(column, column.cut(prepared.image), self.spec.evening_mm))
+            found = self._predicted(evened(column, column.cut(prepared.image), self.spec.evening_mm), finding)
             finding.probabilities, finding.box = column.restore(found, outside), column.box
         if self.spec.smooth_mm and finding.probabilities is not None:
             sigma = self.spec.smooth_mm / prepared.spacing_mm[2]
@@ -79,7 +91,7 @@ class SegmentVolumeStage(Stage):
         finding.box = box = widened(near, self.spec.margin_mm / prepared.spacing_mm, shape)
         part = prepared.part(box)
         image, steps = part.at_spacing(self.spec.spacing_mm)
-        found = self.predict(np.asarray(image, dtype=np.float32))
+        found = self._predicted(np.asarray(image, dtype=np.float32), finding)
         finding.probabilities = restore_spacing(found, steps, part.image.shape[1:], outside)
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:

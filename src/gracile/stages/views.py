@@ -10,6 +10,9 @@ from gracile.transforms.turning import turned
 Answer = Callable[[np.ndarray], np.ndarray]
 """From ``(channels, *spatial)`` to ``(classes, *spatial)``."""
 
+Answered = Callable[[np.ndarray], None]
+"""Told ``(classes, *spatial)`` probabilities."""
+
 SHARPNESS = 0.125
 """Deviation of a tile's weights, as a share of its side."""
 
@@ -114,6 +117,7 @@ def in_views(
     turns: Sequence[float] = (),
     opposites: Sequence[int] = (),
     left_right: int | None = None,
+    each: Answered | None = None,
 ) -> np.ndarray:
     """The mean of the answers to an image and to its mirrored and turned copies, each brought back.
 
@@ -125,21 +129,27 @@ def in_views(
         opposites: Map that each map is in a mirror image, as opposed to a turn; empty where none changes.
         left_right: Of a volume, the axis along which a mirrored copy has its left on the right. None: a picture's does
             whichever axis it is mirrored along, as it may be turned, but not when it is mirrored along both.
+        each: Told the answer to each copy, brought back; turned copies are told as one with their mirrored ones.
     """
 
     def changes_sides(mirroring: tuple[int, ...]) -> bool:
         return len(mirroring) % 2 == 1 if left_right is None else left_right in mirroring
 
-    def mirrored(image: np.ndarray) -> np.ndarray:
+    def mirrored(image: np.ndarray, told: Answered | None = None) -> np.ndarray:
         answers = []
         for mirroring in mirrorings:
             axes = tuple(axis + 1 for axis in mirroring)
             one = np.flip(answer(np.ascontiguousarray(np.flip(image, axes))), axes)
             answers.append(one[list(opposites)] if opposites and changes_sides(mirroring) else one)
+            if told is not None:
+                told(answers[-1])
         return _mean(answers)
 
-    answers = [mirrored(image)]
-    answers += [turned(mirrored(turned(image, angle)), -angle) for angle in turns]
+    answers = [mirrored(image, each)]
+    for angle in turns:
+        answers.append(turned(mirrored(turned(image, angle)), -angle))
+        if each is not None:
+            each(answers[-1])
     return _mean(answers)
 
 

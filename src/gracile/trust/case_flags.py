@@ -28,7 +28,7 @@ def case_figures(case: Case, result: Result, recipe: Recipe, samples: Samples | 
 
 def case_flags(
     case: Case, result: Result, recipe: Recipe, ordinary: Ordinary, likeness: Likeness | None = None,
-    samples: Samples | None = None,
+    figures: Figures | None = None,
 ) -> list[str]:  # fmt: skip
     """What a person should look at in a case.
 
@@ -42,12 +42,12 @@ def case_flags(
         recipe: Names the structures.
         ordinary: What is ordinary for the model.
         likeness: How the input compares with the training images, where that is known.
-        samples: Of the input, where they were taken before.
+        figures: Of the case, where they are known already.
     """
     said = {flag.partition(": ")[0] for flag in result.flags}
     flags = [likeness.flag] if likeness is not None and likeness.flag else []
     covered = (COLORS, TEXTURE) if flags else ()
-    for (of, name), value in case_figures(case, result, recipe, samples).items():
+    for (of, name), value in (case_figures(case, result, recipe) if figures is None else figures).items():
         words = ordinary.unusual(of, name, value)
         if words and words not in covered and not (name in _FORM and of in said):
             flags.append(words if of == INPUT else f"{of}: {words}")

@@ -8,8 +8,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from gracile.api.experiments.held_back_quality import learned_quality
 from gracile.api.experiments.held_back_scores import score_held_back
-from gracile.bundle import Bundle, read_bundle
+from gracile.bundle import Bundle, read_bundle, write_card
 from gracile.data import CaseFiles, Fold, folds_by_subject, labeled, load_folds, save_folds
 from gracile.data.folds import is_of_folds, shown_in_one_fold, what_is_shown
 from gracile.data.near_duplicates import near_duplicates
@@ -21,6 +22,8 @@ from gracile.inference.held_back import KeptAnswers, answer_held_back, write_hel
 from gracile.io import write_json, write_table, write_text
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, recipe_with
+from gracile.trust import HeldAnswer
+from gracile.trust.quality_card import CARD
 
 log = logging.getLogger(__name__)
 
@@ -128,13 +131,14 @@ def train_folds(
         say(f"Fold {fold.number} of {len(folds)}: {len(fold.training)} cases to train on, "
             f"{len(fold.validation)} held back.")  # fmt: skip
         bundles.append(read_bundle(train_fold(recipe, usable, fold, out, start, minutes)))
-    choices, scores = _judged(run, bundles)
+    choices, scores, quality = _judged(run, bundles)
     chosen = _with_choices(recipe, choices)
-    ensemble = _joined(bundles, choices, scores)
+    ensemble = _joined(bundles, choices, scores, quality)
     write_ensemble(ensemble, out / "bundle")
     if final:
         say(f"The final model: {len(usable)} cases to train on.")
-        train_final(chosen, usable, out, start, minutes)
+        last = train_final(chosen, usable, out, start, minutes)
+        write_card(last, {**read_bundle(last).card, CARD: quality})
     return out / "bundle"
 
 
@@ -196,8 +200,10 @@ def _nearly_same(cases: Sequence[CaseFiles], recipe: Recipe) -> list[tuple[str, 
     return [(pair.first.id, pair.second.id) for pair in pairs]
 
 
-def _judged(run: FoldRun, bundles: Sequence[Bundle]) -> tuple[Choices | None, Evaluation | None]:
-    """Answer, score and choose; what was chosen in a run that goes on stays."""
+def _judged(
+    run: FoldRun, bundles: Sequence[Bundle]
+) -> tuple[Choices | None, Evaluation | None, dict[str, Any] | str]:  # fmt: skip
+    """Answer, score and choose, and learn how good answers are; what was chosen in a run that goes on stays."""
     run.say("Every case is answered by the model that did not see it.")
     out, store = run.out / HELD_BACK, run.out / "choosing"
     shutil.rmtree(out, ignore_errors=True)
@@ -205,10 +211,11 @@ def _judged(run: FoldRun, bundles: Sequence[Bundle]) -> tuple[Choices | None, Ev
     decides = run.recipe.deciding is not None
     kept = KeptAnswers(store) if decides else None
     records, stage = [], None
+    held: list[HeldAnswer] = []
     try:
         for fold, bundle in zip(run.folds, bundles, strict=True):
             pipeline = Pipeline.from_bundle(bundle)
-            records += list(answer_held_back(pipeline, fold.validation, out, kept))
+            records += list(answer_held_back(pipeline, fold.validation, out, kept, held))
             stage = pipeline.deciding if decides else None
         choices = None
         if kept is not None and stage is not None and kept.ids:
@@ -219,8 +226,9 @@ def _judged(run: FoldRun, bundles: Sequence[Bundle]) -> tuple[Choices | None, Ev
     records.sort(key=lambda record: record["name"])
     checksums = {f"fold{fold.number}/{stage}": checksum for fold, bundle in zip(run.folds, bundles, strict=True)
                  for stage, checksum in bundle.checksums.items()}  # fmt: skip
+    quality = learned_quality(held, run.recipe, run.fold_of, records)
     write_held_back(out, records, {"name": run.out.name, "weights": checksums}, run.recipe)
-    return choices, _scored(run, choices)
+    return choices, _scored(run, choices), quality
 
 
 def _scored(run: FoldRun, choices: Choices | None) -> Evaluation | None:
@@ -261,7 +269,9 @@ def _with_choices(recipe: Recipe, choices: Choices | None) -> Recipe:
     return recipe_with(recipe, {f"stages.{spec.name}.decision.{key}": value for key, value in choices.settings.items()})
 
 
-def _joined(bundles: Sequence[Bundle], choices: Choices | None, scores: Evaluation | None) -> Bundle:
+def _joined(
+    bundles: Sequence[Bundle], choices: Choices | None, scores: Evaluation | None, quality: dict[str, Any] | str
+) -> Bundle:  # fmt: skip
     """The ensemble of all folds, with what is known of it."""
     ensemble = joined(bundles)
     recipe = _with_choices(ensemble.recipe, choices)
@@ -275,6 +285,7 @@ def _joined(bundles: Sequence[Bundle], choices: Choices | None, scores: Evaluati
         more["held_back"] = {name: _row(scores.summary[name]) for name in names}
     if choices is not None:
         more["after_deciding"] = choices.sentences()
+    more[CARD] = quality
     card = joined_card(recipe, ensemble.members, **more)
     return ensemble.model_copy(update={"recipe": recipe, "card": card})
 

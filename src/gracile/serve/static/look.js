@@ -72,7 +72,15 @@ function card(scene, base, stage, panel, head) {
     h("div", { class: "facts", id: "panel" },
       scene.reason && h("p", { class: `reason ${tone}` }, scene.reason),
       scene.flags.length > 0 && h("ul", { class: "flags", "aria-label": "Warnings" }, scene.flags.map((flag) => h("li", {}, flag))),
-      panel.layers, panel.findings, gates(scene), measurements(scene), downloads(scene, base), notes(scene), seconds(scene)));
+      quality(scene), panel.layers, panel.findings, gates(scene), measurements(scene), downloads(scene, base), notes(scene), seconds(scene)));
+}
+
+/** How good the answer is predicted to be, and why. */
+function quality({ quality: said }) {
+  if (!said) return null;
+  return h("div", { class: "quality" }, h("h3", {}, "Predicted"),
+    h("p", {}, [said.text, said.band].filter(Boolean).join("; "), h("small", {}, " each holds in nine cases of ten")),
+    said.reasons.length > 0 && h("ul", { "aria-label": "Reasons" }, said.reasons.map((reason) => h("li", {}, reason))));
 }
 
 function gates(scene) {

@@ -1,0 +1,57 @@
+"""Learns how good a model's answers are, on labeled cases that it was not trained on."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gracile.bundle import bundle_folder, read_bundle, write_card
+from gracile.data import CaseFiles
+from gracile.errors import DataError
+from gracile.inference.held_answers import held_answers
+from gracile.pipeline import Pipeline
+from gracile.recipe import Recipe
+from gracile.runners import Computing
+from gracile.trust import HeldAnswer, QualityMap, learn_quality
+from gracile.trust.quality_card import CARD
+
+log = logging.getLogger(__name__)
+
+NOT_LEARNED = "how good answers are was not learned: "
+
+
+def relearn_quality(model: str | Path, cases: Sequence[CaseFiles], device: str = "auto") -> dict[str, Any]:
+    """Learn from labeled cases how good a model's answers are, and write it into its card; weights stay.
+
+    Args:
+        model: A bundle's folder.
+        cases: Labeled, of people that it was not trained on; images that it was trained on are left out.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Returns:
+        What was written under ``quality``, as plain data.
+
+    Raises:
+        DataError: Too few cases, or all answers are equally good; the card stays as it was.
+        BundleError: The bundle cannot be used.
+    """
+    folder = bundle_folder(str(model))
+    bundle = read_bundle(folder)
+    pipeline = Pipeline.from_bundle(bundle, Computing(device=device))
+    entry = QualityMap(learn_quality(list(held_answers(pipeline, cases)), score_of(bundle.recipe))).as_card()
+    write_card(folder, {**bundle.card, CARD: entry})
+    return entry
+
+
+def quality_card(held: Sequence[HeldAnswer], recipe: Recipe) -> dict[str, Any] | str:
+    """What a card holds of how good answers are: what was learned, or why nothing could be."""
+    try:
+        return QualityMap(learn_quality(held, score_of(recipe))).as_card()
+    except DataError as error:
+        log.warning("How good answers are is not predicted. %s", error)
+        return NOT_LEARNED + error.message
+
+
+def score_of(recipe: Recipe) -> Any:
+    """The score that is predicted: ``dice`` of masks, ``mm`` of landmarks."""
+    return "mm" if recipe.deciding is None else "dice"

@@ -5,13 +5,14 @@ from collections.abc import Callable
 import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image
 from skimage.draw import disk, polygon
 
 from gracile.export.field_of_view import field_of_view
 from gracile.export.graph import Graph, Value
 from gracile.export.scan import scan
 from gracile.runners.openvino import load_openvino
-from gracile.transforms.fundus import find_field_of_view
+from gracile.transforms.field_of_view import find_field_of_view
 from gracile.transforms.scan import find_scan
 from tests.conftest import draw_fundus
 
@@ -48,6 +49,22 @@ def fundus(seed: int) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(image, -1, 0))
 
 
+def spoiled(way: str) -> np.ndarray:
+    """A drawn fundus whose border is not all there."""
+    image = draw_fundus(5, 460)[0]
+    if way == "dark side":
+        image = (image * np.clip(1.6 - 1.7 * np.arange(460) / 460, 0.01, 1)[:, None]).astype(np.uint8)
+    elif way == "cut by the frame":
+        image = image[70:, :-90]
+    elif way == "cut, then turned":
+        image[:80], image[:, :60] = 0, 0
+        image = np.asarray(Image.fromarray(image).rotate(28, Image.Resampling.BILINEAR, expand=True))
+    return np.ascontiguousarray(np.moveaxis(image, -1, 0))
+
+
+WAYS = ("dark side", "cut by the frame", "cut, then turned")
+
+
 def screen(seed: int) -> np.ndarray:
     """A machine's screen with letters, a ruler and a sector, or where the seed is odd a box, of echoes."""
     random = np.random.default_rng(seed)
@@ -66,7 +83,7 @@ def screen(seed: int) -> np.ndarray:
 
 
 CASES = {
-    "fundus": (field_of_view, find_field_of_view, [fundus(seed) for seed in range(3)]),
+    "fundus": (field_of_view, find_field_of_view, [*map(fundus, range(3)), *map(spoiled, WAYS)]),
     "scan": (scan, find_scan, [screen(seed) for seed in range(4)]),
 }  # fmt: skip
 

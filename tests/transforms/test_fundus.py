@@ -1,11 +1,9 @@
-"""The field of view is found, and other pictures than color fundus photographs are told from them."""
+"""Other pictures than color fundus photographs are told from them."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import distance_transform_edt
-from skimage.draw import disk
 
 from gracile.case import Case
 from gracile.errors import DataError
@@ -34,31 +32,6 @@ def document(size: int = 150) -> np.ndarray:
     image = np.zeros((size, size, 3), dtype=np.uint8)
     image[10:60, 10:-10] = (200, 150, 100)
     return image
-
-
-@pytest.mark.parametrize("size", [64, 120, 480, 1300])
-def test_the_field_of_view_is_found_at_any_size(size):
-    image, _, region = draw_fundus(0, size)
-    found = find_field_of_view(channels_first(image))
-    assert found.shape == region.shape
-    border = 2 * max(1, round(size / 400))
-    assert distance_transform_edt(~region)[found].max() <= border
-    assert distance_transform_edt(region)[~found].max() <= border
-
-
-def test_the_field_of_view_survives_a_bright_disc_a_dark_macula_and_noise_outside():
-    image, _, region = draw_fundus(0, 300)
-    image[disk((150, 220), 25)] = (255, 240, 200)
-    image[disk((150, 100), 25)] = (60, 20, 10)
-    dark = ~region
-    image[dark] = np.random.default_rng(0).integers(0, 6, (dark.sum(), 3))
-    found = find_field_of_view(channels_first(image))
-    assert (found & region).sum() / (found | region).sum() > 0.97
-
-
-def test_a_picture_without_dark_surround_is_field_of_view_all_over():
-    assert find_field_of_view(channels_first(scene())).mean() > 0.95
-    assert find_field_of_view(np.zeros((3, 40, 50), dtype=np.uint8)).all()
 
 
 @settings(max_examples=25)
@@ -121,15 +94,3 @@ def test_a_transparent_or_two_channel_picture_is_refused_not_misread():
 def test_labeled_data_is_taken_by_its_owners_word():
     image = OTHERS["gray fundus"]
     assert prepare(Case.from_array(image), read_recipe("retina-av"), allow_wrong_kind=True)[0].flags == []
-
-
-def test_the_field_of_view_is_not_shifted_by_its_coarse_search():
-    height, width, step = 1600, 2000, 5
-    rows, columns = np.indices((height, width), sparse=True)
-    shifts = []
-    for offset in range(step):  # over all places of the disc in the coarse grid, the rounding averages out
-        region = (rows - 800 - offset) ** 2 + (columns - 1000 - offset) ** 2 <= 700**2
-        found = find_field_of_view(np.where(region, np.array([[[180]], [[90]], [[40]]]), 0).astype(np.uint8))
-        places = [[np.flatnonzero(area.any(axis=axis)).mean() for axis in (0, 1)] for area in (region, found)]
-        shifts.append(np.subtract(*places))
-    assert np.abs(np.mean(shifts, axis=0)).max() < 0.6

@@ -6,7 +6,7 @@ from gracile.case import Case
 from gracile.measure import Settings, measure
 from gracile.pipeline import Pipeline
 from gracile.result import Result
-from gracile.trust import case_figures, case_flags, sampled
+from gracile.trust import case_figures, case_flags, grade, sampled
 from gracile.trust.figures import Figures
 
 
@@ -46,6 +46,8 @@ def judge(pipeline: Pipeline, case: Case, result: Result, settings: Settings | N
     """
     found = time.perf_counter()
     measure(case, result, pipeline.recipe, settings or {})
+    with result.surviving("the grade of the photograph"):
+        grade(case, result, pipeline.recipe)
     flag(pipeline, case, result)
     result.seconds["measure"] = time.perf_counter() - found
 

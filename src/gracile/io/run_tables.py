@@ -51,6 +51,7 @@ def case_row(record: Mapping[str, Any]) -> Row:
         "reason": record["reason"],
         "flags": "; ".join(record["flags"]),
         **quality_columns(record),
+        **grade_column(record),
     }
     row |= {f"gate.{name}": value for name, value in record["gates"].items()}
     row |= {f"decision.{name}": decided for name, decided in record["gate_decisions"].items()}
@@ -69,6 +70,12 @@ def quality_columns(record: Mapping[str, Any]) -> Row:
         name = "predicted_mm" if quality["score"] == "mm" else "predicted_quality"
         row = {name: quality["predicted"], "predicted_low": quality["low"], "predicted_high": quality["high"]}
     return row | ({"unlike": record["unlike"]} if record.get("unlike") is not None else {})
+
+
+def grade_column(record: Mapping[str, Any]) -> Row:
+    """``grade`` of a fundus photograph: ``good``, ``usable`` or ``reject``; nothing of other cases."""
+    mark = (record.get("marks") or {}).get("grade")
+    return {"grade": mark.get("word")} if isinstance(mark, Mapping) else {}
 
 
 def measurements_csv(case: str, measurements: Sequence[Mapping[str, Any]]) -> str:

@@ -14,6 +14,7 @@ from gracile.case import Case
 from gracile.errors import GracileError, WriteError, in_words
 from gracile.io import read_case_file, read_centerline, read_labels, read_table, read_volume_labels, write_bytes
 from gracile.io.predictions_file import HIDDEN, channels_of
+from gracile.io.run_tables import grade_column
 from gracile.pages.case_page import CasePage, counted
 from gracile.pages.clip import add_clip_numbers, add_clip_pictures
 from gracile.pages.drawn import DrawnCases
@@ -122,6 +123,8 @@ class ReportWriter:
         classes = [(spec.name, spec.color) for spec in self.recipe.classes]
         counts = {status: sum(c.status == status for c in cases) for status in ("found", "absent", "failed")}
         flagged = sum(bool(c.flags) for c in cases)
+        words = [grade_column(record).get("grade") for record in self._records.values()]
+        graded = {f"graded {word}": words.count(word) for word in ("good", "usable", "reject")}
         kinds = [_kind(record) for record in self._records.values()]
         numbers = " and ".join(counted(kinds.count(kind), kind) for kind in dict.fromkeys(kinds))
         said = run_notes(list(self._records.values()))
@@ -136,7 +139,7 @@ class ReportWriter:
             title=self.recipe.title,
             subtitle=[numbers or "nothing", f"model {self.model}", *_computed(self._records.values())],
             classes=classes,
-            summary={status: count for status, count in {**counts, "flagged": flagged}.items() if count},
+            summary={status: count for status, count in {**counts, "flagged": flagged, **graded}.items() if count},
             charts=measurement_charts(cases, dict(classes)),
             settings=self.recipe.model_dump(mode="json"),
             notes=notes,

@@ -13,7 +13,8 @@ from gracile.io import read_case_file
 from gracile.plan.rules import Rules
 from gracile.plan.structures import Structures, structures_of
 from gracile.recipe import Recipe
-from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
+from gracile.transforms.field_of_view import look_for_field_of_view
+from gracile.transforms.fundus import why_not_a_fundus
 from gracile.transforms.volume import Orientation
 
 MOST_COMPARED = 300
@@ -72,7 +73,8 @@ class LookedAt:
             if marks:
                 self.landmarks.append(np.stack(list(marks.values())))
         elif len(image) == 3 and not is_gray(image):
-            self.fundus += not why_not_a_fundus(image, find_field_of_view(image))
+            found = look_for_field_of_view(image)
+            self.fundus += not why_not_a_fundus(image, found.region, found)
         if self.recipe.input.kind == "image" and len(image) == 3 and is_gray(image):
             image = image[:1]
         self.channels = max(self.channels, len(image))

@@ -63,6 +63,9 @@ class InputSpec(Spec):
     wrong_kind: Literal["auto", "refuse", "flag"] = Field(
         "auto", description="an input of another kind; auto refuses where the region is fundus and flags elsewhere"
     )
+    rejected: Literal["withhold", "flag"] = Field(
+        "withhold", description="what a fundus photograph that is graded reject costs: its measures, or a flag alone"
+    )
 
     fourth_axis: Literal["refuse", "first", "mean", "channels"] = Field(
         "refuse", description="volumes: what to do with a file that holds several; channels: they are the channels"

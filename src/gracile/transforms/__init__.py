@@ -1,6 +1,7 @@
 """Prepare and restore: pictures and volumes on the grids that stages work on, as arrays."""
 
-from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
+from gracile.transforms.field_of_view import find_field_of_view
+from gracile.transforms.fundus import why_not_a_fundus
 from gracile.transforms.placement import Placement
 from gracile.transforms.prepare import prepare
 from gracile.transforms.prepared import Prepared

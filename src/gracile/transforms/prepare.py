@@ -8,7 +8,8 @@ import numpy as np
 from gracile.case import Case
 from gracile.errors import DataError
 from gracile.recipe import InputSpec, Recipe
-from gracile.transforms.fundus import find_field_of_view, why_not_a_fundus
+from gracile.transforms.field_of_view import look_for_field_of_view
+from gracile.transforms.fundus import why_not_a_fundus
 from gracile.transforms.placement import Placement
 from gracile.transforms.prepared import Prepared
 from gracile.transforms.scan import find_scan, why_not_ultrasound
@@ -19,19 +20,33 @@ from gracile.transforms.volume import Orientation
 WRONG_KIND = "To predict it all the same, and have it flagged: --set input.wrong_kind=flag."
 """What helps where a picture of another kind is refused."""
 
+Why = Callable[[], str]
+"""Says why a picture is none of its kind; empty where it is one."""
+
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of picture: how its region is found, and why one is none of it."""
+    """A kind of picture: how it is looked at, with the region that is given or None."""
 
     name: str
-    find: Callable[[np.ndarray], np.ndarray]
-    why_not: Callable[[np.ndarray, np.ndarray], str]
+    look: Callable[[np.ndarray, np.ndarray | None], tuple[np.ndarray, Why]]
+
+
+def _look_for_fundus(image: np.ndarray, given: np.ndarray | None) -> tuple[np.ndarray, Why]:
+    if given is not None:
+        return given, lambda: why_not_a_fundus(image, given)
+    found = look_for_field_of_view(image)
+    return found.region, lambda: why_not_a_fundus(image, found.region, found)
+
+
+def _look_for_scan(image: np.ndarray, given: np.ndarray | None) -> tuple[np.ndarray, Why]:
+    region = find_scan(image) if given is None else given
+    return region, lambda: why_not_ultrasound(image, region)
 
 
 _KINDS = {
-    "fundus": _Kind("fundus photograph", find_field_of_view, why_not_a_fundus),
-    "scan": _Kind("ultrasound image", find_scan, why_not_ultrasound),
+    "fundus": _Kind("fundus photograph", _look_for_fundus),
+    "scan": _Kind("ultrasound image", _look_for_scan),
 }
 
 
@@ -55,9 +70,8 @@ def prepare(case: Case, recipe: Recipe, *, allow_wrong_kind: bool = False) -> tu
     region = case.region
     kind = _KINDS.get(recipe.input.region)
     if kind is not None:
-        if region is None:
-            region = kind.find(case.image)
-        reason = "" if allow_wrong_kind else kind.why_not(case.image, region)
+        region, why_not = kind.look(case.image, region)
+        reason = "" if allow_wrong_kind else why_not()
         if reason and recipe.input.refuses_wrong_kind:
             raise DataError(
                 f"{case.id} is no {kind.name}: {reason}.",

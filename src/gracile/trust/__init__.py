@@ -4,6 +4,7 @@ from gracile.trust.case_flags import case_figures, case_flags
 from gracile.trust.gate_calibration import Calibration, calibrated
 from gracile.trust.gate_on_clips import OnClips, calibrated_on_clips
 from gracile.trust.gate_scores import GateScores
+from gracile.trust.grades import grade
 from gracile.trust.input_samples import sampled
 from gracile.trust.ordinary import Ordinary, Range
 from gracile.trust.promise import Promise, Wish, promised
@@ -28,6 +29,7 @@ __all__ = [
     "calibrated_on_clips",
     "case_figures",
     "case_flags",
+    "grade",
     "held_mask",
     "held_points",
     "learn_quality",

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from gracile.case import Case
 from gracile.errors import DataError
 from gracile.geometry import Grid
-from gracile.recipe import Recipe, read_recipe
+from gracile.recipe import Recipe, read_recipe, recipe_with
 from gracile.transforms import prepare
 from gracile.transforms.standardizing import median_shift
 from tests.conftest import draw_fundus

@@ -7,7 +7,8 @@
 Photographs are those of DRIVE, LES-AV and HRF, as they are, turned, with a dark side, cut at two sides, and all of it
 together; other pictures are all that the data folder has, frames of its videos, slices of its volumes, larynx frames
 behind a round aperture, photographs in other colors, and drawn ones (uniform, noise, clouds with the spectrum of
-natural scenes, also in a disc and in the colors of a retina). The table shows photographs of the test parts of ``splits.json``
+natural scenes, also in a disc and in the colors of a retina). The table shows photographs of the test parts of
+``splits.json``
 and of the training parts apart; ``--learn`` learns the rule's numbers from the training parts alone (larynx: patient 1)
 and writes them to ``src/gracile/transforms/fundus_rule.yaml``.
 """

@@ -9,7 +9,8 @@ middle and strong: good, usable, reject. Figures of all, with the vessels that t
 ``OUT/figures.jsonl``; the command goes on where it stopped. ``--learn`` learns the grades from photographs of the
 training parts of ``splits.json`` and writes them to ``src/gracile/trust/photograph_grades.yaml``. ``--report`` shows
 how those of the test parts, which neither the grades nor the model have seen, are graded, and what the rule that
-refuses other pictures says of them. With ``--fold N`` the grades are learned without a quarter of the training photographs and
+refuses other pictures says of them. With ``--fold N`` the grades are learned without a quarter of the training
+photographs and
 shown on it: what is chosen is chosen by these.
 """
 

@@ -183,7 +183,7 @@ def test_where_nothing_is_held_back_the_gate_is_calibrated_on_frames_that_others
     assert card["gate_promises"]["presence"]["promise"]["people"] == 16
     assert "needs 19 people, and 16 showed" in card["gate_promises"]["presence"]["in_words"]
     assert "each counts as a person" in caplog.text
-    assert list(card)[-2:] == ["limits", "ordinary"]
+    assert list(card)[-3:] == ["limits", "ordinary", "unlike"]
     kept = GateScores.from_card(card["gate_scores"]["presence"], ["absent", "present"])
     assert (kept.frames, kept.targets.sum()) == (24, 16)
     page = (tmp_path / "run" / "calibration.html").read_text()

@@ -257,8 +257,8 @@ def learned(held: list[HeldAnswer], score: str) -> dict[str, Any]:
 def timed(name: str, jobs: list[Answered], held: list[HeldAnswer], rounds: int) -> str:
     """Seconds of whole answers of the shipped model, measures included, with signs and prediction and without.
 
-    Both ways take turns, on one thread; median and least over the rounds. They are the processor's seconds, in which
-    other work on the machine does not count.
+    Both ways take turns case by case, on one thread; median and middle half of the ratios. They are the processor's
+    seconds, in which other work on the machine hardly counts.
     """
     folder = models_folder() / SHIPPED[name] if name in SHIPPED else jobs[0].bundle
     pipeline = Pipeline.from_bundle(read_bundle(folder), ONE_THREAD)
@@ -267,21 +267,17 @@ def timed(name: str, jobs: list[Answered], held: list[HeldAnswer], rounds: int) 
     cases = [read_case_file(files.image, files.id, pipeline.recipe.input) for files in some]
     spent: dict[bool, list[float]] = {True: [], False: []}
     for round_ in range(rounds + 1):
-        for signed in (True, False):
-            start = time.process_time()
-            for case in cases:
+        for case in cases:
+            for signed in (True, False) if round_ % 2 else (False, True):
+                start = time.process_time()
                 result = pipeline(case, signed=signed)
                 measure(case, result, pipeline.recipe, {})
                 flag(pipeline, case, result, predicted=signed)
-            if round_:  # the first one warms up
-                spent[signed].append((time.process_time() - start) / len(cases))
-    parts = []
-    for of, kind in ((np.median, "median"), (np.min, "least")):
-        with_, without = float(of(spent[True])), float(of(spent[False]))
-        parts.append(
-            f"{kind} {1000 * without:.1f} ms, with it {1000 * with_:.1f} ms: {100 * (with_ / without - 1):+.1f} %"
-        )
-    return "; ".join(parts)
+                if round_:  # the first one warms up
+                    spent[signed].append(time.process_time() - start)
+    with_, without = np.array(spent[True]), np.array(spent[False])
+    low, middle, high = np.percentile(100 * (with_ / without - 1), (25, 50, 75))
+    return f"{1000 * np.median(without):.1f} ms; with signs and prediction {middle:+.1f} % ({low:+.1f} to {high:+.1f} %)"
 
 
 def ship(folder: Path, held: list[HeldAnswer]) -> None:

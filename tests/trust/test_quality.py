@@ -48,6 +48,14 @@ def test_what_a_gate_closed_is_as_good_as_the_gate_is_sure() -> None:
     assert "the gate has it absent" in sure.reasons[0]
 
 
+def test_the_word_of_a_gate_that_closed_too_often_is_taken_for_less() -> None:
+    closed = [HeldAnswer(f"c{n}", f"c{n}", replace(NOTHING, gate=0.05), [], float(n < 10), {"nerve": n >= 10})
+              for n in range(40)]  # fmt: skip
+    quality = QualityMap(learn_quality([*drawn(60), *closed], "dice"))
+    assert quality.of(replace(NOTHING, gate=0.05)).predicted == pytest.approx(0.25, abs=0.06)
+    assert quality.of(replace(NOTHING, gate=0.4)).predicted < quality.of(replace(NOTHING, gate=0.01)).predicted
+
+
 def test_a_structure_that_is_often_missed_lowers_what_is_predicted_without_it() -> None:
     held = drawn(80, parts=PARTS)
     without = [

@@ -6,7 +6,7 @@ from statistics import fmean
 import numpy as np
 
 from gracile.geometry import Centerline
-from gracile.stages.copies import Members
+from gracile.stages.copies import Members, box_of
 from gracile.transforms.stored import Array
 
 FAINT = 1 / 256
@@ -40,15 +40,19 @@ def map_signs(probabilities: np.ndarray, mask: np.ndarray, members: Members, ima
     """
     signs: dict[str, float] = {}
     background = probabilities[0].ravel()
+    values = np.asarray(image, dtype=np.float32)
+    padded = np.pad(values[0] if len(values) == 1 else values.mean(axis=0), REACH, mode="edge")
     for name, (maps, classes) in members.items():
         own = (probabilities[maps[0]] if len(maps) == 1 else probabilities[list(maps)].sum(axis=0)).ravel()
         there = mask == classes[0] if len(classes) == 1 else np.isin(mask, classes)
         found = _of_maps(own, there.ravel(), background)
         if found["count"]:
-            steps = _across(image, there)
+            box = box_of(there)
+            assert box is not None
+            steps = _across(padded, there, box)
             found["width"] = found["unsure"] / max(1, len(steps))
             found["edge"] = float(np.abs(steps).mean()) if len(steps) else 0.0
-            found |= _place(there, found["count"])
+            found |= _place(there, box)
         signs |= {f"{name}: {what}": value for what, value in found.items() if what not in ("count", "unsure")}
     return signs
 
@@ -126,28 +130,35 @@ def joined_signs(members: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: fmean(signs[name] for signs in members if name in signs) for name in names}
 
 
-def _place(there: np.ndarray, count: float) -> dict[str, float]:
-    """Where the middle of a structure lies, from 0 to 1 along each axis."""
-    places = {}
+def _place(there: np.ndarray, box: tuple[slice, ...]) -> dict[str, float]:
+    """Where the middle of a structure lies, from 0 to 1 along each axis; in a box that holds it."""
+    places, inner = {}, there[box]
     for axis, name in zip(range(there.ndim), AXES, strict=False):
-        along = there.sum(axis=tuple(other for other in range(there.ndim) if other != axis))
-        places[name] = float(along @ (np.arange(len(along)) + 0.5)) / (count * len(along))
+        along = np.count_nonzero(inner, axis=tuple(other for other in range(there.ndim) if other != axis))
+        mean = float(along @ np.arange(len(along))) / int(along.sum())
+        places[name] = (box[axis].start + mean + 0.5) / there.shape[axis]
     return places
 
 
-def _across(image: Array, there: np.ndarray) -> np.ndarray:
-    """Mean intensities on the inner side of each step of a structure's outline, less those on the outer side."""
-    values = np.asarray(image, dtype=np.float32)
-    values = values[0] if len(values) == 1 else values.mean(axis=0)
-    padded = np.pad(values, REACH, mode="edge")
-    flat, steps = padded.ravel(), np.array(padded.strides) // padded.itemsize
+def _across(padded: np.ndarray, there: np.ndarray, box: tuple[slice, ...]) -> np.ndarray:
+    """Mean intensities on the inner side of each step of a structure's outline, less those on the outer side.
+
+    Args:
+        padded: ``(*spatial)`` intensities, by `REACH` samples on each side.
+        there: ``(*spatial)`` bool, where the structure is.
+        box: Holds it.
+    """
+    wider = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in box)
+    inner = there[wider]
+    corner = np.array([side.start for side in wider]) + REACH
+    flat, strides = padded.ravel(), np.array(padded.strides) // padded.itemsize
     differences: list[np.ndarray] = [np.zeros(0)]
     for axis in range(there.ndim):
-        at = np.nonzero(np.diff(there, axis=axis))  # of booleans: where they differ
-        start = (np.stack(at, axis=1) + REACH) @ steps
-        before, after = np.zeros(len(start), np.float32), np.zeros(len(start), np.float32)
+        at = np.nonzero(np.diff(inner, axis=axis))  # of booleans: where they differ
+        start = int(corner @ strides) + sum(places * stride for places, stride in zip(at, strides, strict=True))
+        before, after = np.zeros(len(at[0]), np.float32), np.zeros(len(at[0]), np.float32)
         for far in range(REACH):
-            before += flat[start - far * steps[axis]]
-            after += flat[start + (far + 1) * steps[axis]]
-        differences.append(np.where(there[at], before - after, after - before) / REACH)
+            before += flat[start - far * strides[axis]]
+            after += flat[start + (far + 1) * strides[axis]]
+        differences.append(np.where(inner[at], before - after, after - before) / REACH)
     return np.concatenate(differences)

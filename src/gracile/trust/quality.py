@@ -10,7 +10,7 @@ import numpy as np
 from gracile.recipe import Recipe
 from gracile.result import Quality, Result
 from gracile.trust.figures import Figures
-from gracile.trust.quality_card import MapEntry, QualityEntry, Score, WidthEntry, badness, read_quality
+from gracile.trust.quality_card import ClosedEntry, MapEntry, QualityEntry, Score, WidthEntry, badness, read_quality
 from gracile.trust.quality_words import FARTHEST, reasons_of
 from gracile.trust.signs import SignedAnswer, Unit, sign_of, signed_answer
 
@@ -22,6 +22,9 @@ FEWEST_EMPTY = 5
 
 LINK_FLOOR = {"logit": 0.05, "log": 0.01, "plain": 0.0}
 """Smallest score (and of a share its distance from 1) that a link tells apart from 0."""
+
+CERTAIN = 1e-4
+"""Nearest that a gate's word is taken to come to 0 and to 1."""
 
 CANNOT = "how good this answer is cannot be told: "
 
@@ -136,7 +139,8 @@ def tell(entry: QualityEntry, answer: SignedAnswer) -> Told | str:
     if entry.score != "dice":
         return f"{CANNOT}no landmark was found"
     if answer.gate is not None:
-        right, reason = 1.0 - answer.gate, f"the gate has it absent with a probability of {1.0 - answer.gate:.2f}"
+        right = closed_rightly(entry.closed, answer.gate)
+        reason = f"the gate has it absent with a probability of {1.0 - answer.gate:.2f}"
     elif empty is not None and empty.cases >= FEWEST_EMPTY:
         right = (empty.right + 1) / (empty.cases + 2)  # Laplace's rule of succession
         reason = f"nothing was found; that was right in {empty.right} of {empty.cases} such answers"
@@ -144,6 +148,14 @@ def tell(entry: QualityEntry, answer: SignedAnswer) -> Told | str:
         return f"{CANNOT}nothing was found, and too few such answers were seen"
     # An empty answer is either right, 1, or wrong, 0: the shortest interval that holds nine in ten.
     return Told(right, float(right >= 0.9), float(right > 0.1), reason=reason)
+
+
+def closed_rightly(entry: ClosedEntry | None, present: float) -> float:
+    """How likely it is right that a gate closed everything, by the probability that it gave to its being there."""
+    if entry is None:
+        return 1.0 - present
+    share = min(max(1.0 - present, CERTAIN), 1.0 - CERTAIN)
+    return 1.0 / (1.0 + math.exp(-(entry.base + entry.slope * math.log(share / (1.0 - share)))))
 
 
 def judge_units(entry: MapEntry, units: Sequence[Unit]) -> list[Judged]:

@@ -120,6 +120,18 @@ class AbsentEntry(Entry):
     right: Count
 
 
+class ClosedEntry(Entry):
+    """Answers that a gate closed, and how many of them were right.
+
+    How likely one is right has the logit ``base`` plus ``slope`` times that of the gate's own word.
+    """
+
+    base: Number
+    slope: Positive
+    cases: Count
+    right: Count
+
+
 class LearnedEntry(Entry):
     """What it was learned from, and how good it was on cases that it did not see: mean ``error`` of the predicted
     score, and ``order``, the normalized area under the risk-coverage curve (0 best possible order, 1 random).
@@ -139,6 +151,7 @@ class QualityEntry(Entry):
     area: MapEntry | None = None
     band: BandEntry | None = None
     absent: AbsentEntry | None = None
+    closed: ClosedEntry | None = None
     learned: LearnedEntry
 
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from gracile.errors import DataError
 from gracile.trust.conformal import reach
-from gracile.trust.quality import Told, judge_units, mean_value, tell
+from gracile.trust.quality import CERTAIN, Told, judge_units, mean_value, tell
 from gracile.trust.quality_card import (
     AbsentEntry,
     BandEntry,
+    ClosedEntry,
     LearnedEntry,
     Link,
     MapEntry,
@@ -29,6 +30,9 @@ from gracile.trust.quality_card import (
 from gracile.trust.quality_fit import ALIKE, FEWEST_SUBJECTS, FEWEST_UNITS, fit_map, folds_of, rows_of
 from gracile.trust.risk import normalized_aurc
 from gracile.trust.truths import HeldAnswer
+
+NEWTON = 25
+"""Steps of a fit that takes a few."""
 
 LEAST_SPREAD = 0.25
 """Of the mean error: no case is more certain than that."""
@@ -90,7 +94,8 @@ def _entry(held: Sequence[HeldAnswer], score: Score, link: Link) -> QualityEntry
     """A map without intervals."""
     entry = fit_map(rows_of(held, lambda one: one.scores), link, held)
     return QualityEntry(
-        score=score, map=entry, absent=_absent(held), learned=LearnedEntry(cases=0, subjects=0, error=0.0)
+        score=score, map=entry, absent=_absent(held), closed=_closed(held),
+        learned=LearnedEntry(cases=0, subjects=0, error=0.0),
     )  # fmt: skip
 
 
@@ -178,6 +183,29 @@ def _area(held: Sequence[HeldAnswer]) -> MapEntry:
 
 def _area_map(held: Sequence[HeldAnswer]) -> MapEntry:
     return fit_map(rows_of(held, lambda one: one.areas), "log", held)
+
+
+def _closed(held: Sequence[HeldAnswer]) -> ClosedEntry | None:
+    """How right a gate was to close everything, beside how sure it was: a logistic regression that begins at its word.
+
+    Platt, Probabilistic Outputs for Support Vector Machines, 1999, with a ridge penalty on what differs from its word.
+    """
+    some = [
+        (one.answer.gate, one.score == 1.0) for one in held if one.answer.gate is not None and one.score is not None
+    ]
+    if not some:
+        return None
+    shares = np.clip([1.0 - gate for gate, _ in some], CERTAIN, 1.0 - CERTAIN)
+    design = np.column_stack([np.ones(len(some)), np.log(shares / (1.0 - shares))])
+    right, start = np.array([own for _, own in some], dtype=float), np.array([0.0, 1.0])
+    weights = start.copy()
+    for _ in range(NEWTON):
+        likely = 1.0 / (1.0 + np.exp(-design @ weights))
+        slope = design.T @ (right - likely) - (weights - start)
+        curve = (design * (likely * (1.0 - likely))[:, None]).T @ design + np.eye(2)
+        weights = weights + np.linalg.solve(curve, slope)
+    base, steep = rounded(float(weights[0])), rounded(max(0.0, float(weights[1])))
+    return ClosedEntry(base=base, slope=steep, cases=len(some), right=int(right.sum()))
 
 
 def _absent(held: Sequence[HeldAnswer]) -> AbsentEntry | None:

@@ -277,7 +277,8 @@ def timed(name: str, jobs: list[Answered], held: list[HeldAnswer], rounds: int) 
                     spent[signed].append(time.process_time() - start)
     with_, without = np.array(spent[True]), np.array(spent[False])
     low, middle, high = np.percentile(100 * (with_ / without - 1), (25, 50, 75))
-    return f"{1000 * np.median(without):.1f} ms; with signs and prediction {middle:+.1f} % ({low:+.1f} to {high:+.1f} %)"
+    more = f"{middle:+.1f} % ({low:+.1f} to {high:+.1f} %)"
+    return f"{1000 * np.median(without):.1f} ms; with signs and prediction {more}"
 
 
 def ship(folder: Path, held: list[HeldAnswer]) -> None:

@@ -31,8 +31,8 @@ from gracile.trust.quality_fit import ALIKE, FEWEST_SUBJECTS, FEWEST_UNITS, fit_
 from gracile.trust.risk import normalized_aurc
 from gracile.trust.truths import HeldAnswer
 
-NEWTON = 25
-"""Steps of a fit that takes a few."""
+RIDGE = 0.25
+"""Penalty on the square by which a correction of a gate's word differs from none."""
 
 LEAST_SPREAD = 0.25
 """Of the mean error: no case is more certain than that."""
@@ -188,24 +188,32 @@ def _area_map(held: Sequence[HeldAnswer]) -> MapEntry:
 def _closed(held: Sequence[HeldAnswer]) -> ClosedEntry | None:
     """How right a gate was to close everything, beside how sure it was: a logistic regression that begins at its word.
 
-    Platt, Probabilistic Outputs for Support Vector Machines, 1999, with a ridge penalty on what differs from its word.
+    Platt, Probabilistic Outputs for Support Vector Machines, 1999, with a ridge penalty on what differs from its word,
+    and a slope that is never negative.
     """
+    from scipy.optimize import minimize  # slow to import, and only learning needs it
+
     some = [
         (one.answer.gate, one.score == 1.0) for one in held if one.answer.gate is not None and one.score is not None
     ]
     if not some:
         return None
     shares = np.clip([1.0 - gate for gate, _ in some], CERTAIN, 1.0 - CERTAIN)
-    design = np.column_stack([np.ones(len(some)), np.log(shares / (1.0 - shares))])
-    right, start = np.array([own for _, own in some], dtype=float), np.array([0.0, 1.0])
-    weights = start.copy()
-    for _ in range(NEWTON):
-        likely = 1.0 / (1.0 + np.exp(-design @ weights))
-        slope = design.T @ (right - likely) - (weights - start)
-        curve = (design * (likely * (1.0 - likely))[:, None]).T @ design + np.eye(2)
-        weights = weights + np.linalg.solve(curve, slope)
-    base, steep = rounded(float(weights[0])), rounded(max(0.0, float(weights[1])))
-    return ClosedEntry(base=base, slope=steep, cases=len(some), right=int(right.sum()))
+    words = np.log(shares / (1.0 - shares))
+    middle = float(words.mean())
+    design = np.column_stack([np.ones(len(some)), words - middle])
+    right, start = np.array([own for _, own in some], dtype=float), np.array([middle, 1.0])
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        logits, off = design @ weights, weights - start
+        value = float(np.logaddexp(0.0, logits).sum() - right @ logits + RIDGE * off @ off / 2)
+        return value, design.T @ (1.0 / (1.0 + np.exp(-logits)) - right) + RIDGE * off
+
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(None, None), (0.0, None)])
+    at_middle, slope = map(float, found.x)
+    return ClosedEntry(
+        base=rounded(at_middle - slope * middle), slope=rounded(slope), cases=len(some), right=int(right.sum())
+    )
 
 
 def _absent(held: Sequence[HeldAnswer]) -> AbsentEntry | None:

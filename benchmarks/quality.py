@@ -43,13 +43,14 @@ from gracile.errors import DataError
 from gracile.inference.answering import flag
 from gracile.inference.held_answers import held_answer
 from gracile.io import read_case_file
+from gracile.io.model_card import QUALITY
 from gracile.measure import measure
 from gracile.names import models_folder
 from gracile.pipeline import Pipeline
 from gracile.runners import Computing
 from gracile.trust import HeldAnswer, QualityMap, learn_quality
 from gracile.trust.quality import Told, tell
-from gracile.trust.quality_card import CARD, badness
+from gracile.trust.quality_card import badness
 from gracile.trust.quality_fit import folds_of
 from gracile.trust.risk import normalized_aurc
 from gracile.trust.signs import SignedAnswer, Unit
@@ -283,7 +284,7 @@ def timed(name: str, jobs: list[Answered], held: list[HeldAnswer], rounds: int) 
 
 def ship(folder: Path, held: list[HeldAnswer]) -> None:
     bundle = read_bundle(folder)
-    write_card(folder, {**bundle.card, CARD: quality_card(held, bundle.recipe)})
+    write_card(folder, {**bundle.card, QUALITY: quality_card(held, bundle.recipe)})
     print(f"Written: {folder}")
 
 

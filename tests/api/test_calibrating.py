@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from gracile import api
-from gracile.bundle import read_bundle
+from gracile.bundle import Bundle, read_bundle, write_bundle
 from gracile.data import image_checksum
 from gracile.ensemble import read_bundles, write_ensemble
 from gracile.errors import BundleError, DataError, UsageError
-from gracile.io.model_card import CALIBRATED_ON, GATE_PROMISES, GATE_SCORES
+from gracile.io.model_card import CALIBRATED_ON, GATE_PROMISES, GATE_SCORES, QUALITY
 from gracile.recipe import recipe_with
 from tests.gated_clips import gated_bundle, gated_recipe, write_clips
 from tests.two_channels import random_bundle
@@ -263,3 +263,48 @@ def test_without_times_a_memory_stays_as_it_was_and_that_is_said(clips, tmp_path
     assert made.gates[0].on_clips is None
     assert any("stay as they were" in sentence for sentence in made.gates[0].sentences)
     assert made.page.stat().st_size > 10_000
+
+
+def ungated_copy(model: Path, folder: Path) -> Path:
+    """The model without its gate."""
+    bundle = read_bundle(model)
+    recipe = bundle.recipe.model_copy(update={"stages": bundle.recipe.stages[1:]})
+    weights = {recipe.stages[0].name: bundle.weights[recipe.stages[0].name]}
+    return write_bundle(Bundle(recipe=recipe, weights=weights, card=bundle.card), folder)
+
+
+def test_how_good_answers_are_is_learned_with_the_gate(model, tmp_path):
+    clips = write_clips(tmp_path / "clips", people=24, frames=4)
+    made = api.calibrate(model, clips, tmp_path / "new", quality=True)
+    assert made.quality.learned.subjects > 10
+    assert read_bundle(made.bundle).card[QUALITY]["score"] == "dice"
+    assert "How good answers are is learned from" in made.page.read_text(encoding="utf-8")
+    assert f"cases: {made.quality.learned.cases}" in (made.bundle / "card.md").read_text(encoding="utf-8")
+    answer = api.load(made.bundle, device="cpu")(clips.parent / "p000_003.png")
+    assert answer.quality is not None
+
+
+def test_a_model_without_a_gate_learns_how_good_its_answers_are_and_nothing_else(model, tmp_path):
+    clips = write_clips(tmp_path / "clips", people=24, frames=2, shown="all")
+    ungated = ungated_copy(model, tmp_path / "ungated")
+    with pytest.raises(UsageError, match="--quality"):
+        api.calibrate(ungated, clips, tmp_path / "new")
+    made = api.calibrate(ungated, clips, tmp_path / "new", quality=True)
+    assert (made.page, made.gates) == (None, [])
+    before, after = read_bundle(ungated), read_bundle(made.bundle)
+    assert before.checksums == after.checksums
+    assert set(after.card) - set(before.card) == {"calibration", CALIBRATED_ON, QUALITY}
+
+
+def test_too_few_cases_leave_no_bundle_of_a_model_without_a_gate(model, tmp_path):
+    clips = write_clips(tmp_path / "clips", people=2, frames=2, shown="all")
+    with pytest.raises(DataError, match="3 subjects"):
+        api.calibrate(ungated_copy(model, tmp_path / "ungated"), clips, tmp_path / "new", quality=True)
+    assert not (tmp_path / "new" / "bundle.json").exists()
+
+
+def test_too_few_cases_leave_a_gate_that_is_calibrated(model, tmp_path, caplog):
+    made = api.calibrate(model, write_clips(tmp_path / "clips", people=2, frames=4), tmp_path / "new", quality=True)
+    assert made.quality is None
+    assert len(made.gates) == 1
+    assert "stays as it was" in caplog.text

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gracile.errors import BundleError, DataError
+from gracile.io.model_card import QUALITY
 from gracile.trust import HeldAnswer, QualityMap, learn_quality
 from gracile.trust.quality import tell
-from gracile.trust.quality_card import CARD, badness
+from gracile.trust.quality_card import badness
 from gracile.trust.signs import SIGNS, SignedAnswer, Unit
 from tests.trust.held import PARTS, drawn
 
@@ -69,7 +70,7 @@ def test_more_of_a_good_sign_never_lowers_a_prediction(learned: QualityMap, bett
 
 
 def test_a_card_keeps_all_that_was_learned(learned: QualityMap) -> None:
-    again = QualityMap.from_card({CARD: learned.as_card()})
+    again = QualityMap.from_card({QUALITY: learned.as_card()})
     assert isinstance(again, QualityMap)
     assert again.entry == learned.entry
 
@@ -89,7 +90,7 @@ def test_a_damaged_card_is_refused(learned: QualityMap, spoil) -> None:
     card = learned.as_card()
     spoil(card)
     with pytest.raises(BundleError, match="prediction of quality"):
-        QualityMap.from_card({CARD: card})
+        QualityMap.from_card({QUALITY: card})
 
 
 def test_two_cases_teach_nothing_and_neither_do_two_people() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gracile.api.arguments import checked
+from gracile.api.quality import relearn_quality
 from gracile.bundle import Bundle, bundle_folder, read_bundle
 from gracile.data import CaseFiles, find_cases, image_checksum, labeled, select
 from gracile.errors import BundleError, DataError, UsageError
@@ -23,6 +24,7 @@ from gracile.names import VERSION
 from gracile.pages.gate_calibration import PAGE, CalibratedGate, write_calibration_page
 from gracile.recipe import GateSpec
 from gracile.trust import GateScores, Wish, calibrated, calibrated_on_clips
+from gracile.trust.quality_card import QualityEntry
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +35,15 @@ class Calibrated:
 
     Args:
         bundle: Folder of the new bundle.
-        page: Its page.
+        page: The page of its gates; None of a model without one.
         gates: Each of its gates.
+        quality: How good its answers are predicted to be, where that was learned.
     """
 
     bundle: Path
-    page: Path
+    page: Path | None
     gates: list[CalibratedGate]
+    quality: QualityEntry | None = None
 
 
 @checked
@@ -53,6 +57,7 @@ def calibrate(
     confidence: float | None = None,
     join: bool = False,
     clips: bool = False,
+    quality: bool = False,
     page: str | Path | None = None,
     cases: str = "",
     exclude: str = "",
@@ -60,6 +65,8 @@ def calibrate(
     progress: Progress | None = None,
 ) -> Calibrated:
     """Choose the temperatures and thresholds of a model's gates anew, on people of one's own; nothing is trained.
+
+    Of a model without a gate, and of one with, it can also be learned anew how good its answers are predicted to be.
 
     Args:
         model: A shipped model's name or a bundle folder.
@@ -70,7 +77,8 @@ def calibrate(
         confidence: Of the form ``confidence``, above 0 and below 1; likewise.
         join: Also go by the scores that the model was calibrated on.
         clips: The cases of a person are frames of a clip, evenly spaced: what the gate buys is told by the minute.
-        page: The HTML file; ``calibration.html`` beside the new bundle when None.
+        quality: Also learn from the cases with a mask or points how good answers are.
+        page: The HTML file of the gates; ``calibration.html`` beside the new bundle when None.
         cases: Comma-separated ids or file stems to take; empty takes all.
         exclude: Those to leave out.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -78,32 +86,51 @@ def calibrate(
 
     Raises:
         BundleError: The model cannot be read, or keeps no scores to join.
-        DataError: No case is left, or none shows the structures.
-        UsageError: The model has no gate, or a number makes no sense.
+        DataError: No case is left, or none shows the structures; or, without a gate, too few tell how good answers are.
+        UsageError: The model has no gate and `quality` is not asked for, or a number makes no sense.
     """
     source, target = bundle_folder(str(model)), Path(out)
     path = target.resolve().parent / PAGE if page is None else Path(page)
     require_apart(source, target)
     require_writable(target, "bundle.json")
-    require_writable_file(path)
     bundle = read_bundle(source)
-    if not bundle.recipe.gates:
+    if bundle.recipe.gates:
+        require_writable_file(path)
+    elif not quality:
         why = f": {bundle.recipe.ungated}" if bundle.recipe.ungated else ""
-        raise UsageError(f"{model} has no gate to calibrate{why}.", "Name a model that looks first.")
+        raise UsageError(
+            f"{model} has no gate to calibrate{why}.",
+            "Name a model that looks first, or learn how good its answers are: --quality.",
+        )
     wishes = {gate.name: _wish(gate, recall, form, confidence) for gate in bundle.recipe.gates}
     kept = {gate.name: _kept(bundle, gate) if join else [] for gate in bundle.recipe.gates}
     found = labeled(select(find_cases(data, bundle.recipe), include=cases, exclude=exclude))
     chosen, images = _unseen(found, bundle, join=join)
-    said = answer_gates(bundle, chosen, device, progress)
+    said = answer_gates(bundle, chosen, device, progress) if wishes else {}
     gates = [_calibrated(said[name], kept[name], wish, name, clips=clips) for name, wish in wishes.items()]
     _require_shown(bundle, gates)
-    # What else a site may learn anew of its own cases, such as predicted quality, is another function beside these,
-    # which gives sections of the card.
     told = _told(chosen, images, join=join)
     _write(source, target, bundle, gates, {"calibration": told, CALIBRATED_ON: _calibrated_on(bundle, images, join)})
+    learned = _learn_quality(target, chosen, device, progress, needed=not gates) if quality else None
+    if not gates:
+        return Calibrated(target, None, [], learned)
     settings = {"model": str(model), **told, "wishes": {name: vars(wish) for name, wish in wishes.items()}}
-    write_calibration_page(path, Path(model).name, gates, settings)
-    return Calibrated(target, path, gates)
+    write_calibration_page(path, Path(model).name, gates, settings, [learned.sentence] if learned else [])
+    return Calibrated(target, path, gates, learned)
+
+
+def _learn_quality(
+    folder: Path, cases: Sequence[CaseFiles], device: str, progress: Progress | None, *, needed: bool
+) -> QualityEntry | None:
+    """Write into a new bundle how good its answers are; where that cannot be learned, it stays as it was."""
+    try:
+        return relearn_quality(folder, cases, device, progress)
+    except DataError as error:
+        if needed:
+            (folder / "bundle.json").unlink()
+            raise
+        log.warning("How good answers are predicted to be stays as it was. %s", error)
+        return None
 
 
 def _told(cases: Sequence[CaseFiles], images: Sequence[str], *, join: bool) -> dict[str, Any]:
@@ -118,7 +145,7 @@ def _told(cases: Sequence[CaseFiles], images: Sequence[str], *, join: bool) -> d
 
 def _require_shown(bundle: Bundle, gates: Sequence[CalibratedGate]) -> None:
     """Raise DataError where no gate has a frame to choose a threshold by."""
-    if all(gate.calibration.promise is None for gate in gates):
+    if gates and all(gate.calibration.promise is None for gate in gates):
         shown = ", ".join(gate.label for gate in bundle.recipe.gates)
         raise DataError(
             f"No frame shows {shown}, and a threshold is chosen on frames that do.", "Add clips of people that show it."
@@ -206,7 +233,7 @@ def _write(
 ) -> None:  # fmt: skip
     """The bundle with the chosen numbers; what each member of an ensemble said stands in its own card."""
     promises = {gate.name: gate.as_card() for gate in gates}
-    whole = Change({}, _settings(gates), {**told, GATE_PROMISES: promises})
+    whole = Change({}, _settings(gates), {**told, **({GATE_PROMISES: promises} if promises else {})})
     parts, place = [], dict.fromkeys((gate.name for gate in gates), 0)
     for part in bundle.parts:
         own = [gate for gate in gates if gate.name in part.weights]
@@ -251,4 +278,4 @@ def _part(part: Bundle, gates: Sequence[CalibratedGate], places: Sequence[int]) 
         scores[gate.name] = chosen.scores[place].as_card(kinds[gate.name])
         rounded = {name: round(value, 4) for name, value in chosen.figures.items()}
         figures[gate.name] = {**figures.get(gate.name, {}), **rounded, "temperature": chosen.temperatures[place]}
-    return Change(numbers, _settings(gates), {"validation": figures, GATE_SCORES: scores})
+    return Change(numbers, _settings(gates), {"validation": figures, GATE_SCORES: scores} if gates else {})

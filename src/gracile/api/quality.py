@@ -8,28 +8,33 @@ from typing import Any
 from gracile.bundle import bundle_folder, read_bundle, write_card
 from gracile.data import CaseFiles
 from gracile.errors import DataError
+from gracile.inference.gate_answers import Progress
 from gracile.inference.held_answers import held_answers
+from gracile.io.model_card import QUALITY
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe
 from gracile.runners import Computing
 from gracile.trust import HeldAnswer, QualityMap, learn_quality
-from gracile.trust.quality_card import CARD
+from gracile.trust.quality_card import QualityEntry
 
 log = logging.getLogger(__name__)
 
 NOT_LEARNED = "how good answers are was not learned: "
 
 
-def relearn_quality(model: str | Path, cases: Sequence[CaseFiles], device: str = "auto") -> dict[str, Any]:
+def relearn_quality(
+    model: str | Path, cases: Sequence[CaseFiles], device: str = "auto", progress: Progress | None = None
+) -> QualityEntry:
     """Learn from labeled cases how good a model's answers are, and write it into its card; weights stay.
 
     Args:
         model: A bundle's folder.
         cases: Labeled, of people that it was not trained on; images that it was trained on are left out.
         device: ``auto``, ``cpu`` or ``cuda``.
+        progress: Told after each answer.
 
     Returns:
-        What was written under ``quality``, as plain data.
+        What was written under ``quality``.
 
     Raises:
         DataError: Too few cases, or all answers are equally good; the card stays as it was.
@@ -38,8 +43,13 @@ def relearn_quality(model: str | Path, cases: Sequence[CaseFiles], device: str =
     folder = bundle_folder(str(model))
     bundle = read_bundle(folder)
     pipeline = Pipeline.from_bundle(bundle, Computing(device=device))
-    entry = QualityMap(learn_quality(list(held_answers(pipeline, cases)), score_of(bundle.recipe))).as_card()
-    write_card(folder, {**bundle.card, CARD: entry})
+    held = []
+    for one in held_answers(pipeline, cases):
+        held.append(one)
+        if progress is not None:
+            progress(len(held), len(cases), one.case)
+    entry = learn_quality(held, score_of(bundle.recipe))
+    write_card(folder, {**bundle.card, QUALITY: QualityMap(entry).as_card()})
     return entry
 
 

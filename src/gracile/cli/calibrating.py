@@ -39,12 +39,15 @@ def calibrate(
     clips: Annotated[
         bool, typer.Option("--clips", help="A person's cases are frames of a clip, evenly in time: tell by the minute.")
     ] = False,
+    quality: Annotated[
+        bool, typer.Option("--quality", help="Also learn how good answers are; of a model without a gate, only that.")
+    ] = False,
     page: Annotated[Path | None, typer.Option(help="Page to write; calibration.html beside OUT.")] = None,
     cases: Annotated[str, typer.Option(help="Only these cases: comma-separated ids or file stems.")] = "",
     exclude: Annotated[str, typer.Option(help="Without these cases.")] = "",
     device: Device = "auto",
 ) -> None:
-    """Choose the thresholds of a model's gates anew on one's own clips, without training, and say what is promised."""
+    """Choose a model's thresholds anew on one's own cases, without training, and say what is promised."""
     from rich.console import Console
 
     from gracile import api
@@ -53,7 +56,7 @@ def calibrate(
     with Progress("Calibrating", quiet=False) as bar:
         made = api.calibrate(
             model, data, out, recall=recall, form=form, confidence=confidence,  # type: ignore[arg-type]
-            join=join, clips=clips, page=page, cases=cases, exclude=exclude, device=device,
+            join=join, clips=clips, quality=quality, page=page, cases=cases, exclude=exclude, device=device,
             progress=lambda done, total, name: bar.step(done, total, {"name": name, "status": "looked at"}),
         )  # fmt: skip
     console = Console()
@@ -66,4 +69,6 @@ def calibrate(
             console.print(remembering.table())
         if gate.savings is not None:
             console.print(gate.savings.table())
-    typer.echo(f"Bundle: {made.bundle}\nPage: {made.page}")
+    if made.quality is not None:
+        typer.echo(made.quality.sentence)
+    typer.echo(f"Bundle: {made.bundle}" + (f"\nPage: {made.page}" if made.page else ""))

@@ -19,6 +19,9 @@ CALIBRATED_ON = "calibrated_on"
 UNLIKE = "unlike"
 """Under this a card has what the images look like that it was trained on, by `gracile.trust.Unlike`."""
 
+QUALITY = "quality"
+"""Under this a card has how good answers are predicted to be, by `gracile.trust.QualityMap`, or why it cannot be."""
+
 _FOR_MACHINES = (LEARNED_FROM, GATE_SCORES, CALIBRATED_ON)
 
 
@@ -28,8 +31,9 @@ def card_text(recipe: Recipe, card: dict[str, Any]) -> str:
     for heading, content in card.items():
         if heading in _FOR_MACHINES:
             continue
-        if heading == UNLIKE and isinstance(content, dict):
-            content = {name: value for name, value in content.items() if not isinstance(value, dict)}  # for people
+        if heading in (UNLIKE, QUALITY) and isinstance(content, dict):
+            told = content | content.get("learned", {})
+            content = {name: value for name, value in told.items() if not isinstance(value, dict)}  # for people
         lines += [f"## {heading.replace('_', ' ').capitalize()}", ""]
         if isinstance(content, dict) and content and all(isinstance(row, dict) for row in content.values()):
             lines += _table(content)

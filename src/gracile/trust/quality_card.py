@@ -6,10 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gracile.errors import BundleError
+from gracile.io.model_card import QUALITY
 from gracile.trust.signs import is_sign
-
-CARD = "quality"
-"""Under this a card has them, or a sentence that says why they could not be learned."""
 
 MOST_SIGNS, MOST_PARTS = 64, 1024
 SIZES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
@@ -154,10 +152,20 @@ class QualityEntry(Entry):
     closed: ClosedEntry | None = None
     learned: LearnedEntry
 
+    @property
+    def sentence(self) -> str:
+        """What it was learned from, and how good it was."""
+        own, unit = self.learned, "Dice" if self.score == "dice" else "mm"
+        order = "" if own.order is None else f", and its order {own.order:.2f} (0 the best possible, 1 a random one)"
+        return (
+            f"How good answers are is learned from {own.cases} cases of {own.subjects} subjects. Of subjects that it "
+            f"was not learned from the mean error of the predicted score is {own.error:.3g} {unit}{order}."
+        )
+
 
 def read_quality(card: Mapping[str, Any]) -> QualityEntry | str | None:
     """What a card holds of it, or why it could not be learned; None where it holds nothing. Raises BundleError."""
-    content = card.get(CARD)
+    content = card.get(QUALITY)
     if content is None or isinstance(content, str):
         return content
     try:

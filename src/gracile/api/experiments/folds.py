@@ -20,10 +20,10 @@ from gracile.evaluation import Evaluation
 from gracile.inference.choosing import Choices, choose
 from gracile.inference.held_back import KeptAnswers, answer_held_back, write_held_back
 from gracile.io import write_json, write_table, write_text
+from gracile.io.model_card import QUALITY
 from gracile.pipeline import Pipeline
 from gracile.recipe import Recipe, recipe_with
 from gracile.trust import HeldAnswer
-from gracile.trust.quality_card import CARD
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def train_folds(
     if final:
         say(f"The final model: {len(usable)} cases to train on.")
         last = train_final(chosen, usable, out, start, minutes)
-        write_card(last, {**read_bundle(last).card, CARD: quality})
+        write_card(last, {**read_bundle(last).card, QUALITY: quality})
     return out / "bundle"
 
 
@@ -285,7 +285,7 @@ def _joined(
         more["held_back"] = {name: _row(scores.summary[name]) for name in names}
     if choices is not None:
         more["after_deciding"] = choices.sentences()
-    more[CARD] = quality
+    more[QUALITY] = quality
     card = joined_card(recipe, ensemble.members, **more)
     return ensemble.model_copy(update={"recipe": recipe, "card": card})
 

@@ -281,7 +281,7 @@ class Pipeline:
         assert isinstance(prepared.placement, Placement)
         probabilities = prepared.placement.restore(finding.probabilities, outside=self._background)
         mask = self.deciding.decide(probabilities)
-        result.flags += self.deciding.tidy(mask)
+        result.flags += self.deciding.tidy(mask, probabilities)
         return mask, lambda: probabilities
 
     def _volume_mask(self, result: Result, finding: Finding, prepared: Prepared) -> tuple[np.ndarray, Maps]:
@@ -291,7 +291,7 @@ class Pipeline:
         assert isinstance(orientation, Orientation)
         box = finding.box or (slice(None), slice(None), slice(None))
         part = self.deciding.decide(found)
-        result.flags += self.deciding.tidy(part)
+        result.flags += self.deciding.tidy(part, found)
         mask = np.zeros(orientation.oriented.shape, dtype=np.uint8)
         mask[box] = part
 
@@ -306,7 +306,7 @@ class Pipeline:
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         """``(maps, *spatial)`` probabilities to ``(*spatial)`` uint8 class indices, as the recipe says."""
         mask = self.deciding.decide(probabilities)
-        self.deciding.tidy(mask)
+        self.deciding.tidy(mask, probabilities)
         return mask
 
     @property

@@ -229,7 +229,7 @@ def test_what_no_graph_expresses_is_refused() -> None:
     bundle = read_bundle("surgical-tool", ["stages.structures.decision.smallest=10"])
     with pytest.raises(RecipeError, match=r"small islands.*--set stages\.structures\.decision\.smallest=0"):
         picture_model(bundle, "model")
-    for setting in ("largest_only", "fill_holes"):
+    for setting in ("largest_only", "fill_holes", "hold_together"):
         bundle = read_bundle("surgical-tool", [f"stages.structures.decision.{setting}=true"])
         with pytest.raises(RecipeError, match=rf"--set stages\.structures\.decision\.{setting}=false"):
             picture_model(bundle, "model")

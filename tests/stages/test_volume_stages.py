@@ -212,11 +212,12 @@ def test_islands_and_holes_are_mended_and_flagged_where_they_are_much_of_it(reci
     mask[4:12, 4:12] = 1
     mask[7:9, 7:9] = 0
     mask[16, 16, 2] = 1
-    flags = stage.tidy(mask)
+    maps = np.zeros((2, *mask.shape))
+    flags = stage.tidy(mask, maps)
     assert mask.sum() == 8 * 8 * 6
     assert flags == ["cord: holes in it were filled, more than 5% of it"]
     mask[16:, 14:] = 1
-    assert stage.tidy(mask) == ["cord: what lay apart from its largest island was left out, more than 5% of it"]
+    assert stage.tidy(mask, maps) == ["cord: what lay apart from its largest island was left out, more than 5% of it"]
     assert mask.sum() == 8 * 8 * 6
 
 

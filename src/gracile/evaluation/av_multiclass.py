@@ -10,6 +10,9 @@ field of view: DRIVE 08 does); the figure of a set is the mean over its images. 
 - ``dice_artery_tree`` and ``dice_vein_tree`` count class 3 in both trees, of the truth and of the prediction. With
   ``_without_3`` the pixels that the *truth* calls class 3 are left out; a predicted 3 elsewhere still claims both
   trees, so that answering 3 excuses nothing.
+- ``betti0_error`` and ``betti1_error`` are differences of the numbers of pieces and loops, of both trees together;
+  ``wrong_tree_length`` is the share of the true trees' length, as far as it was found, that is in the other tree, and
+  ``swaps_per_100`` counts segments that mostly are; see `gracile.evaluation.topology`.
 - ``av_accuracy`` is the share of right answers over the pixels that both truth and prediction call artery or vein,
   ``av_sensitivity`` that of arteries, ``av_specificity`` that of veins; ``av_found`` is the share of the true artery
   and vein pixels that this is about.
@@ -22,6 +25,7 @@ import numpy as np
 
 from gracile.errors import DataError
 from gracile.evaluation.metrics import CaseScores, auc, cl_dice, confusion, counts_of, dice_of, share, weighted
+from gracile.evaluation.topology import betti_errors, wrong_tree
 
 ARTERY, VEIN, BOTH = 1, 2, 3
 TREES = {"artery_tree": (ARTERY, BOTH), "vein_tree": (VEIN, BOTH)}
@@ -75,6 +79,7 @@ def score_case(
     scores |= {f"f1_{row['class']}": row["f1"] for row in rows}
     scores |= _tree_scores(truth, prediction, region, matrix)
     scores |= _artery_or_vein(matrix)
+    scores |= _together(np.where(region, truth, 0), np.where(region, prediction, 0))
     return CaseScores(scores, rows)
 
 
@@ -96,6 +101,13 @@ def _tree_scores(truth: np.ndarray, prediction: np.ndarray, region: np.ndarray, 
         true_tree, found_tree = (np.isin(labels, members) & region for labels in (truth, prediction))
         scores[f"cldice_{name}"] = cl_dice(true_tree, found_tree)
     return {name: float(value) for name, value in scores.items()}
+
+
+def _together(truth: np.ndarray, prediction: np.ndarray) -> dict[str, float | None]:
+    errors = [betti_errors(np.isin(truth, members), np.isin(prediction, members)) for members in TREES.values()]
+    wrong, swaps = wrong_tree(truth, prediction, (ARTERY, VEIN))
+    pieces, loops = (float(sum(parts)) for parts in zip(*errors, strict=True))
+    return {"betti0_error": pieces, "betti1_error": loops, "wrong_tree_length": wrong, "swaps_per_100": swaps}
 
 
 def _artery_or_vein(matrix: np.ndarray) -> dict[str, float]:

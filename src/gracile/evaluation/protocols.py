@@ -59,6 +59,9 @@ PROTOCOLS: dict[str, Protocol] = {
         needs_region=True,
         headline=("f1", "sensitivity", "specificity", "precision", "accuracy", "iou", "mse", "auc_hard"),
         lower_is_better=("mse", "brier"),
+        of_some_cases=("wrong_tree_length", "swaps_per_100"),
+        intervals=True,
+        sizes=("betti",),
     ),
     "segmentation": Protocol(
         "segmentation",

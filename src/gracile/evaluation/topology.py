@@ -35,7 +35,7 @@ def betti_errors(truth: np.ndarray, prediction: np.ndarray) -> tuple[int, int]:
     return abs(wanted[0] - found[0]), abs(wanted[1] - found[1])
 
 
-def wrong_tree(truth: np.ndarray, prediction: np.ndarray, own: tuple[int, int]) -> tuple[float, float]:
+def wrong_tree(truth: np.ndarray, prediction: np.ndarray, own: tuple[int, int]) -> tuple[float | None, float | None]:
     """Length in the wrong tree, and swaps.
 
     Taken along the middle lines of each true tree's own class, cut at its branch points, where the prediction has a
@@ -47,7 +47,7 @@ def wrong_tree(truth: np.ndarray, prediction: np.ndarray, own: tuple[int, int]) 
         own: The classes that are of one tree alone, of both trees.
 
     Returns:
-        The share of the length that is the other tree's, and swaps in 100 segments; NaN where nothing can be told.
+        The share of the length that is the other tree's, and swaps in 100 segments; None where nothing can be told.
     """
     length = wrong = 0.0
     segments = swaps = 0
@@ -63,5 +63,5 @@ def wrong_tree(truth: np.ndarray, prediction: np.ndarray, own: tuple[int, int]) 
             segments += 1
             swaps += share > 0.5
     if not segments:
-        return float("nan"), float("nan")
+        return None, None
     return wrong / length, 100.0 * swaps / segments

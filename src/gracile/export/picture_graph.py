@@ -86,6 +86,7 @@ def require_expressible(bundle: Bundle) -> None:
         ("smallest", "Dropping small islands", "0"),
         ("largest_only", "Keeping the largest island", "false"),
         ("fill_holes", "Filling holes", "false"),
+        ("hold_together", "Holding trees together", "false"),
     ):
         if getattr(decision, setting):
             raise RecipeError(

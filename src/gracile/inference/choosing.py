@@ -256,5 +256,5 @@ class _Judge:
         if not counts.size:
             return {name: np.zeros(counts.shape, dtype=bool) for name in self.structures}
         mask = self.stage.decide(probabilities)
-        self.stage.tidy(mask)
+        self.stage.tidy(mask, probabilities)
         return {name: np.isin(mask, classes) & counts for name, classes in self.structures.items()}

@@ -53,6 +53,9 @@ class DecisionSpec(Spec):
     fill_holes: bool | list[str] = Field(
         False, description="fill holes of each class, or of those named; of volumes in slices across the third axis"
     )
+    hold_together: bool = Field(
+        False, description="decide vessel by vessel which tree it is of, bridge gaps whose ends agree, drop specks"
+    )
 
     @property
     def named(self) -> list[str]:

@@ -135,8 +135,8 @@ class Stage(ABC):
         """``(maps, *spatial)`` probabilities to ``(*spatial)`` uint8 class indices."""
         raise NotImplementedError(f"the stage {self.name!r} gives no maps")
 
-    def tidy(self, mask: np.ndarray) -> list[str]:
-        """Mend a decided mask in place; gives flags where much was changed."""
+    def tidy(self, mask: np.ndarray, probabilities: np.ndarray) -> list[str]:
+        """Mend a mask that was decided from probabilities, in place; gives flags where much was changed."""
         return []
 
     def lead(self, peers: Sequence[Any]) -> None:

@@ -97,7 +97,7 @@ class SegmentVolumeStage(Stage):
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         return decide(probabilities, self.spec.decision, self.recipe.written)
 
-    def tidy(self, mask: np.ndarray) -> list[str]:
+    def tidy(self, mask: np.ndarray, probabilities: np.ndarray) -> list[str]:
         return tidy(mask, self.recipe.class_names, self.spec.decision)
 
 

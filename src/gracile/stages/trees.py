@@ -19,14 +19,16 @@ from scipy.spatial import cKDTree
 from gracile.geometry.skeleton import Segment, skeleton_graph
 
 EXTENT = 900
-"""Pixels of the longer side of the field of view above which every second, third, ... pixel is looked at."""
+"""Pixels of the longer side above which every second, third, ... pixel is looked at."""
 
 SURE = 3.0
 """Logarithm of the ratio of both trees' probabilities beyond which a pixel is no surer of one."""
 
-GROWTH = 1.0
-TIE = 12.0
-"""What tying two segments that go straight on is worth, in surely labeled pixels of a middle line."""
+GROWTH = 0.7
+"""Power of its length by which a segment's word counts: pixels of one vessel err together."""
+
+TIE = 10.0
+"""What tying two segments that go straight on is worth, beside the word of a segment of a length whose power it is."""
 
 SHARP = 4
 """How fast a tie fades with the angle: power of the mean of 1 and the cosine."""
@@ -41,11 +43,12 @@ BRANCH = 0.3
 """What an end that meets the other tree's side is worth, as a share of `TIE`."""
 
 GAP, GAP_ANGLE, GAP_SHARE = 0.04, 0.85, 0.1
-"""Longest gap that is bridged, as a share of the extent; cosine of the angle up to which both ends agree with it;
+"""Longest gap that is bridged, as a share of the longer side; cosine of the angle up to which both ends agree with it;
 and the mean probability of vessels along it from which on it is."""
 
 SPECK, SPECK_SHARE = 1e-4, 0.75
-"""Area of a speck as a share of the square of the extent, and the mean probability of vessels below which it goes."""
+"""Area of a speck as a share of the square of the longer side, and the mean probability of vessels below which it
+goes."""
 
 UNSURE, UNDECIDED = 0.2, 0.02
 """Word of a segment for either tree, of 1, below which it stays ambiguous where others pull it over; and the share of
@@ -74,20 +77,18 @@ class Vessels:
     free: list[End]
 
 
-def hold_together(
-    mask: np.ndarray, probabilities: np.ndarray, trees: Sequence[Sequence[int]], extent: float
-) -> list[str]:
+def hold_together(mask: np.ndarray, probabilities: np.ndarray, trees: Sequence[Sequence[int]]) -> list[str]:
     """Decide vessel by vessel which tree it is of, bridge gaps whose ends agree, drop specks; in place.
 
     Args:
         mask: ``(height, width)`` class indices.
         probabilities: ``(classes, height, width)``.
         trees: The classes of one or two trees: the own class of each first, then what it shares with the other.
-        extent: Longer side of the field of view, in pixels.
 
     Returns:
         A flag where vessels stay ambiguous.
     """
+    extent = float(max(mask.shape))
     step = max(1, round(extent / EXTENT))
     small, maps = mask[::step, ::step].copy(), probabilities[:, ::step, ::step]
     before = small.copy()
@@ -104,7 +105,7 @@ def hold_together(
 
 
 def _mend_specks(mask: np.ndarray, maps: np.ndarray, trees: Sequence[Sequence[int]], area: float) -> None:
-    """Small islands of a tree become the other's where that is all around them, and background where maps are unsure."""
+    """Small islands of a tree become the other's where that is around them, and background where maps are unsure."""
     for tree in trees:
         islands, count = ndimage.label(np.isin(mask, tree), structure=_EIGHT)
         flat = islands.ravel()
@@ -112,7 +113,7 @@ def _mend_specks(mask: np.ndarray, maps: np.ndarray, trees: Sequence[Sequence[in
         sizes = np.bincount(flat[inside], minlength=count + 1)
         sure = np.bincount(flat[inside], 1.0 - maps[0].ravel()[inside], minlength=count + 1)
         boxes = ndimage.find_objects(islands)
-        for number in np.flatnonzero(sizes < area)[:]:
+        for number in np.flatnonzero(sizes < area):
             if number == 0 or boxes[number - 1] is None:
                 continue
             box = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in boxes[number - 1])
@@ -177,7 +178,7 @@ def _decide_trees(mask: np.ndarray, maps: np.ndarray, trees: Sequence[Sequence[i
 
 def _turn(mask: np.ndarray, vessels: Vessels, tree: int, turned: np.ndarray, own: Sequence[int]) -> None:
     """Pixels of a tree that lie nearest to segments that are turned become the other tree's."""
-    numbers = [number for number in np.flatnonzero(vessels.trees == tree)]
+    numbers = np.flatnonzero(vessels.trees == tree)
     lines = [vessels.segments[number].points for number in numbers]
     of = np.repeat(numbers, [len(line) for line in lines])
     pixels = np.argwhere(mask == own[tree])
@@ -229,8 +230,7 @@ def _tie_sides(vessels: Vessels, ties: dict[tuple[int, int], float]) -> None:
         of = np.repeat(numbers, [len(line) for line in lines])
         radii = np.concatenate([vessels.segments[number].radius for number in numbers])
         away, nearest = cKDTree(np.concatenate(lines)).query(np.stack([end.place for end in ends]))
-        across = np.stack([end.place + end.direction * 3 * end.radius for end in ends])
-        for end, far, at, _ in zip(ends, away, nearest, across, strict=True):
+        for end, far, at in zip(ends, away, nearest, strict=True):
             if far <= end.radius + radii[at] + TOUCH / 2:
                 pair = (min(end.segment, int(of[at])), max(end.segment, int(of[at])))
                 ties[pair] += BRANCH * TIE
@@ -281,9 +281,9 @@ def _bridge(mask: np.ndarray, maps: np.ndarray, trees: Sequence[Sequence[int]], 
             if one.segment == other.segment or length > longest + one.radius + other.radius:
                 continue
             onward = min(float(one.direction @ gap), float(-(other.direction @ gap))) / length
-            line = np.linspace(one.place, other.place, 2 * int(length) + 2)
-            seen = 1.0 - maps[0][tuple(np.rint(line).astype(int).T)]
-            if onward >= GAP_ANGLE and float(seen.mean()) >= GAP_SHARE:
+            line = tuple(np.rint(np.linspace(one.place, other.place, 2 * int(length) + 2)).astype(int).T)
+            seen = 1.0 - maps[0][line][mask[line] == 0]
+            if onward >= GAP_ANGLE and (not len(seen) or float(seen.mean()) >= GAP_SHARE):
                 found.append((length / onward, i, j))
         taken: set[int] = set()
         for _, i, j in sorted(found):

@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import gracile
 from gracile.api import Model
-from gracile.learning.learners.gate import operating_point
 from gracile.recipe import Recipe, read_recipe
+from gracile.trust import Wish, promised
 
 SIZE = (256, 185)
 LETTERBOX = (0, 35, 256, 220)
@@ -199,14 +198,16 @@ def largest_window(model: Model, frame: dict[str, Any]) -> float:
 def frame_threshold(arguments: argparse.Namespace, training: list[dict[str, Any]]) -> float:
     """The threshold on whole frames that lets 99 % of training frames pass, judged by gates that did not see them."""
     subjects = sorted({f["subject"] for f in training})
-    presence = []
+    presence, people = [], []
     for half in (0, 1):
         own = set(subjects[half::2])
         rest = [f for f in training if f["subject"] not in own]
         model = gracile.load(train_windows(arguments, f"gate-without-half{half}", rest), device="cpu")
         judged = [f for f in training if f["subject"] in own]
-        presence += [largest_window(model, frame) for frame in judged[:: max(1, len(judged) // 100)]]
-    return operating_point(torch.tensor(presence), 0.99)
+        judged = judged[:: max(1, len(judged) // 100)]
+        presence += [largest_window(model, frame) for frame in judged]
+        people += [frame["subject"] for frame in judged]
+    return promised(np.array(presence), np.ones(len(presence), bool), np.array(people), Wish(0.99)).threshold
 
 
 def rates(frames: list[dict[str, Any]], presence: list[float], threshold: float) -> str:

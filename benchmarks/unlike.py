@@ -40,7 +40,7 @@ from gracile.io.model_card import UNLIKE
 from gracile.learning.ordinary import MOST
 from gracile.names import MODELS, models_folder
 from gracile.recipe import InputSpec
-from gracile.transforms.fundus import find_field_of_view
+from gracile.transforms.field_of_view import find_field_of_view
 from gracile.transforms.scan import find_scan
 from gracile.trust import Unlike, sampled
 from gracile.trust.appearance import appearance, traits_of

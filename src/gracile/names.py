@@ -273,6 +273,12 @@ _SHIPPED = (
         "skull-landmarks", "skull-landmarks", "45 landmarks of the mouse skull in micro-CT, in any pose", "GPL-3.0",
         "skull",
     ),
+    ShippedModel(
+        "brachial-plexus", "brachial-plexus", "trunks of the brachial plexus in ultrasound video, as a place",
+        "Research use only, non-commercial", "",
+        "nothing of the clips it learned from may be passed on, and a drawn frame would look as if it had been tried on "
+        "a nerve.",
+    ),
 )  # fmt: skip
 
 MODELS: dict[str, ShippedModel] = {model.name: model for model in _SHIPPED}

@@ -47,8 +47,12 @@ def main() -> None:
 
 
 def learned_from(name: str, data: Path) -> list[CaseFiles]:
-    """All cases that a shipped model learned from."""
-    every = [case for fold in folds(name, data) for case in fold.training]
+    """All cases that a shipped model learned from: those of folds too, where the folds' bundles are others."""
+    every = [
+        case
+        for fold in folds(name, data)
+        for case in [*fold.training, *([] if fold.bundle.parent == models_folder() else fold.test)]
+    ]
     return list({case.id: case for case in every}.values())
 
 
@@ -123,7 +127,21 @@ def _skull(data: Path, splits: dict) -> list[Fold]:
     return [Fold(models_folder() / "skull-landmarks", training, test)]
 
 
+def _plexus(data: Path, splits: dict) -> list[Fold]:
+    """The first fold of people: its bundle alone is kept."""
+    source = "nerve-ultrasound/brachial-plexus-video"
+    people = set(splits[source]["folds"][0])
+    with (data / source / "labels.csv").open() as file:
+        cases = [
+            file_of(data / source / "images" / f"{row['name']}.jpg", row["subject"]) for row in csv.DictReader(file)
+        ]
+    test = [case for case in cases if case.subject in people]
+    bundle = RESULTS / "brachial-plexus" / "fold1" / "bundle"
+    return [Fold(bundle, [case for case in cases if case.subject not in people], test)]
+
+
 _FOLDS = {
+    "brachial-plexus": _plexus,
     "retina-av": _retina,
     "nerve-ultrasound": _nerve,
     "surgical-tool": _tool,

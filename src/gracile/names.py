@@ -276,8 +276,8 @@ _SHIPPED = (
     ShippedModel(
         "brachial-plexus", "brachial-plexus", "trunks of the brachial plexus in ultrasound video, as a place",
         "Research use only, non-commercial", "",
-        "nothing of the clips it learned from may be passed on, and a drawn frame would look as if it had been tried on "
-        "a nerve.",
+        "nothing of the clips it learned from may be passed on, and a drawn frame would look as if it had been "
+        "tried on a nerve.",
     ),
 )  # fmt: skip
 

@@ -24,7 +24,7 @@ class Deciding:
     def decide(self, probabilities):
         return decide(probabilities, self.spec.decision, self.recipe.written)
 
-    def tidy(self, mask):
+    def tidy(self, mask, probabilities):
         return tidy(mask, self.recipe.class_names, self.spec.decision)
 
 

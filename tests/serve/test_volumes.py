@@ -93,7 +93,10 @@ def test_the_page_is_given_scan_mask_maps_line_profile_and_places(served: Any, c
     for result, _ in served.values():
         volume = result["volume"]
         assert (volume["image"], volume["mask"]) == ("image", "mask")
-        assert volume["maps"] == [{"key": "probabilities", "name": "Probabilities", "frames": 2}]
+        assert volume["maps"] == [
+            {"key": "band", "name": "band of the true outline", "frames": 1},
+            {"key": "probabilities", "name": "Probabilities", "frames": 2},
+        ]
         (line,) = volume["points"]
         assert line["curve"]
         assert len(line["points"]) > 20

@@ -114,7 +114,7 @@ class Everywhere:
     def decide(self, probabilities):
         return probabilities.argmax(axis=0).astype(np.uint8)
 
-    def tidy(self, mask):
+    def tidy(self, mask, probabilities):
         return []
 
 

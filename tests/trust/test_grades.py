@@ -126,9 +126,7 @@ def test_half_a_field_of_view_is_partly_cut():
 
 def test_worse_photographs_have_more_doubts():
     image, mask, region = drawn_retina(1)
-    totals = [
-        grade_words(ndimage.gaussian_filter(image, (width, width, 0)), mask, region).total for width in (2, 4, 8)
-    ]
+    totals = [grade_words(ndimage.gaussian_filter(image, (width, width, 0)), mask, region).total for width in (2, 4, 8)]
     assert totals == sorted(totals)
     assert totals[0] < totals[-1]
 

@@ -129,7 +129,8 @@ def _mend_specks(mask: np.ndarray, maps: np.ndarray, trees: Sequence[Sequence[in
 def _vessels(mask: np.ndarray, trees: Sequence[Sequence[int]]) -> Vessels:
     segments: list[Segment] = []
     of: list[int] = []
-    joints, free = [], []
+    joints: list[list[End]] = []
+    free: list[End] = []
     for tree, classes in enumerate(trees):
         graph = skeleton_graph(np.isin(mask, classes))
         leaving: dict[int, list[End]] = defaultdict(list)
@@ -298,7 +299,7 @@ def _draw(mask: np.ndarray, one: End, other: End, tree: Sequence[int]) -> None:
     low = np.maximum(np.floor(np.minimum(one.place, other.place) - radius).astype(int), 0)
     high = np.ceil(np.maximum(one.place, other.place) + radius).astype(int) + 1
     box = mask[low[0] : high[0], low[1] : high[1]]
-    places = np.stack(np.indices(box.shape), axis=-1) + low
+    places = np.moveaxis(np.indices(box.shape), 0, -1) + low
     way = other.place - one.place
     along = ((places - one.place) @ way / float(way @ way)).clip(0, 1)
     band = np.linalg.norm(places - (one.place + along[..., None] * way), axis=-1) <= radius

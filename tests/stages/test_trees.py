@@ -43,6 +43,14 @@ def test_a_stretch_that_is_unsure_becomes_what_goes_straight_on_at_both_of_its_e
     assert wrong_tree(crossing(), found, (1, 2)) == (pytest.approx(0, abs=0.02), 0)
 
 
+def test_the_order_of_a_tree_s_classes_means_nothing():
+    one, other = crossing(), crossing()
+    one[98:103, 98:103] = other[98:103, 98:103] = 2
+    hold_together(one, maps_of(one), TREES)
+    hold_together(other, maps_of(other), [(3, 1), (3, 2)])
+    np.testing.assert_array_equal(one, other)
+
+
 def test_a_stretch_that_is_sure_stays():
     found = crossing()
     found[98:103, 110:185] = 2
@@ -126,3 +134,12 @@ def test_it_is_for_pictures_alone_and_off_by_one_setting():
     assert (
         not read_recipe("retina-av", ["stages.vessels.decision.hold_together=false"]).stages[0].decision.hold_together
     )
+
+
+def test_regions_are_no_trees():
+    with pytest.raises(RecipeError, match="the recipe has regions"):
+        read_recipe(
+            "structure-2d",
+            ["classes=[{name: background}, {name: a}, {name: b}]", "regions={whole: [a, b], inner: [b]}",
+             "stages.segment.decision.hold_together=true"],
+        )  # fmt: skip

@@ -107,8 +107,11 @@ def _inputs(recipe: "Recipe") -> list[str]:
                 f"stage {spec.name!r} is of kind {spec.kind}, which is for {_LOOKS_AT[spec.inputs[0]]}, and {looks}. "
                 f"There are: {fitting}."
             )
-        if kind == "volume" and getattr(getattr(spec, "decision", None), "hold_together", False):
-            found.append(f"stage {spec.name!r}: decision.hold_together is for pictures, and {looks}")
+        if getattr(getattr(spec, "decision", None), "hold_together", False):
+            if kind == "volume":
+                found.append(f"stage {spec.name!r}: decision.hold_together is for pictures, and {looks}")
+            if recipe.regions:
+                found.append(f"stage {spec.name!r}: decision.hold_together is for trees, and the recipe has regions")
     for measure in recipe.measure:
         found += _measure(measure.name, kind, looks)
     inputs = PROTOCOL_INPUTS.get(recipe.protocol, (kind,))

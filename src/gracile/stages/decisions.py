@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from gracile.recipe import DecisionSpec
+from gracile.recipe import DecisionSpec, Recipe
 
 MUCH = 0.05
 """Share of a structure above which a person should look at what was mended."""
@@ -44,6 +44,16 @@ def _likeliest(probabilities: np.ndarray) -> np.ndarray:
         if number + 1 < len(probabilities):
             best = np.maximum(best, probabilities[number])
     return index
+
+
+def mend(mask: np.ndarray, probabilities: np.ndarray, recipe: Recipe, spec: DecisionSpec) -> list[str]:
+    """Tidy a picture's mask, and hold its trees together where that is asked for; in place. Gives flags."""
+    flags = tidy(mask, recipe.class_names, spec)
+    if spec.hold_together:
+        from gracile.stages.trees import hold_together  # graphs take time to import, and few recipes need them
+
+        flags += hold_together(mask, probabilities, list(recipe.structures.values()))
+    return flags
 
 
 def tidy(mask: np.ndarray, names: list[str], spec: DecisionSpec) -> list[str]:

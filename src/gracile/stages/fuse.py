@@ -4,9 +4,8 @@ import numpy as np
 
 from gracile.stages.base import Finding, Stage
 from gracile.stages.copies import Copies, ends_of, members_of
-from gracile.stages.decisions import decide, tidy
+from gracile.stages.decisions import decide, mend
 from gracile.stages.segment import delineated
-from gracile.stages.trees import hold_together
 from gracile.transforms import Prepared
 from gracile.transforms.frames import Frame
 
@@ -36,7 +35,4 @@ class FuseStage(Stage):
         return decide(probabilities, self.spec.decision)
 
     def tidy(self, mask: np.ndarray, probabilities: np.ndarray) -> list[str]:
-        flags = tidy(mask, self.recipe.class_names, self.spec.decision)
-        if self.spec.decision.hold_together:
-            flags += hold_together(mask, probabilities, list(self.recipe.structures.values()))
-        return flags
+        return mend(mask, probabilities, self.recipe, self.spec.decision)

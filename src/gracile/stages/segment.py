@@ -8,8 +8,7 @@ import numpy as np
 from gracile.runners.base import Runner
 from gracile.stages.base import Finding, Stage
 from gracile.stages.copies import Copies, ends_of, members_of
-from gracile.stages.decisions import decide, tidy
-from gracile.stages.trees import hold_together
+from gracile.stages.decisions import decide, mend
 from gracile.stages.views import Answered, in_views, overlapping, softmax, tiled
 from gracile.transforms import Prepared
 
@@ -33,10 +32,7 @@ class SegmentStage(Stage):
         return decide(probabilities, self.spec.decision, self.recipe.written)
 
     def tidy(self, mask: np.ndarray, probabilities: np.ndarray) -> list[str]:
-        flags = tidy(mask, self.recipe.class_names, self.spec.decision)
-        if self.spec.decision.hold_together:
-            flags += hold_together(mask, probabilities, list(self.recipe.structures.values()))
-        return flags
+        return mend(mask, probabilities, self.recipe, self.spec.decision)
 
 
 def delineated(

@@ -76,6 +76,13 @@ class Vessels:
     joints: list[list[End]]
     free: list[End]
 
+    def lines_of(self, tree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """``(n, 2)`` points of a tree's middle lines, their ``(n,)`` radii, and the segment that each is of."""
+        own = [(number, one) for number, one in enumerate(self.segments) if self.trees[number] == tree]
+        points = np.concatenate([np.zeros((0, 2), dtype=int), *(one.points for _, one in own)])
+        radii = np.concatenate([np.zeros(0), *(one.radius for _, one in own)])
+        return points, radii, np.repeat([number for number, _ in own], [len(one.points) for _, one in own]).astype(int)
+
 
 def hold_together(mask: np.ndarray, probabilities: np.ndarray, trees: Sequence[Sequence[int]]) -> list[str]:
     """Decide vessel by vessel which tree it is of, bridge gaps whose ends agree, drop specks; in place.
@@ -83,11 +90,13 @@ def hold_together(mask: np.ndarray, probabilities: np.ndarray, trees: Sequence[S
     Args:
         mask: ``(height, width)`` class indices.
         probabilities: ``(classes, height, width)``.
-        trees: The classes of one or two trees: the own class of each first, then what it shares with the other.
+        trees: The classes of each tree; with two of them vessels may change from one to the other.
 
     Returns:
         A flag where vessels stay ambiguous.
     """
+    # What a tree alone has comes first, then what it shares.
+    trees = [sorted(tree, key=lambda index: sum(index in other for other in trees)) for tree in trees]
     extent = float(max(mask.shape))
     step = max(1, round(extent / EXTENT))
     small, maps = mask[::step, ::step].copy(), probabilities[:, ::step, ::step]
@@ -113,9 +122,7 @@ def _mend_specks(mask: np.ndarray, maps: np.ndarray, trees: Sequence[Sequence[in
         sizes = np.bincount(flat[inside], minlength=count + 1)
         sure = np.bincount(flat[inside], 1.0 - maps[0].ravel()[inside], minlength=count + 1)
         boxes = ndimage.find_objects(islands)
-        for number in np.flatnonzero(sizes < area):
-            if number == 0 or boxes[number - 1] is None:
-                continue
+        for number in np.flatnonzero(sizes[1:] < area) + 1:
             box = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in boxes[number - 1])
             own = islands[box] == number
             around = mask[box][ndimage.binary_dilation(own, _EIGHT) & ~own]
@@ -161,8 +168,9 @@ def _decide_trees(mask: np.ndarray, maps: np.ndarray, trees: Sequence[Sequence[i
     own = [tree[0] for tree in trees]
     words = np.log((maps[own[0]] + 1e-3) / (maps[own[1]] + 1e-3)).clip(-SURE, SURE) / SURE
     words *= np.isin(mask, own)  # what both share tells nothing
-    said = np.array([float(words[tuple(one.points.T)].mean()) * len(one.points) ** GROWTH for one in vessels.segments])
-    lengths = np.array([max(one.length, 1.0) for one in vessels.segments])
+    means = np.array([float(words[tuple(one.points.T)].mean()) for one in vessels.segments])
+    said = means * np.array([len(one.points) for one in vessels.segments]) ** GROWTH
+    lengths = np.array([one.length for one in vessels.segments])
     ties = _ties(vessels)
     first = cut(said, ties)
     wrong = np.flatnonzero(first != (vessels.trees == 0))
@@ -170,7 +178,7 @@ def _decide_trees(mask: np.ndarray, maps: np.ndarray, trees: Sequence[Sequence[i
         turned = wrong[vessels.trees[wrong] == tree]
         if len(turned):
             _turn(mask, vessels, tree, turned, own)
-    pulled = np.abs(said) < UNSURE * lengths
+    pulled = np.abs(means) < UNSURE
     pulled &= np.isin(np.arange(len(said)), [n for pair in ties for n in pair if first[pair[0]] != first[pair[1]]])
     if lengths[pulled].sum() > UNDECIDED * lengths.sum():
         return ["which tree some vessels are of stays uncertain"]
@@ -179,11 +187,9 @@ def _decide_trees(mask: np.ndarray, maps: np.ndarray, trees: Sequence[Sequence[i
 
 def _turn(mask: np.ndarray, vessels: Vessels, tree: int, turned: np.ndarray, own: Sequence[int]) -> None:
     """Pixels of a tree that lie nearest to segments that are turned become the other tree's."""
-    numbers = np.flatnonzero(vessels.trees == tree)
-    lines = [vessels.segments[number].points for number in numbers]
-    of = np.repeat(numbers, [len(line) for line in lines])
+    points, _, of = vessels.lines_of(tree)
     pixels = np.argwhere(mask == own[tree])
-    nearest = of[cKDTree(np.concatenate(lines)).query(pixels)[1]]
+    nearest = of[cKDTree(points).query(pixels)[1]]
     some = pixels[np.isin(nearest, turned)]
     mask[tuple(some.T)] = own[1 - tree]
 
@@ -192,13 +198,11 @@ def _ties(vessels: Vessels) -> dict[tuple[int, int], float]:
     """How much it costs to part two segments that meet."""
     ties: dict[tuple[int, int], float] = defaultdict(float)
 
-    def tie(one: End, other: End, share: float = 1.0) -> float:
+    def tie(one: End, other: End) -> None:
         straight = (1.0 - float(one.direction @ other.direction)) / 2
-        alike = abs(np.log(max(one.radius, 0.5) / max(other.radius, 0.5)))
-        worth = share * TIE * straight**SHARP * float(np.exp(-CALIBER * alike))
+        unlike = abs(np.log(max(one.radius, 0.5) / max(other.radius, 0.5)))
         if one.segment != other.segment:
-            ties[min(one.segment, other.segment), max(one.segment, other.segment)] += worth
-        return worth
+            ties[_pair(one.segment, other.segment)] += TIE * straight**SHARP * float(np.exp(-CALIBER * unlike))
 
     for ends in vessels.joints:
         for place, one in enumerate(ends):
@@ -219,22 +223,20 @@ def _ties(vessels: Vessels) -> dict[tuple[int, int], float]:
 
 def _tie_sides(vessels: Vessels, ties: dict[tuple[int, int], float]) -> None:
     """A vessel that ends at the side of the other tree's, without going on beyond it, is a branch of that one."""
-    if not vessels.free:
-        return
     tied = {number for pair in ties for number in pair if vessels.trees[pair[0]] != vessels.trees[pair[1]]}
     for tree in (0, 1):
-        numbers = np.flatnonzero(vessels.trees == tree)
+        points, radii, of = vessels.lines_of(tree)
         ends = [end for end in vessels.free if vessels.trees[end.segment] != tree and end.segment not in tied]
-        if not len(numbers) or not ends:
+        if not len(points) or not ends:
             continue
-        lines = [vessels.segments[number].points for number in numbers]
-        of = np.repeat(numbers, [len(line) for line in lines])
-        radii = np.concatenate([vessels.segments[number].radius for number in numbers])
-        away, nearest = cKDTree(np.concatenate(lines)).query(np.stack([end.place for end in ends]))
+        away, nearest = cKDTree(points).query(np.stack([end.place for end in ends]))
         for end, far, at in zip(ends, away, nearest, strict=True):
             if far <= end.radius + radii[at] + TOUCH / 2:
-                pair = (min(end.segment, int(of[at])), max(end.segment, int(of[at])))
-                ties[pair] += BRANCH * TIE
+                ties[_pair(end.segment, int(of[at]))] += BRANCH * TIE
+
+
+def _pair(one: int, other: int) -> tuple[int, int]:
+    return min(one, other), max(one, other)
 
 
 def cut(said: np.ndarray, ties: dict[tuple[int, int], float]) -> np.ndarray:

@@ -140,6 +140,6 @@ def test_regions_are_no_trees():
     with pytest.raises(RecipeError, match="the recipe has regions"):
         read_recipe(
             "structure-2d",
-            ["classes=[{name: background}, {name: a}, {name: b}]", "regions={whole: [a, b], inner: [b]}",
+            ["classes=[{name: none, color: [0, 0, 0]}, {name: a, color: [9, 0, 0]}, {name: b, color: [0, 9, 0]}]", "regions={whole: [a, b], inner: [b]}",
              "stages.segment.decision.hold_together=true"],
         )  # fmt: skip

@@ -137,9 +137,7 @@ def test_it_is_for_pictures_alone_and_off_by_one_setting():
 
 
 def test_regions_are_no_trees():
+    classes = "classes=[{name: none, color: [0, 0, 0]}, {name: a, color: [9, 0, 0]}, {name: b, color: [0, 9, 0]}]"
+    regions = "regions={whole: [a, b], inner: [b]}"
     with pytest.raises(RecipeError, match="the recipe has regions"):
-        read_recipe(
-            "structure-2d",
-            ["classes=[{name: none, color: [0, 0, 0]}, {name: a, color: [9, 0, 0]}, {name: b, color: [0, 9, 0]}]", "regions={whole: [a, b], inner: [b]}",
-             "stages.segment.decision.hold_together=true"],
-        )  # fmt: skip
+        read_recipe("structure-2d", [classes, regions, "stages.segment.decision.hold_together=true"])
